@@ -1,0 +1,343 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The build's part of the protocol as a fixed binary layout (docs/protocol.md).
+
+Pure: bytes in, bytes out, no imports. The client and the daemon both use it. All integers are little-endian.
+
+A connection begins with a preamble from each side, then carries frames: a header of 8 bytes (u32 kind,
+u32 length of the body) and the body.
+"""
+
+PROTOCOL = 1
+MAGIC = b"KSYM"
+PREAMBLE_SIZE = 8
+HEADER_SIZE = 8
+
+# Kinds of frames.
+BUILD = 1  # client to daemon, carries the map's descriptor
+REPLY = 2  # daemon to client, carries the result's descriptor when status is OK
+HEARTBEAT = 3  # daemon to client while it computes, no body
+CONTROL = 4  # kallsymsctl to daemon, body is a msgpack map
+ANSWER = 5  # daemon to kallsymsctl, body is a msgpack map
+FAILURE = 6  # daemon to either: it cannot serve this; body is one line of UTF-8 text, the connection ends
+
+#: Longest body accepted of each kind, in bytes; checked before anything is allocated.
+MAX_BODY = {
+    BUILD: 1 << 16,
+    REPLY: 1 << 24,  # the messages: two lines for each symbol with an overlong name
+    HEARTBEAT: 0,
+    CONTROL: 1 << 16,
+    ANSWER: 1 << 24,
+    FAILURE: 1 << 12,
+}
+
+# Forms of output.
+ASM = 0  # plain assembly, what the kernel's own tool prints
+INCBIN = 1  # a short .S and a .bin
+
+# Status of a reply.
+OK = 0
+BAD_INPUT = 1  # the map cannot be made into tables; message says why
+
+# How the tables were made.
+COLD = 0
+INCREMENTAL = 1
+ADDRESSES = 2
+HIT = 3
+MADE = ("cold", "incremental", "addresses", "hit")
+
+#: Stages of a computation, in order; a reply has the time of each in microseconds.
+STAGES = ("read", "parse", "diff", "sort", "tokens", "encode", "write")
+
+
+class WireError(Exception):
+    """The peer sent something that is not this protocol."""
+
+
+def preamble(capabilities: int = 0) -> bytes:
+    """The 8 bytes that each side sends first: magic, u16 protocol, u16 capabilities (none defined yet)."""
+    return MAGIC + PROTOCOL.to_bytes(2, "little") + capabilities.to_bytes(2, "little")
+
+
+def check_preamble(data: bytes) -> None:
+    """Raise WireError unless ``data`` is the preamble of a peer with our protocol."""
+    if data[:4] != MAGIC:
+        raise WireError("the peer does not speak the kallsymsd protocol")
+    protocol = int.from_bytes(data[4:6], "little")
+    if protocol != PROTOCOL:
+        raise WireError(f"the peer speaks protocol {protocol}, not {PROTOCOL}")
+
+
+def frame(kind: int, body: bytes = b"") -> bytes:
+    """One frame."""
+    return kind.to_bytes(4, "little") + len(body).to_bytes(4, "little") + body
+
+
+def parse_header(data: bytes) -> tuple[int, int]:
+    """Kind and body length of a frame header; WireError for an unknown kind or an excessive length."""
+    kind = int.from_bytes(data[:4], "little")
+    length = int.from_bytes(data[4:8], "little")
+    if kind not in MAX_BODY:
+        raise WireError(f"frame of unknown kind {kind}")
+    if length > MAX_BODY[kind]:
+        raise WireError(f"frame of {length} bytes, kind {kind} has at most {MAX_BODY[kind]}")
+    return kind, length
+
+
+class _Reader:
+    """Takes fields off the front of a body."""
+
+    def __init__(self, data: bytes) -> None:
+        self.data = data
+        self.at = 0
+
+    def take(self, size: int) -> bytes:
+        end = self.at + size
+        if end > len(self.data):
+            raise WireError(f"body of {len(self.data)} bytes ends inside a field")
+        field = self.data[self.at : end]
+        self.at = end
+        return field
+
+    def number(self, size: int) -> int:
+        return int.from_bytes(self.take(size), "little")
+
+    def string(self) -> bytes:
+        return self.take(self.number(4))
+
+    def end(self) -> None:
+        if self.at != len(self.data):
+            raise WireError(f"body has {len(self.data) - self.at} bytes too many")
+
+
+def _string(value: bytes) -> bytes:
+    return len(value).to_bytes(4, "little") + value
+
+
+class BuildRequest:
+    """What a client asks for. Everything that decides the output is in here, nothing is taken from the daemon.
+
+    version     version of the client's package; a daemon of another version must not answer
+    dialect     name of a row of the dialect table
+    options     bits of kallsymsd.core.dialects
+    form        ASM or INCBIN
+    bits        32 or 64 (INCBIN only, else 0)
+    big_endian  byte order of the target (INCBIN only)
+    debug       put the listing into the .S
+    bin_name    name that the .S includes, as the assembler will open it (INCBIN only)
+    map_path    where the map was opened, absolute: for display and watching
+    tree        the object tree: the client's working directory
+    """
+
+    __slots__ = (
+        "big_endian",
+        "bin_name",
+        "bits",
+        "debug",
+        "dialect",
+        "form",
+        "map_path",
+        "options",
+        "tree",
+        "version",
+    )
+
+    def __init__(
+        self,
+        *,
+        version: str,
+        dialect: str,
+        options: int,
+        form: int,
+        bits: int = 0,
+        big_endian: bool = False,
+        debug: bool = False,
+        bin_name: bytes = b"",
+        map_path: bytes = b"",
+        tree: bytes = b"",
+    ) -> None:
+        self.version = version
+        self.dialect = dialect
+        self.options = options
+        self.form = form
+        self.bits = bits
+        self.big_endian = big_endian
+        self.debug = debug
+        self.bin_name = bin_name
+        self.map_path = map_path
+        self.tree = tree
+
+    def encode(self) -> bytes:
+        """Body of a BUILD frame: u8 form, u8 bits, u8 big_endian, u8 debug, u32 options, then five strings
+        (u32 length, bytes): version, dialect, bin_name, map_path, tree."""
+        return b"".join(
+            (
+                bytes((self.form, self.bits, self.big_endian, self.debug)),
+                self.options.to_bytes(4, "little"),
+                _string(self.version.encode()),
+                _string(self.dialect.encode()),
+                _string(self.bin_name),
+                _string(self.map_path),
+                _string(self.tree),
+            )
+        )
+
+    @classmethod
+    def decode(cls, body: bytes) -> "BuildRequest":
+        """The request in a BUILD frame's body; WireError for anything malformed or out of range."""
+        reader = _Reader(body)
+        form, bits, big_endian, debug = reader.take(4)
+        options = reader.number(4)
+        strings = [reader.string() for _ in range(5)]
+        reader.end()
+        if form not in (ASM, INCBIN) or bits not in (0, 32, 64) or big_endian > 1 or debug > 1:
+            raise WireError("build request with a field out of range")
+        if form == INCBIN and (bits == 0 or not strings[2]):
+            raise WireError("build request for a .bin without target or name")
+        try:
+            version, dialect = strings[0].decode("ascii"), strings[1].decode("ascii")
+        except UnicodeDecodeError as error:
+            raise WireError("build request with a version or dialect that is not ASCII") from error
+        return cls(
+            version=version,
+            dialect=dialect,
+            options=options,
+            form=form,
+            bits=bits,
+            big_endian=bool(big_endian),
+            debug=bool(debug),
+            bin_name=strings[2],
+            map_path=strings[3],
+            tree=strings[4],
+        )
+
+
+class How:
+    """How a result was made.
+
+    made     COLD, INCREMENTAL, ADDRESSES or HIT
+    ready    the work was done ahead of the request
+    symbols  entries in the tables
+    changed  symbols that were added, removed or renamed since the last state (INCREMENTAL)
+    kept     token steps that stand as they were (INCREMENTAL)
+    steps    token steps in all
+    stages   microseconds of each of STAGES
+    """
+
+    __slots__ = ("changed", "kept", "made", "ready", "stages", "steps", "symbols")
+
+    def __init__(
+        self,
+        made: int = COLD,
+        *,
+        ready: bool = False,
+        symbols: int = 0,
+        changed: int = 0,
+        kept: int = 0,
+        steps: int = 0,
+        stages: "list[int] | None" = None,
+    ) -> None:
+        self.made = made
+        self.ready = ready
+        self.symbols = symbols
+        self.changed = changed
+        self.kept = kept
+        self.steps = steps
+        self.stages = stages if stages is not None else [0] * len(STAGES)
+
+    def encode(self) -> bytes:
+        """38 bytes: u8 made, u8 ready, u32 symbols, u32 changed, u16 kept, u16 steps, then a u32 a stage."""
+        return b"".join(
+            (
+                bytes((self.made, self.ready)),
+                self.symbols.to_bytes(4, "little"),
+                self.changed.to_bytes(4, "little"),
+                self.kept.to_bytes(2, "little"),
+                self.steps.to_bytes(2, "little"),
+                *(min(stage, 0xFFFFFFFF).to_bytes(4, "little") for stage in self.stages),
+            )
+        )
+
+    @classmethod
+    def take(cls, reader: _Reader) -> "How":
+        """Read what :meth:`encode` wrote."""
+        made, ready = reader.take(2)
+        if made >= len(MADE) or ready > 1:
+            raise WireError("reply with an unknown way of making")
+        return cls(
+            made,
+            ready=bool(ready),
+            symbols=reader.number(4),
+            changed=reader.number(4),
+            kept=reader.number(2),
+            steps=reader.number(2),
+            stages=[reader.number(4) for _ in STAGES],
+        )
+
+    def describe(self) -> str:
+        """One line for a person: ``incremental: 11 of 30488 symbols changed, token table kept to step 172 of 190, 6.1 ms``."""
+        word = MADE[self.made] + (" (ready)" if self.ready else "")
+        if self.made == INCREMENTAL:
+            kept = (
+                "token table kept"
+                if self.kept == self.steps
+                else f"token table kept to step {self.kept} of {self.steps}"
+            )
+            what = f"{self.changed} of {self.symbols} symbols changed, {kept}"
+        else:
+            what = f"{self.symbols} symbols"
+        return f"{word}: {what}, {sum(self.stages) / 1000:.1f} ms"
+
+
+class BuildReply:
+    """What the daemon answers. The texts themselves are in the descriptor: first the .S, then the .bin.
+
+    status         OK or BAD_INPUT
+    how            how the tables were made
+    text_length    bytes of assembly text
+    binary_length  bytes of the .bin (0 for ASM)
+    message        lines for standard error: warnings, or the error; with final newline unless empty
+    """
+
+    __slots__ = ("binary_length", "how", "message", "status", "text_length")
+
+    def __init__(
+        self,
+        status: int,
+        how: How,
+        *,
+        text_length: int = 0,
+        binary_length: int = 0,
+        message: bytes = b"",
+    ) -> None:
+        self.status = status
+        self.how = how
+        self.text_length = text_length
+        self.binary_length = binary_length
+        self.message = message
+
+    def encode(self) -> bytes:
+        """Body of a REPLY frame: u8 status, How, u64 text length, u64 binary length, string message."""
+        return b"".join(
+            (
+                bytes((self.status,)),
+                self.how.encode(),
+                self.text_length.to_bytes(8, "little"),
+                self.binary_length.to_bytes(8, "little"),
+                _string(self.message),
+            )
+        )
+
+    @classmethod
+    def decode(cls, body: bytes) -> "BuildReply":
+        """The reply in a REPLY frame's body; WireError for anything malformed."""
+        reader = _Reader(body)
+        status = reader.number(1)
+        if status not in (OK, BAD_INPUT):
+            raise WireError(f"reply with unknown status {status}")
+        how = How.take(reader)
+        text_length, binary_length = reader.number(8), reader.number(8)
+        message = reader.string()
+        reader.end()
+        return cls(
+            status, how, text_length=text_length, binary_length=binary_length, message=message
+        )

@@ -1,0 +1,388 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What differs between kernel versions: one row per dialect of scripts/kallsyms.
+
+Nothing else in this project asks for a kernel version. A new kernel that behaves differently gets a row
+here; if its difference is of a new kind, a column too, and every row says its value.
+
+The thin client reads this table before each build, so the module imports nothing.
+"""
+
+# Options of scripts/kallsyms, as bits. They are part of the wire format and of cache keys: never renumber.
+ALL_SYMBOLS = 1
+ABSOLUTE_PERCPU = 2
+BASE_RELATIVE = 4
+LTO_CLANG = 8
+PC_RELATIVE = 16
+
+OPTION_BITS = {
+    "all-symbols": ALL_SYMBOLS,
+    "absolute-percpu": ABSOLUTE_PERCPU,
+    "base-relative": BASE_RELATIVE,
+    "lto-clang": LTO_CLANG,
+    "pc-relative": PC_RELATIVE,
+}
+
+# Ways to read a map line.
+FSCANF = 0  # words split by any white space; lines that do not fit are skipped
+GETLINE = 1  # "address type name" with single spaces; anything else is fatal
+
+# Tables, in the two orders that kernels had. "offsets" stands for the address column in whichever form
+# (offsets, absolute addresses, pc-relative) the options ask for.
+OFFSETS_FIRST = (
+    "offsets",
+    "relative_base",
+    "num_syms",
+    "names",
+    "markers",
+    "seqs_of_names",
+    "token_table",
+    "token_index",
+)
+OFFSETS_LAST = (
+    "num_syms",
+    "names",
+    "markers",
+    "token_table",
+    "token_index",
+    "offsets",
+    "relative_base",
+    "seqs_of_names",
+)
+
+_BOTH_MODES = "kallsyms failure: %s symbol value %#x out of range in relative mode"
+_ONE_MODE = "kallsyms failure: %s symbol value %#x out of range"
+
+
+class Dialect:
+    """One form of scripts/kallsyms; a row of :data:`DIALECTS`.
+
+    name            what ``--dialect`` takes
+    release         first kernel release (major, minor) that has it; (0, 0) for forms outside mainline
+    commit          kernel commit that began it
+    options         long options its getopt knows, in its order (the order of "ambiguous" messages)
+    usage           its usage text
+    positionals     the one number of positional arguments it takes, 0 for "at least one, extras ignored"
+    parser          FSCANF or GETLINE
+    own_filter      drops types U and N and the names that mksysmap removes in later kernels
+    own_tables      names of its own tables that own_filter drops
+    lto_cut         --lto-clang sorts by the name up to this text; b"" where the option does not exist
+    keep_start_stop without --all-symbols, names starting __start_ and __stop_ stay
+    empty           a map without symbols gives empty tables instead of "No valid symbol."
+    order           its tables in label order
+    absolute_form   without --base-relative the address column holds absolute addresses
+    preamble        the assembly begins by deriving PTR and ALGN from <asm/bitsperlong.h>
+    comments        tables whose plain lines end in a comment with the symbol's name
+    sizes           tables followed by a .size line
+    marker_shift    log2 of the symbols per marker
+    range_error     message for an address outside of the range; takes "absolute"/"relative" and the value
+    marks, absent   texts that its scripts/kallsyms.c has, and has not
+    """
+
+    __slots__ = (
+        "absent",
+        "absolute_form",
+        "comments",
+        "commit",
+        "empty",
+        "keep_start_stop",
+        "lto_cut",
+        "marker_shift",
+        "marks",
+        "name",
+        "options",
+        "order",
+        "own_filter",
+        "own_tables",
+        "parser",
+        "positionals",
+        "preamble",
+        "range_error",
+        "release",
+        "sizes",
+        "usage",
+    )
+
+    def __init__(
+        self,
+        *,
+        name: str,
+        release: tuple[int, int],
+        commit: str,
+        options: tuple[str, ...],
+        usage: str,
+        parser: int,
+        order: tuple[str, ...],
+        range_error: str,
+        marks: tuple[str, ...],
+        absent: tuple[str, ...] = (),
+        positionals: int = 0,
+        own_filter: bool = False,
+        own_tables: tuple[str, ...] = (),
+        lto_cut: bytes = b"",
+        keep_start_stop: bool = False,
+        empty: bool = False,
+        absolute_form: bool = False,
+        preamble: bool = True,
+        comments: tuple[str, ...] = (),
+        sizes: tuple[str, ...] = (),
+        marker_shift: int = 8,
+    ) -> None:
+        self.name = name
+        self.release = release
+        self.commit = commit
+        self.options = options
+        self.usage = usage
+        self.positionals = positionals
+        self.parser = parser
+        self.own_filter = own_filter
+        self.own_tables = own_tables
+        self.lto_cut = lto_cut
+        self.keep_start_stop = keep_start_stop
+        self.empty = empty
+        self.order = order
+        self.absolute_form = absolute_form
+        self.preamble = preamble
+        self.comments = comments
+        self.sizes = sizes
+        self.marker_shift = marker_shift
+        self.range_error = range_error
+        self.marks = marks
+        self.absent = absent
+
+    def __repr__(self) -> str:
+        return f"<dialect {self.name}>"
+
+    def accepts(self, options: int) -> bool:
+        """Whether every bit of ``options`` is an option of this dialect."""
+        return options & ~sum(OPTION_BITS[name] for name in self.options) == 0
+
+
+def _usage(*options: str, positionals: str = "in.map > out.S") -> str:
+    return "Usage: kallsyms " + "".join(f"[--{name}] " for name in options) + positionals + "\n"
+
+
+_V6_1_TABLES = (
+    "kallsyms_addresses",
+    "kallsyms_offsets",
+    "kallsyms_relative_base",
+    "kallsyms_num_syms",
+    "kallsyms_names",
+    "kallsyms_markers",
+    "kallsyms_token_table",
+    "kallsyms_token_index",
+)
+_V6_1 = ("all-symbols", "absolute-percpu", "base-relative")
+_V6_2 = (*_V6_1, "lto-clang")
+_V6_10 = ("all-symbols", "absolute-percpu", "lto-clang")
+_V6_11 = ("all-symbols", "absolute-percpu")
+_V7_0 = ("all-symbols", "pc-relative")
+_COMMENTED = ("names", "offsets", "seqs_of_names")
+_SIZED = ("names", "markers", "token_table", "offsets")
+
+#: Every dialect, oldest first; a form outside mainline last.
+DIALECTS = (
+    Dialect(  # D1
+        name="v6.1",
+        release=(6, 1),
+        commit="73bbb94466fd",
+        options=_V6_1,
+        usage=_usage(*_V6_1),
+        parser=FSCANF,
+        own_filter=True,
+        own_tables=_V6_1_TABLES,
+        order=tuple(table for table in OFFSETS_FIRST if table != "seqs_of_names"),
+        absolute_form=True,
+        range_error=_BOTH_MODES,
+        marks=("base-relative", "is_ignored_symbol"),
+        absent=("kallsyms_seqs_of_names",),
+    ),
+    Dialect(  # D1s: 6.1.y carries the backports of 6.2's table and of 6.6's cut
+        name="v6.1.y",
+        release=(0, 0),
+        commit="60443c88f3a8",
+        options=_V6_2,
+        usage=_usage(*_V6_2),
+        parser=FSCANF,
+        own_filter=True,
+        own_tables=(*_V6_1_TABLES, "kallsyms_seqs_of_names"),
+        lto_cut=b".llvm.",
+        order=OFFSETS_FIRST,
+        absolute_form=True,
+        range_error=_BOTH_MODES,
+        marks=("base-relative", "is_ignored_symbol", "kallsyms_seqs_of_names", ".llvm."),
+    ),
+    Dialect(  # D2
+        name="v6.2",
+        release=(6, 2),
+        commit="60443c88f3a8",
+        options=_V6_2,
+        usage=_usage(*_V6_2),
+        parser=FSCANF,
+        own_filter=True,
+        own_tables=(*_V6_1_TABLES, "kallsyms_seqs_of_names"),
+        lto_cut=b".",
+        order=OFFSETS_FIRST,
+        absolute_form=True,
+        range_error=_BOTH_MODES,
+        marks=("base-relative", "is_ignored_symbol", "kallsyms_seqs_of_names"),
+        absent=(".llvm.",),
+    ),
+    Dialect(  # D3
+        name="v6.4",
+        release=(6, 4),
+        commit="404bad70fcf7",
+        options=_V6_2,
+        usage=_usage(*_V6_2),
+        parser=FSCANF,
+        lto_cut=b".",
+        order=OFFSETS_LAST,
+        absolute_form=True,
+        comments=("offsets",),
+        range_error=_BOTH_MODES,
+        marks=("base-relative", "fscanf"),
+        absent=(".plt_branch.", "getline"),
+    ),
+    Dialect(  # D4
+        name="v6.5",
+        release=(6, 5),
+        commit="1c975da56a6f",
+        options=_V6_2,
+        usage=_usage(*_V6_2),
+        parser=GETLINE,
+        lto_cut=b".",
+        order=OFFSETS_LAST,
+        absolute_form=True,
+        comments=("offsets",),
+        range_error=_BOTH_MODES,
+        marks=("base-relative", "getline"),
+        absent=(".llvm.",),
+    ),
+    Dialect(  # D4 with the other cut
+        name="v6.6",
+        release=(6, 6),
+        commit="8cc32a9bbf29",
+        options=_V6_2,
+        usage=_usage(*_V6_2),
+        parser=GETLINE,
+        lto_cut=b".llvm.",
+        order=OFFSETS_LAST,
+        absolute_form=True,
+        comments=("offsets",),
+        range_error=_BOTH_MODES,
+        marks=("base-relative", "getline", ".llvm."),
+    ),
+    Dialect(  # D5
+        name="v6.10",
+        release=(6, 10),
+        commit="64e166099b69",
+        options=_V6_10,
+        usage=_usage(*_V6_10),
+        parser=GETLINE,
+        lto_cut=b".llvm.",
+        keep_start_stop=True,
+        order=OFFSETS_LAST,
+        comments=("offsets",),
+        range_error=_BOTH_MODES,
+        marks=("lto-clang", "absolute-percpu", "__start_"),
+        absent=("base-relative", "incbin"),
+    ),
+    Dialect(  # D6
+        name="v6.11",
+        release=(6, 11),
+        commit="c442db3f49f2",
+        options=_V6_11,
+        usage=_usage(*_V6_11),
+        parser=GETLINE,
+        keep_start_stop=True,
+        empty=True,
+        order=OFFSETS_LAST,
+        comments=_COMMENTED,
+        range_error=_BOTH_MODES,
+        marks=("absolute-percpu",),
+        absent=("base-relative", "lto-clang"),
+    ),
+    Dialect(  # D7
+        name="v6.15",
+        release=(6, 15),
+        commit="01157ddc58dc",
+        options=("all-symbols",),
+        usage=_usage("all-symbols"),
+        parser=GETLINE,
+        keep_start_stop=True,
+        empty=True,
+        order=OFFSETS_LAST,
+        comments=_COMMENTED,
+        range_error=_ONE_MODE,
+        marks=("all-symbols",),
+        absent=("absolute-percpu", "base-relative", "pc-relative"),
+    ),
+    Dialect(  # D8
+        name="v7.0",
+        release=(7, 0),
+        commit="a081b5789255",
+        options=_V7_0,
+        usage=_usage("all-symbols"),
+        parser=GETLINE,
+        keep_start_stop=True,
+        empty=True,
+        order=tuple(table for table in OFFSETS_LAST if table != "relative_base"),
+        preamble=False,
+        comments=_COMMENTED,
+        range_error=_ONE_MODE,
+        marks=("pc-relative",),
+        absent=("sysmap", ".size"),
+    ),
+    Dialect(  # D8 with .size lines: in v7.3, not yet in v7.2; the commit is not known
+        name="v7.3",
+        release=(7, 3),
+        commit="",
+        options=_V7_0,
+        usage=_usage("all-symbols"),
+        parser=GETLINE,
+        keep_start_stop=True,
+        empty=True,
+        order=tuple(table for table in OFFSETS_LAST if table != "relative_base"),
+        preamble=False,
+        comments=_COMMENTED,
+        sizes=_SIZED,
+        range_error=_ONE_MODE,
+        marks=("pc-relative", ".size"),
+        absent=("sysmap",),
+    ),
+    Dialect(  # X: posted in February 2024, never merged; v6.8 with the first half of v6.10
+        name="mail-2024",
+        release=(0, 0),
+        commit="",
+        options=_V6_10,
+        usage=_usage(*_V6_10, positionals="vmlinux in.map out.S out.bin"),
+        positionals=4,
+        parser=GETLINE,
+        lto_cut=b".llvm.",
+        order=OFFSETS_LAST,
+        comments=("offsets",),
+        range_error=_BOTH_MODES,
+        marks=("lto-clang", "incbin"),
+        absent=("pc-relative",),
+    ),
+)
+
+BY_NAME = {dialect.name: dialect for dialect in DIALECTS}
+
+#: First mainline release whose form is not in the table yet (it reads the vmlinux ELF itself).
+UNSUPPORTED_SINCE = (7, 4)
+
+
+def find(name: str) -> Dialect | None:
+    """The dialect called ``name``, or that of a kernel release written like ``v6.12`` or ``6.12``.
+
+    A mainline release between two rows has the form of the older row. None for a name or release that the
+    table does not cover.
+    """
+    if name in BY_NAME:
+        return BY_NAME[name]
+    major, dot, minor = name.removeprefix("v").partition(".")
+    if not (dot and major.isdecimal() and minor.isdecimal()):
+        return None
+    release = (int(major), int(minor))
+    rows = [row for row in DIALECTS if (0, 0) < row.release <= release]
+    return rows[-1] if rows and release < UNSUPPORTED_SINCE else None
