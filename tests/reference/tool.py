@@ -1,0 +1,45 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The whole tool: a map and options in; exit status, standard output and standard error out."""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+
+from . import order
+from .forms import FORMS
+from .reader import FatalError, SystemMap, read
+from .text import print_tables
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a run of a tool leaves behind.
+
+    ``stdout`` is empty for a run that failed: what the kernel's tool had printed until then is of no use.
+    """
+
+    status: int
+    stdout: bytes
+    stderr: bytes
+
+
+def run(dialect: str, options: Collection[str], map_text: bytes) -> Outcome:
+    """Run the tool of ``dialect`` with long options, named without their dashes, on the text of a map."""
+    form = FORMS[dialect]
+    system_map = SystemMap()
+    try:
+        read(form, map_text, system_map)
+        symbols = system_map.symbols
+        if "all-symbols" not in options:
+            symbols = order.shrink(form, system_map)
+        if not symbols and not form.empty_is_legal:
+            raise FatalError(b"No valid symbol.")
+        if "absolute-percpu" in options:
+            order.make_percpu_absolute(symbols, system_map.percpu)
+        stdout = print_tables(form, options, order.by_address(symbols), system_map.text)
+    except FatalError as error:
+        return Outcome(1, b"", _lines([*system_map.warnings, error.line]))
+    return Outcome(0, stdout, _lines(system_map.warnings))
+
+
+def _lines(lines: list[bytes]) -> bytes:
+    return b"".join(line + b"\n" for line in lines)
