@@ -108,7 +108,7 @@ def _number(sign: bytes, digits: bytes) -> int:
 
 
 def _fscanf_lines(text: bytes, result: SystemMap) -> Iterator[Symbol]:
-    """fscanf("%llx %c %2048s\\n"): three words; what does not fit costs the rest of its line."""
+    r"""fscanf("%llx %c %2048s\n"): three words; what does not fit costs the rest of its line."""
     number = re.compile(SPACE + rb"*" + rb"([+-]?)(0[xX])?([0-9a-fA-F]*)")
     space = re.compile(SPACE + rb"*")
     word = re.compile(rb"[^ \t\n\v\f\r]{1,%d}" % FSCANF_WORD)

@@ -24,7 +24,7 @@ SECTION = b'\t.section .rodata, "a"\n'
 
 
 def number(value: int) -> bytes:
-    """printf's %#x: zero has no prefix."""
+    """As printf's %#x: zero has no prefix."""
     return b"%#x" % value if value else b"0"
 
 
@@ -54,7 +54,7 @@ def print_tables(form: Form, options: Collection[str], symbols: list[Symbol], te
         "relative_base": [b"\tPTR\t" + from_text(base, text)],
         "seqs_of_names": [
             b"\t.byte 0x%02x, 0x%02x, 0x%02x" % tuple((position % (1 << 24)).to_bytes(3, "big"))
-            + _comment(form.comments_names_and_seqs, strings[position])
+            + _comment(strings[position], wanted=form.comments_names_and_seqs)
             for position in by_name(symbols, cut)
         ],
     }
@@ -84,7 +84,7 @@ def _print(form: Form, table: bytes, lines: list[bytes]) -> bytes:
     return b"\n".join([*parts, b"", b""])
 
 
-def _comment(wanted: bool, string: bytes) -> bytes:  # noqa: FBT001 - reads well at its three callers
+def _comment(string: bytes, *, wanted: bool) -> bytes:
     return b"\t/* %b */" % string if wanted else b""
 
 
@@ -108,7 +108,7 @@ def _names(form: Form, strings: list[bytes], compressed: list[bytes]) -> tuple[l
         head = [length] if length < 0x80 else [length & 0x7F | 0x80, length >> 7]
         at += len(head) + length
         bare = b"\t.byte " + b", ".join(b"0x%02x" % byte for byte in [*head, *codes])
-        lines.append(bare + _comment(form.comments_names_and_seqs, string))
+        lines.append(bare + _comment(string, wanted=form.comments_names_and_seqs))
     return lines, markers
 
 
@@ -129,7 +129,7 @@ def _offsets(
             raise FatalError(
                 b"kallsyms failure: %b symbol value %b out of range%b" % (kind, number(symbol.address), mode)
             )
-        yield b"\t.long\t" + value + _comment(form.comments_offsets, symbol.string)
+        yield b"\t.long\t" + value + _comment(symbol.string, wanted=form.comments_offsets)
 
 
 def _offset(form: Form, options: Collection[str], symbol: Symbol, base: int, text: int) -> bytes | None:

@@ -5,8 +5,8 @@ from collections.abc import Collection
 from dataclasses import dataclass
 
 from . import order
-from .forms import FORMS
-from .reader import FatalError, SystemMap, read
+from .forms import FORMS, Form
+from .reader import FatalError, Symbol, SystemMap, read
 from .text import print_tables
 
 
@@ -28,17 +28,20 @@ def run(dialect: str, options: Collection[str], map_text: bytes) -> Outcome:
     system_map = SystemMap()
     try:
         read(form, map_text, system_map)
-        symbols = system_map.symbols
-        if "all-symbols" not in options:
-            symbols = order.shrink(form, system_map)
-        if not symbols and not form.empty_is_legal:
-            raise FatalError(b"No valid symbol.")
+        symbols = _kept(form, options, system_map)
         if "absolute-percpu" in options:
             order.make_percpu_absolute(symbols, system_map.percpu)
         stdout = print_tables(form, options, order.by_address(symbols), system_map.text)
     except FatalError as error:
         return Outcome(1, b"", _lines([*system_map.warnings, error.line]))
     return Outcome(0, stdout, _lines(system_map.warnings))
+
+
+def _kept(form: Form, options: Collection[str], system_map: SystemMap) -> list[Symbol]:
+    kept = system_map.symbols if "all-symbols" in options else order.shrink(form, system_map)
+    if not kept and not form.empty_is_legal:
+        raise FatalError(b"No valid symbol.")
+    return kept
 
 
 def _lines(lines: list[bytes]) -> bytes:
