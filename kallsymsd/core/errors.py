@@ -9,10 +9,20 @@ class KallsymsdError(Exception):
 class InputError(KallsymsdError):
     """The input cannot be made into tables; a build must stop with exit status 1.
 
-    ``message`` is what goes to standard error, without the final newline. It is bytes because it may quote
-    a symbol's name. It begins with the text that the dialect's own tool prints.
+    message  begins with the text that the dialect's own tool prints, without the final newline
+    line     number of the offending line, from 1; 0 when it is not one line
+    detail   what the kernel's tool does not say
+
+    Texts are bytes because they may quote a symbol's name.
     """
 
-    def __init__(self, message: bytes) -> None:
+    def __init__(self, message: bytes, *, line: int = 0, detail: bytes = b"") -> None:
         super().__init__(message.decode("utf-8", "backslashreplace"))
         self.message = message
+        self.line = line
+        self.detail = detail
+
+    def render(self, path: bytes) -> bytes:
+        """One line for standard error (with the newline), with the place in the map at ``path``."""
+        place = b"%b:%d" % (path, self.line) if self.line else path
+        return b"%b (%b: %b)\n" % (self.message, place, self.detail) if self.detail else self.message + b"\n"

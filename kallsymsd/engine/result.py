@@ -38,4 +38,4 @@ class BuildResult:
     @classmethod
     def bad_input(cls, message: bytes) -> "BuildResult":
         """The result of a map that cannot be made into tables."""
-        return cls(BAD_INPUT, How(), message=message + b"\n")
+        return cls(BAD_INPUT, How(), message=message)

@@ -1,0 +1,40 @@
+# SPDX-License-Identifier: GPL-2.0-only
+# cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True, initializedcheck=False
+# cython: embedsignature=False, binding=False
+"""The native core: every loop over symbols or bytes.
+
+One extension module, one included file for each stage; the loops run without the GIL. Columns are bytes
+objects in the byte order of this machine: addresses u64, starts u32, orders u32. ``strings`` is the type
+letters and names, each string followed by a zero byte; string i begins at ``starts[i]``, and
+``starts[n] == len(strings)``.
+"""
+
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
+from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
+from libc.stdlib cimport calloc, free, malloc
+from libc.string cimport memchr, memcmp, memcpy, memmove, memset, strcmp, strlen
+
+ctypedef const unsigned char[::1] Bytes
+
+
+cdef inline bytes _bytes(const void *data, size_t size):
+    return PyBytes_FromStringAndSize(<const char *>data, <Py_ssize_t>size)
+
+
+cdef inline const uint8_t *_pointer(Bytes data) noexcept:
+    """Start of a buffer; a valid pointer for an empty one too."""
+    return &data[0] if data.shape[0] else <const uint8_t *>b""
+
+
+cdef void *_allocate(size_t size) except NULL:
+    cdef void *memory = malloc(size if size else 1)
+    if memory == NULL:
+        raise MemoryError(f"cannot allocate {size} bytes")
+    return memory
+
+
+include "native/sysmap.pxi"
+include "native/order.pxi"
+include "native/tokens.pxi"
+include "native/encode.pxi"
+include "native/listing.pxi"

@@ -1,0 +1,154 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Tables -> what the assembler reads: plain assembly, or a short .S and a .bin."""
+
+import hashlib
+
+from kallsymsd.core import _native, tokens
+from kallsymsd.core.errors import InputError
+from kallsymsd.core.tables import ADDRESSES, DISTANCE, Tables
+from kallsymsd.core.target import Target
+
+_PREAMBLE = b"""\
+#include <asm/bitsperlong.h>
+#if BITS_PER_LONG == 64
+#define PTR .quad
+#define ALGN .balign 8
+#else
+#define PTR .long
+#define ALGN .balign 4
+#endif
+"""
+_SECTION = b'\t.section .rodata, "a"\n'
+
+#: Texts in a symbol that end a string or a comment of plain assembly.
+UNPRINTABLE = (b'"', b"\\", b"*/")
+
+
+class Assembly:
+    """A .S and the .bin that it includes.
+
+    text    the .S
+    binary  the .bin: the tables one after the other, without padding
+    """
+
+    __slots__ = ("binary", "text")
+
+    def __init__(self, text: bytes, binary: bytes) -> None:
+        self.text = text
+        self.binary = binary
+
+
+def plain(tables: Tables) -> bytes:
+    """What the dialect's own tool prints. InputError for a name that assembly cannot say."""
+    _check_printable(tables)
+    word, align = (b"PTR", b"ALGN") if tables.dialect.preamble else (b"", b".balign 4")
+    parts = [_PREAMBLE if tables.dialect.preamble else b"", _SECTION]
+    for table in tables.dialect.order:
+        parts += _labelled(tables, table, align, _lines(tables, table, word))
+    return b"".join(parts)
+
+
+def incbin(tables: Tables, target: Target, bin_name: bytes, *, debug: bool = False) -> Assembly:
+    """The .S that includes ``bin_name``, and that file's contents. ``debug`` adds the listing as comments.
+
+    Numbers that are few or need relocations stay text. The .S tells preprocessor and assembler everything
+    itself (no header, no macro), and carries the digest of the .bin where a compiler cache sees it and the
+    assembler does not.
+    """
+    encoded = tables.encode(target)
+    binary = b"".join(encoded.values())
+    starts = {}
+    start = 0
+    for table, data in encoded.items():
+        starts[table] = start
+        start += len(data)
+    word = b".quad" if target.bits == 64 else b".long"
+    align = b".balign 8" if tables.dialect.preamble and target.bits == 64 else b".balign 4"
+    name = bin_name.replace(b"\\", b"\\\\").replace(b'"', b'\\"')
+    digest = hashlib.sha256(binary).hexdigest().encode()
+    parts = [b'.if 0\n\t.ascii "sha256 %b"\n.endif\n' % digest, _SECTION]
+    for table in tables.dialect.order:
+        if table not in encoded:
+            body = _lines(tables, table, word, comments=False)
+        elif encoded[table]:
+            # Without this case: gas takes a length of 0 for "the rest of the file".
+            body = b'\t.incbin "%b", %d, %d\n' % (name, starts[table], len(encoded[table]))
+        else:
+            body = b""
+        parts += _labelled(tables, table, align, body)
+    if debug:
+        parts.append(_debug_listing(tables))
+    return Assembly(b"".join(parts), binary)
+
+
+def _labelled(tables: Tables, table: str, align: bytes, body: bytes) -> list[bytes]:
+    """A table with its label, or nothing for a table that this form of the address column goes without."""
+    if table == "relative_base" and tables.relative_base is None:
+        return []
+    absolute = table == "offsets" and tables.address_form == ADDRESSES
+    label = b"kallsyms_addresses" if absolute else b"kallsyms_" + table.encode()
+    size = b".size %b, . - %b\n" % (label, label) if table in tables.dialect.sizes else b""
+    return [b".globl %b\n\t%b\n%b:\n" % (label, align, label), body, size, b"\n"]
+
+
+def _lines(tables: Tables, table: str, word: bytes, *, comments: bool = True) -> bytes:
+    """The lines of one table as text; ``word`` is the directive for a number of the target's word size."""
+    symbols = tables.symbols
+    comment = comments and table in tables.dialect.comments
+    match table:
+        case "num_syms":
+            return b"\t.long\t%d\n" % symbols.count
+        case "names":
+            return _native.names_lines(tables.names, symbols.strings, symbols.starts, comment)
+        case "markers":
+            return b"".join(b"\t.long\t%d\n" % marker for marker in memoryview(tables.markers).cast("I"))
+        case "token_table":
+            return b"".join(b'\t.asciz\t"%b"\n' % text for text in tables.expansions)
+        case "token_index":
+            return b"".join(b"\t.short\t%d\n" % offset for offset in tokens.token_index(tables.expansions))
+        case "offsets" if tables.address_form == ADDRESSES:
+            return _native.addresses_lines(symbols.addresses, symbols.text_address, *symbols.percpu, word)
+        case "offsets":
+            return _native.offsets_lines(
+                tables.offsets, symbols.strings, symbols.starts, comment, tables.address_form == DISTANCE
+            )
+        case "relative_base":
+            return b"" if tables.relative_base is None else _base_line(tables, tables.relative_base, word)
+        case _:
+            return _native.seqs_lines(
+                tables.seqs_of_names, tables.by_name, symbols.strings, symbols.starts, comment
+            )
+
+
+def _base_line(tables: Tables, base: int, word: bytes) -> bytes:
+    distance = base - tables.symbols.text_address
+    # As printf's %#llx: 0 has no prefix.
+    shown = b"%#x" % abs(distance) if distance else b"0"
+    return b"\t%b\t_text %b %b\n" % (word, b"-" if distance < 0 else b"+", shown)
+
+
+def _check_printable(tables: Tables) -> None:
+    strings = tables.symbols.strings
+    for text in UNPRINTABLE:
+        at = strings.find(text)
+        if at >= 0:
+            begin = strings.rfind(b"\0", 0, at) + 2
+            raise InputError(
+                b"symbol %b cannot be printed as assembly because of its %b"
+                % (strings[begin : strings.index(b"\0", at)], text),
+                detail=b"the form with a .bin can hold it (--format=incbin)",
+            )
+
+
+def _debug_listing(tables: Tables) -> bytes:
+    """The tables in a C comment: every symbol with its codes, every code with its text."""
+    symbols = tables.symbols
+    lines = [b"/*\n * symbols: position, address, type, name : length, codes\n"]
+    lines.append(_native.debug_lines(symbols.addresses, tables.names, symbols.strings, symbols.starts))
+    lines.append(b" * tokens: code, offset, text\n")
+    for code, (text, offset) in enumerate(
+        zip(tables.expansions, tokens.token_index(tables.expansions), strict=True)
+    ):
+        lines.append(b' * %02x %d "%b"\n' % (code, offset, text.replace(b"/", b"\\x2f")))
+    lines.append(b" */\n")
+    return b"".join(lines)

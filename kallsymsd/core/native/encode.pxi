@@ -1,0 +1,123 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Columns and codes -> the bytes of the kernel's tables, numbers in the byte order of this machine."""
+
+cdef enum:
+    # What the address column holds; the numbers stand in tables.py too.
+    UNSIGNED = 0              # address - base, 0 .. 2**32-1
+    PERCPU = 1                # absolute symbols: the address; others: base - 1 - address, negative
+    PC_RELATIVE = 2           # address - base, -2**31 .. 2**31-1
+    LOW_HALF = 3              # the low 32 bits of the address, whatever they are
+
+
+def encode_names(Bytes codes, size_t count, bint has_zero, uint8_t zero_first, uint8_t zero_second, int marker_shift):
+    """``(names, markers)`` of ``count`` strings in codes, each followed by a zero.
+
+    names: for each string its length in ULEB128 (one or two bytes, at most 0x3fff) and its codes, with the
+    token of code 0 applied. markers: u32 offset in names of every 2**marker_shift'th string.
+    """
+    cdef const uint8_t *p = _pointer(codes)
+    cdef size_t size = <size_t>codes.shape[0], i, length, used = 0
+    cdef size_t mask = (<size_t>1 << marker_shift) - 1
+    cdef bytes markers = _bytes(NULL, ((count + mask) >> marker_shift) * sizeof(uint32_t))
+    cdef uint32_t *marker = <uint32_t *>PyBytes_AS_STRING(markers)
+    # A zero of the stream makes room for one length byte; the second one needs more.
+    cdef uint8_t *out = <uint8_t *>_allocate(size + count)
+    cdef uint8_t *begin
+    cdef uint8_t *to
+    try:
+        with nogil:
+            for i in range(count):
+                begin = out + used
+                if not i & mask:
+                    marker[i >> marker_shift] = <uint32_t>used
+                to = begin + 1
+                if has_zero:
+                    while p[0]:
+                        if p[0] == zero_first and p[1] == zero_second:
+                            to[0] = 0
+                            p += 2
+                        else:
+                            to[0] = p[0]
+                            p += 1
+                        to += 1
+                else:
+                    while p[0]:
+                        to[0] = p[0]
+                        to += 1
+                        p += 1
+                p += 1
+                length = <size_t>(to - begin) - 1
+                if length > 127:
+                    memmove(begin + 2, begin + 1, length)
+                    begin[0] = <uint8_t>(length & 127 | 128)
+                    begin[1] = <uint8_t>(length >> 7)
+                    used += length + 2
+                else:
+                    begin[0] = <uint8_t>length
+                    used += length + 1
+        return _bytes(out, used), markers
+    finally:
+        free(out)
+
+
+def encode_seqs(Bytes order):
+    """Three bytes, most significant first, for each u32 of ``order``."""
+    cdef const uint32_t *position = <const uint32_t *>_pointer(order)
+    cdef size_t count = <size_t>order.shape[0] // 4, i
+    cdef bytes seqs = _bytes(NULL, 3 * count)
+    cdef uint8_t *out = <uint8_t *>PyBytes_AS_STRING(seqs)
+    with nogil:
+        for i in range(count):
+            out[3 * i] = <uint8_t>(position[i] >> 16)
+            out[3 * i + 1] = <uint8_t>(position[i] >> 8)
+            out[3 * i + 2] = <uint8_t>position[i]
+    return seqs
+
+
+def encode_offsets(Bytes addresses, uint64_t base, int form, uint64_t percpu_first, uint64_t percpu_last):
+    """``(offsets, bad)``: the address column as u32, and the first symbol out of range or -1.
+
+    Symbols with an address in percpu_first .. percpu_last are absolute (form PERCPU).
+    """
+    cdef const uint64_t *address = <const uint64_t *>_pointer(addresses)
+    cdef size_t count = <size_t>addresses.shape[0] // 8, i
+    cdef Py_ssize_t bad = -1
+    cdef bytes offsets = _bytes(NULL, 4 * count)
+    cdef uint32_t *out = <uint32_t *>PyBytes_AS_STRING(offsets)
+    cdef uint64_t value
+    cdef int64_t difference
+    with nogil:
+        for i in range(count):
+            if form == UNSIGNED:
+                value = address[i] - base
+                if value >> 32 and bad < 0:
+                    bad = <Py_ssize_t>i
+            elif form == PERCPU:
+                if percpu_first <= address[i] <= percpu_last:
+                    value = address[i]
+                    if value > 0x7fffffff and bad < 0:
+                        bad = <Py_ssize_t>i
+                else:
+                    value = base - address[i] - 1
+                    difference = <int64_t>value
+                    if (difference >= 0 or difference < -<int64_t>0x80000000) and bad < 0:
+                        bad = <Py_ssize_t>i
+            elif form == PC_RELATIVE:
+                value = address[i] - base
+                difference = <int64_t>value
+                if (difference > 0x7fffffff or difference < -<int64_t>0x80000000) and bad < 0:
+                    bad = <Py_ssize_t>i
+            else:
+                value = address[i]
+            out[i] = <uint32_t>value
+    return offsets, bad
+
+
+def first_outside(Bytes addresses, uint64_t first, uint64_t last):
+    """Position of the first address that is not in first .. last, or -1."""
+    cdef const uint64_t *address = <const uint64_t *>_pointer(addresses)
+    cdef size_t count = <size_t>addresses.shape[0] // 8, i
+    for i in range(count):
+        if not first <= address[i] <= last:
+            return i
+    return -1

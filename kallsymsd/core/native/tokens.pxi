@@ -1,0 +1,255 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The token optimisation: which 256 codes stand for which texts.
+
+The kernel's tool repeats: take the pair of codes that is most frequent in all strings, give it the highest
+free code, replace it everywhere. The result depends only on the bag of strings.
+"""
+
+cdef extern from "pairs.h" nogil:
+    enum:
+        PAIR_GAP
+    struct pair_stats:
+        uint32_t left[256]
+        uint32_t right[256]
+        uint32_t matches
+        uint32_t joined
+    size_t pair_pass(
+        uint8_t *dst, const uint8_t *src, size_t n, uint8_t a, uint8_t b, uint8_t code, pair_stats *stats
+    )
+    void pair_count(const uint8_t *src, size_t n, int32_t weight, int32_t *counts)
+    int32_t pair_row_max(const int32_t *row)
+    const char *pair_variant()
+    int pair_choose(const char *variant)
+
+cdef enum:
+    CODES = 256
+    PAIRS = 65536
+
+
+cdef struct Step:
+    uint8_t first, second, code
+    pair_stats stats
+
+cdef struct Counts:
+    # count[first + 256 * second]; pairs with a separator count nothing.
+    int32_t count[PAIRS]
+    int32_t row_max[CODES]
+
+
+cdef void _counts_from(Counts *counts, const int32_t *initial) noexcept nogil:
+    cdef int i
+    memcpy(counts.count, initial, sizeof(counts.count))
+    memset(counts.count, 0, CODES * sizeof(int32_t))
+    for i in range(CODES):
+        counts.count[CODES * i] = 0
+    for i in range(CODES):
+        counts.row_max[i] = pair_row_max(counts.count + CODES * i)
+
+
+cdef void _counts_replace(Counts *counts, uint8_t a, uint8_t b, uint8_t c, const pair_stats *stats) noexcept nogil:
+    """The counts after every (a, b) became c."""
+    cdef int32_t *row_a = counts.count + CODES * a
+    cdef int32_t *row_b = counts.count + CODES * b
+    cdef int32_t *row_c = counts.count + CODES * c
+    cdef int32_t *row
+    cdef int32_t matches = <int32_t>stats.matches, joined = <int32_t>stats.joined, here, before
+    cdef int x
+    for x in range(CODES):
+        here = <int32_t>stats.left[x]
+        row_a[x] -= here
+        row_c[x] += here
+    for x in range(1, CODES):
+        here = <int32_t>stats.right[x]
+        if here:
+            row = counts.count + CODES * x
+            before = row[b]
+            row[b] -= here
+            row[c] += here
+            if before == counts.row_max[x]:
+                counts.row_max[x] = pair_row_max(row)
+            elif row[c] > counts.row_max[x]:
+                counts.row_max[x] = row[c]
+    row_b[a] -= matches
+    row_a[b] += joined
+    row_c[b] -= joined
+    row_a[c] -= joined
+    row_c[c] += joined
+    counts.row_max[a] = pair_row_max(row_a)
+    counts.row_max[b] = pair_row_max(row_b)
+    counts.row_max[c] = pair_row_max(row_c)
+
+
+cdef int32_t _best_pair(Counts *counts, const uint8_t *identity, uint8_t *first, uint8_t *second) noexcept nogil:
+    """The most frequent pair and its count; among equals the lowest second, then first code.
+
+    ``identity[code]`` is the index under which ``counts`` keeps a code.
+    """
+    cdef int32_t best = 0
+    cdef int code
+    cdef const int32_t *row
+    for code in range(1, CODES):
+        if counts.row_max[code] > best:
+            best = counts.row_max[code]
+    if best == 0:
+        return 0
+    for code in range(1, CODES):
+        second[0] = identity[code]
+        if counts.row_max[second[0]] == best:
+            break
+    row = counts.count + CODES * second[0]
+    for code in range(1, CODES):
+        first[0] = identity[code]
+        if row[first[0]] == best:
+            break
+    return best
+
+
+cdef struct Stream:
+    uint8_t *memory           # all of it
+    uint8_t *codes            # where the stream begins now
+    size_t size               # bytes of stream, separators included
+
+
+cdef size_t _stream_room(size_t size) noexcept nogil:
+    """Bytes of memory for a stream of ``size`` bytes: each of up to 255 passes moves it down by PAIR_GAP."""
+    return PAIR_GAP * (CODES + 2) + size
+
+
+cdef inline void _stream_place(Stream *stream, size_t size) noexcept nogil:
+    """Set a stream up for ``size`` bytes that the caller puts at ``stream.codes``."""
+    stream.codes = stream.memory + PAIR_GAP * CODES
+    stream.size = size
+    (stream.codes - 1)[0] = 0
+    memset(stream.codes + size, 0, PAIR_GAP)
+
+
+cdef inline void _stream_replace(Stream *stream, uint8_t a, uint8_t b, uint8_t code, pair_stats *stats) noexcept nogil:
+    stream.size = pair_pass(stream.codes - PAIR_GAP, stream.codes, stream.size, a, b, code, stats)
+    stream.codes -= PAIR_GAP
+    # Pairs with a separator are not pairs.
+    stats.left[0] = 0
+    stats.right[0] = 0
+
+
+cdef class TokenTable:
+    """The token table with its history, which is what an exact update needs.
+
+    The history is, for each step, what replacing its pair did to the neighbours (struct pair_stats): sums over
+    the strings, so that strings can be taken out and put in without looking at the others.
+    """
+
+    cdef int32_t *initial      # pair counts of the strings, separators included
+    cdef Step *steps           # every token but that of code 0
+    cdef int step_count
+    cdef bint has_zero         # code 0 is a token; it is given last, so no step follows it
+    cdef uint8_t zero_first, zero_second
+
+    def __cinit__(self):
+        self.initial = <int32_t *>calloc(PAIRS, sizeof(int32_t))
+        self.steps = <Step *>calloc(CODES, sizeof(Step))
+        if self.initial == NULL or self.steps == NULL:
+            raise MemoryError("no memory for a token table")
+
+    def __dealloc__(self):
+        free(self.initial)
+        free(self.steps)
+
+    @staticmethod
+    def build(Bytes strings):
+        """``(table, codes)``: the table of these strings, and the strings in codes.
+
+        ``codes`` has a zero behind each string; the token of code 0 is not applied to it.
+        """
+        cdef TokenTable table = TokenTable()
+        cdef size_t size = <size_t>strings.shape[0]
+        cdef const uint8_t *source = _pointer(strings)
+        cdef Stream stream
+        stream.memory = <uint8_t *>_allocate(_stream_room(size))
+        try:
+            with nogil:
+                _stream_place(&stream, size)
+                memcpy(stream.codes, source, size)
+                # From the separator before the first string on.
+                pair_count(stream.codes - 1, size + 1, 1, table.initial)
+                table.run(&stream)
+            return table, _bytes(stream.codes, stream.size)
+        finally:
+            free(stream.memory)
+
+    cdef void run(self, Stream *stream) noexcept nogil:
+        """All steps, on the strings themselves."""
+        cdef Counts counts
+        _counts_from(&counts, self.initial)
+        self.step_count = 0
+        self.run_from(stream, &counts)
+
+    cdef void run_from(self, Stream *stream, Counts *counts) noexcept nogil:
+        """The steps behind those that the table has, whose effect ``stream`` and ``counts`` show."""
+        cdef uint8_t codes[CODES]
+        cdef uint8_t identity[CODES]
+        cdef int free_codes = self.free_codes(codes), i
+        cdef Step *step
+        cdef uint8_t first, second
+        self.has_zero = False
+        for i in range(CODES):
+            identity[i] = <uint8_t>i
+        while self.step_count < free_codes and _best_pair(counts, identity, &first, &second):
+            if codes[self.step_count] == 0:
+                self.has_zero = True
+                self.zero_first = first
+                self.zero_second = second
+                break
+            step = &self.steps[self.step_count]
+            step.first = first
+            step.second = second
+            step.code = codes[self.step_count]
+            self.step_count += 1
+            _stream_replace(stream, first, second, step.code, &step.stats)
+            _counts_replace(counts, first, second, step.code, &step.stats)
+
+    cdef bint is_literal(self, int byte) noexcept nogil:
+        """Whether some string has this byte: it then has a neighbour behind it, a separator at least."""
+        cdef int second
+        for second in range(CODES):
+            if self.initial[byte + CODES * second]:
+                return byte != 0
+        return False
+
+    cdef int free_codes(self, uint8_t *codes) noexcept nogil:
+        """The codes that are not bytes of the strings, in the order in which tokens get them."""
+        cdef int code, count = 0
+        for code in range(CODES - 1, -1, -1):
+            if not self.is_literal(code):
+                codes[count] = <uint8_t>code
+                count += 1
+        return count
+
+    @property
+    def literals(self):
+        """The bytes that occur in the strings, ascending."""
+        return bytes(byte for byte in range(CODES) if self.is_literal(byte))
+
+    @property
+    def pairs(self):
+        """The tokens in the order they were made, each ``(code, first, second)``."""
+        pairs = [
+            (self.steps[i].code, self.steps[i].first, self.steps[i].second) for i in range(self.step_count)
+        ]
+        if self.has_zero:
+            pairs.append((0, self.zero_first, self.zero_second))
+        return pairs
+
+    @property
+    def zero_pair(self):
+        """The two codes that code 0 stands for, None where it is no token."""
+        return (self.zero_first, self.zero_second) if self.has_zero else None
+
+
+def variant():
+    """The instruction set that the token passes use: ``avx2``, ``sse2`` or ``portable``."""
+    return pair_variant().decode()
+
+
+def choose_variant(bytes name):
+    """Use another instruction set; False when this machine does not have it."""
+    return bool(pair_choose(name))

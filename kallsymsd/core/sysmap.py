@@ -1,0 +1,56 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""System.map -> SymbolTable."""
+
+from kallsymsd.core import _native
+from kallsymsd.core.dialects import ABSOLUTE_PERCPU, ALL_SYMBOLS, GETLINE, Dialect
+from kallsymsd.core.errors import InputError
+from kallsymsd.core.symbols import SymbolTable
+
+NO_PERCPU = (1, 0)
+_READ_ERROR = b"Read error or end of file.\n"
+_QUOTED = 60  # bytes of a malformed line that its message shows
+
+
+def read(text: bytes, dialect: Dialect, options: int) -> SymbolTable:
+    """Parse a map, filter it as ``dialect`` does with ``options``, and sort it by address.
+
+    Raises InputError with the message of the dialect's own tool for a malformed line (v6.5 and later) or
+    when no symbol is left (up to v6.10).
+    """
+    addresses, strings, starts, ranges, overlong, problem = _native.parse(
+        text, dialect.parser == GETLINE, dialect.own_filter, _c_strings(dialect.own_tables)
+    )
+    warnings = b"".join(
+        b"Symbol %b too long for kallsyms (%d >= 512).\n"
+        b"Please increase KSYM_NAME_LEN both in kernel and kallsyms.c\n" % (text[at : at + length], length)
+        for at, length in overlong
+    )
+    if problem > 0:
+        raise InputError(warnings + b"line format error", line=problem, detail=_malformed(text, problem))
+    if problem < 0:
+        warnings += _READ_ERROR
+    if not options & ALL_SYMBOLS:
+        addresses, strings, starts = _native.shrink(
+            addresses, strings, starts, ranges, dialect.keep_start_stop
+        )
+    if not addresses and not dialect.empty:
+        raise InputError(warnings + b"No valid symbol.", detail=b"no line of it is a symbol to keep")
+    percpu = ranges[5:7] if options & ABSOLUTE_PERCPU else NO_PERCPU
+    if percpu[0] <= percpu[1]:
+        strings = _native.mark_percpu(addresses, strings, starts, *percpu)
+    order = _native.address_order(addresses, strings, starts)
+    if order is not None:
+        addresses, strings, starts = _native.reorder(addresses, strings, starts, order)
+    return SymbolTable(
+        addresses, strings, starts, text_address=ranges[0], percpu=percpu, warnings=warnings
+    )
+
+
+def _c_strings(names: tuple[str, ...]) -> bytes:
+    return b"".join(name.encode() + b"\0" for name in names)
+
+
+def _malformed(text: bytes, number: int) -> bytes:
+    line = bytes(text).split(b"\n", number)[number - 1]
+    shown = line[:_QUOTED] + (b"..." if len(line) > _QUOTED else b"")
+    return b'want "address type name", not "%b"' % shown

@@ -1,0 +1,155 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""SymbolTable and TokenTable -> the kallsyms tables."""
+
+import sys
+from array import array
+
+from kallsymsd.core import _native, tokens
+from kallsymsd.core.dialects import (
+    ABSOLUTE_PERCPU,
+    BASE_RELATIVE,
+    LTO_CLANG,
+    PC_RELATIVE,
+    Dialect,
+)
+from kallsymsd.core.errors import InputError
+from kallsymsd.core.symbols import SymbolTable
+from kallsymsd.core.target import Target
+
+# What the address column holds; the native module knows the first four by these numbers.
+UNSIGNED = 0  # u32 address - relative_base
+PERCPU = 1  # i32: absolute symbols their address, others relative_base - 1 - address
+DISTANCE = 2  # i32 address - _text, which the linker turns into a distance from the entry itself
+LOW_HALF = 3  # u32 low half of the address
+ADDRESSES = 4  # a word: the address itself
+
+
+class Tables:
+    """All tables of one kernel, in the byte order of this machine.
+
+    symbols        the symbols, in table order
+    tokens         the token table with its history
+    codes          each string in codes, a zero behind it (code 0 not applied)
+    names          u8: for each symbol its length in one or two bytes, then its codes
+    markers        u32: offset in names of every 256th symbol
+    expansions     text of each of the 256 codes
+    address_form   what the address column holds: one of the constants above
+    offsets        u32: the address column; empty for ADDRESSES
+    relative_base  address that offsets count from; None where the dialect or the form has none
+    by_name        u32: positions of the symbols in name order
+    seqs_of_names  3 bytes each, most significant first: by_name; empty where the dialect has none
+    """
+
+    __slots__ = (
+        "address_form",
+        "by_name",
+        "codes",
+        "dialect",
+        "expansions",
+        "markers",
+        "names",
+        "offsets",
+        "relative_base",
+        "seqs_of_names",
+        "symbols",
+        "tokens",
+    )
+
+    def __init__(
+        self,
+        dialect: Dialect,
+        options: int,
+        symbols: SymbolTable,
+        token_table: _native.TokenTable,
+        codes: bytes,
+        by_name: bytes,
+    ) -> None:
+        """Encode everything. Raises InputError for an address that its column cannot hold."""
+        self.dialect = dialect
+        self.symbols = symbols
+        self.tokens = token_table
+        self.codes = codes
+        self.by_name = by_name
+        self.seqs_of_names = _native.encode_seqs(by_name)
+        self.expansions = tokens.expansions(token_table)
+        zero = token_table.zero_pair
+        self.names, self.markers = _native.encode_names(
+            codes, symbols.count, zero is not None, *(zero or (0, 0)), dialect.marker_shift
+        )
+        self.address_form = _address_form(dialect, options)
+        self.relative_base = _relative_base(self.address_form, symbols)
+        self.offsets = _offsets(dialect, self.address_form, self.relative_base, symbols)
+
+    @property
+    def num_syms(self) -> int:
+        return self.symbols.count
+
+    @property
+    def warnings(self) -> bytes:
+        """Lines for standard error."""
+        return self.symbols.warnings
+
+    @property
+    def token_table(self) -> bytes:
+        """The expansions, a zero behind each."""
+        return b"".join(text + b"\0" for text in self.expansions)
+
+    def encode(self, target: Target) -> dict[str, bytes]:
+        """The tables that are plain bytes for the linker, by name, in the byte order of ``target``."""
+        encoded = {
+            "names": self.names,
+            "markers": _swapped("I", self.markers, target),
+            "token_table": self.token_table,
+            "token_index": _swapped("H", array("H", tokens.token_index(self.expansions)), target),
+        }
+        if "seqs_of_names" in self.dialect.order:
+            encoded["seqs_of_names"] = self.seqs_of_names
+        if self.address_form in (UNSIGNED, PERCPU, LOW_HALF):
+            encoded["offsets"] = _swapped("I", self.offsets, target)
+        return encoded
+
+
+def _swapped(typecode: str, data: "bytes | array[int]", target: Target) -> bytes:
+    if target.big_endian == (sys.byteorder == "big"):
+        return bytes(data)
+    column = array(typecode)
+    column.frombytes(bytes(data))
+    column.byteswap()
+    return column.tobytes()
+
+
+def _address_form(dialect: Dialect, options: int) -> int:
+    if "relative_base" not in dialect.order:
+        return DISTANCE if options & PC_RELATIVE else LOW_HALF
+    if dialect.absolute_form and not options & BASE_RELATIVE:
+        return ADDRESSES
+    return PERCPU if options & ABSOLUTE_PERCPU else UNSIGNED
+
+
+def _relative_base(form: int, symbols: SymbolTable) -> int | None:
+    """Address of the first symbol that is not absolute, 0 if there is none."""
+    if form not in (UNSIGNED, PERCPU):
+        return None
+    first = _native.first_outside(symbols.addresses, *symbols.percpu)
+    return symbols.address(first) if first >= 0 else 0
+
+
+def _offsets(dialect: Dialect, form: int, relative_base: int | None, symbols: SymbolTable) -> bytes:
+    if form == ADDRESSES:
+        return b""
+    base = symbols.text_address if relative_base is None else relative_base
+    offsets, bad = _native.encode_offsets(symbols.addresses, base, form, *symbols.percpu)
+    if bad >= 0:
+        address = symbols.address(bad)
+        absolute = symbols.percpu[0] <= address <= symbols.percpu[1]
+        message = dialect.range_error % ("absolute" if absolute else "relative", address)
+        raise InputError(
+            symbols.warnings + message.encode(), detail=b"%b is too far from %#x" % (symbols.name(bad), base)
+        )
+    return offsets
+
+
+def by_name(symbols: SymbolTable, dialect: Dialect, options: int) -> bytes:
+    """Positions of the symbols in name order, u32 each."""
+    cut = dialect.lto_cut if options & LTO_CLANG else b""
+    return _native.name_order(symbols.strings, symbols.starts, cut)
