@@ -266,7 +266,7 @@ def odd_maps(draw: st.DrawFn, *, fscanf: bool) -> bytes:
         lines = [
             draw(gap).join(line.split(b" ", 2)) + draw(st.sampled_from((b"", b" ", b"\r"))) for line in lines
         ]
-        extras = SLOPPY_LINES
+        extras: tuple[bytes, ...] = SLOPPY_LINES
     else:
         extras = ODD_LINES + (MALFORMED_LINES if draw(st.integers(0, 3)) == 0 else ())
     for extra in draw(st.lists(st.sampled_from(extras), max_size=4)):
@@ -275,8 +275,8 @@ def odd_maps(draw: st.DrawFn, *, fscanf: bool) -> bytes:
 
 
 def _joined(draw: st.DrawFn, lines: list[bytes]) -> bytes:
-    text = b"\n".join(lines)
-    return text + b"\n" if lines and draw(st.integers(0, 4)) else text
+    final_newline = draw(st.integers(0, 4)) > 0
+    return b"\n".join(lines) + (b"\n" if lines and final_newline else b"")
 
 
 @st.composite
