@@ -36,5 +36,8 @@ cdef void *_allocate(size_t size) except NULL:
 include "native/sysmap.pxi"
 include "native/order.pxi"
 include "native/tokens.pxi"
+include "native/replay.pxi"
+include "native/align.pxi"
+include "native/moved.pxi"
 include "native/encode.pxi"
 include "native/listing.pxi"

@@ -1,17 +1,28 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """All stages in a row, without memory of earlier runs."""
 
+from collections.abc import Callable
+
 from kallsymsd.core import sysmap, tables
 from kallsymsd.core._native import TokenTable
 from kallsymsd.core.dialects import Dialect
 from kallsymsd.core.tables import Tables
 
 
-def build(text: bytes, dialect: Dialect, options: int) -> Tables:
+def build(
+    text: bytes, dialect: Dialect, options: int, lap: Callable[[str], None] = lambda stage: None
+) -> Tables:
     """The tables that ``dialect``'s tool makes of a map with ``options`` (bits of kallsymsd.core.dialects).
 
+    ``lap`` is called with the name of each stage when it is done, so that a caller with a clock can time it.
     Raises InputError where that tool exits with status 1.
     """
     symbols = sysmap.read(text, dialect, options)
+    lap("parse")
+    order = tables.by_name(symbols, dialect, options)
+    lap("sort")
     token_table, codes = TokenTable.build(symbols.strings)
-    return Tables(dialect, options, symbols, token_table, codes, tables.by_name(symbols, dialect, options))
+    lap("tokens")
+    made = Tables(dialect, options, symbols, token_table, codes, order)
+    lap("encode")
+    return made

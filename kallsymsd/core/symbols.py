@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """The symbol table: what is left of a map after parsing, filtering and sorting."""
 
+#: A range that no address is in.
+NO_PERCPU = (1, 0)
+
 
 class SymbolTable:
     """Symbols in the order of the kernel's tables: by address, ties by scripts/kallsyms' rules.
@@ -12,11 +15,23 @@ class SymbolTable:
     strings       type letter and name of each, a zero byte behind each
     starts        u32 each: where its string begins in ``strings``; one more for the end
     text_address  value of the last _text of the map, 0 without one
-    percpu        first and last address of absolute per-cpu symbols; (1, 0) where there are none
+    percpu        first and last address of absolute per-cpu symbols; NO_PERCPU where there are none
+    places        u32 each: where its name begins in the map; empty without KALLSYMS_ALL
+    range_places  where in the map the names of text_address and of percpu's ends begin, 0 for none
     warnings      lines for standard error: names that were dropped because they are too long
     """
 
-    __slots__ = ("addresses", "count", "percpu", "starts", "strings", "text_address", "warnings")
+    __slots__ = (
+        "addresses",
+        "count",
+        "percpu",
+        "places",
+        "range_places",
+        "starts",
+        "strings",
+        "text_address",
+        "warnings",
+    )
 
     def __init__(
         self,
@@ -26,6 +41,8 @@ class SymbolTable:
         *,
         text_address: int,
         percpu: tuple[int, int],
+        places: bytes,
+        range_places: tuple[int, int, int],
         warnings: bytes,
     ) -> None:
         self.count = len(addresses) // 8
@@ -34,7 +51,22 @@ class SymbolTable:
         self.starts = starts
         self.text_address = text_address
         self.percpu = percpu
+        self.places = places
+        self.range_places = range_places
         self.warnings = warnings
+
+    def at(self, addresses: bytes, text_address: int, percpu: tuple[int, int]) -> "SymbolTable":
+        """The same symbols in the same order at other addresses."""
+        return SymbolTable(
+            addresses,
+            self.strings,
+            self.starts,
+            text_address=text_address,
+            percpu=percpu,
+            places=self.places,
+            range_places=self.range_places,
+            warnings=self.warnings,
+        )
 
     def address(self, index: int) -> int:
         """Address of one symbol."""

@@ -4,9 +4,8 @@
 from kallsymsd.core import _native
 from kallsymsd.core.dialects import ABSOLUTE_PERCPU, ALL_SYMBOLS, GETLINE, Dialect
 from kallsymsd.core.errors import InputError
-from kallsymsd.core.symbols import SymbolTable
+from kallsymsd.core.symbols import NO_PERCPU, SymbolTable
 
-NO_PERCPU = (1, 0)
 _READ_ERROR = b"Read error or end of file.\n"
 _QUOTED = 60  # bytes of a malformed line that its message shows
 
@@ -17,7 +16,7 @@ def read(text: bytes, dialect: Dialect, options: int) -> SymbolTable:
     Raises InputError with the message of the dialect's own tool for a malformed line (v6.5 and later) or
     when no symbol is left (up to v6.10).
     """
-    addresses, strings, starts, ranges, overlong, problem = _native.parse(
+    addresses, strings, starts, places, ranges, range_places, overlong, problem = _native.parse(
         text, dialect.parser == GETLINE, dialect.own_filter, _c_strings(dialect.own_tables)
     )
     warnings = b"".join(
@@ -33,6 +32,7 @@ def read(text: bytes, dialect: Dialect, options: int) -> SymbolTable:
         addresses, strings, starts = _native.shrink(
             addresses, strings, starts, ranges, dialect.keep_start_stop
         )
+        places = b""
     if not addresses and not dialect.empty:
         raise InputError(warnings + b"No valid symbol.", detail=b"no line of it is a symbol to keep")
     percpu = ranges[5:7] if options & ABSOLUTE_PERCPU else NO_PERCPU
@@ -41,8 +41,17 @@ def read(text: bytes, dialect: Dialect, options: int) -> SymbolTable:
     order = _native.address_order(addresses, strings, starts)
     if order is not None:
         addresses, strings, starts = _native.reorder(addresses, strings, starts, order)
+        if places:
+            places = _native.gather(places, order)
     return SymbolTable(
-        addresses, strings, starts, text_address=ranges[0], percpu=percpu, warnings=warnings
+        addresses,
+        strings,
+        starts,
+        text_address=ranges[0],
+        percpu=percpu,
+        places=places,
+        range_places=range_places,
+        warnings=warnings,
     )
 
 

@@ -3,6 +3,7 @@
 
 import sys
 from array import array
+from copy import copy
 
 from kallsymsd.core import _native, tokens
 from kallsymsd.core.dialects import (
@@ -30,6 +31,7 @@ class Tables:
     symbols        the symbols, in table order
     tokens         the token table with its history
     codes          each string in codes, a zero behind it (code 0 not applied)
+    code_starts    u32: where each string begins in codes, and the end
     names          u8: for each symbol its length in one or two bytes, then its codes
     markers        u32: offset in names of every 256th symbol
     expansions     text of each of the 256 codes
@@ -43,12 +45,14 @@ class Tables:
     __slots__ = (
         "address_form",
         "by_name",
+        "code_starts",
         "codes",
         "dialect",
         "expansions",
         "markers",
         "names",
         "offsets",
+        "options",
         "relative_base",
         "seqs_of_names",
         "symbols",
@@ -66,6 +70,7 @@ class Tables:
     ) -> None:
         """Encode everything. Raises InputError for an address that its column cannot hold."""
         self.dialect = dialect
+        self.options = options
         self.symbols = symbols
         self.tokens = token_table
         self.codes = codes
@@ -73,12 +78,22 @@ class Tables:
         self.seqs_of_names = _native.encode_seqs(by_name)
         self.expansions = tokens.expansions(token_table)
         zero = token_table.zero_pair
-        self.names, self.markers = _native.encode_names(
+        self.names, self.markers, self.code_starts = _native.encode_names(
             codes, symbols.count, zero is not None, *(zero or (0, 0)), dialect.marker_shift
         )
         self.address_form = _address_form(dialect, options)
-        self.relative_base = _relative_base(self.address_form, symbols)
-        self.offsets = _offsets(dialect, self.address_form, self.relative_base, symbols)
+        self._encode_addresses()
+
+    def _encode_addresses(self) -> None:
+        self.relative_base = _relative_base(self.address_form, self.symbols)
+        self.offsets = _offsets(self.dialect, self.address_form, self.relative_base, self.symbols)
+
+    def at(self, symbols: SymbolTable) -> "Tables":
+        """The tables of the same symbols in the same orders at other addresses. Raises InputError as above."""
+        moved = copy(self)
+        moved.symbols = symbols
+        moved._encode_addresses()
+        return moved
 
     @property
     def num_syms(self) -> int:

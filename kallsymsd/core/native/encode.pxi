@@ -10,16 +10,20 @@ cdef enum:
 
 
 def encode_names(Bytes codes, size_t count, bint has_zero, uint8_t zero_first, uint8_t zero_second, int marker_shift):
-    """``(names, markers)`` of ``count`` strings in codes, each followed by a zero.
+    """``(names, markers, code_starts)`` of ``count`` strings in codes, each followed by a zero.
 
     names: for each string its length in ULEB128 (one or two bytes, at most 0x3fff) and its codes, with the
-    token of code 0 applied. markers: u32 offset in names of every 2**marker_shift'th string.
+    token of code 0 applied. markers: u32 offset in names of every 2**marker_shift'th string. code_starts: u32
+    offset in ``codes`` of each string and their end.
     """
-    cdef const uint8_t *p = _pointer(codes)
+    cdef const uint8_t *code = _pointer(codes)
+    cdef const uint8_t *p = code
     cdef size_t size = <size_t>codes.shape[0], i, length, used = 0
     cdef size_t mask = (<size_t>1 << marker_shift) - 1
     cdef bytes markers = _bytes(NULL, ((count + mask) >> marker_shift) * sizeof(uint32_t))
     cdef uint32_t *marker = <uint32_t *>PyBytes_AS_STRING(markers)
+    cdef bytes starts = _bytes(NULL, (count + 1) * sizeof(uint32_t))
+    cdef uint32_t *start = <uint32_t *>PyBytes_AS_STRING(starts)
     # A zero of the stream makes room for one length byte; the second one needs more.
     cdef uint8_t *out = <uint8_t *>_allocate(size + count)
     cdef uint8_t *begin
@@ -28,6 +32,7 @@ def encode_names(Bytes codes, size_t count, bint has_zero, uint8_t zero_first, u
         with nogil:
             for i in range(count):
                 begin = out + used
+                start[i] = <uint32_t>(p - code)
                 if not i & mask:
                     marker[i >> marker_shift] = <uint32_t>used
                 to = begin + 1
@@ -55,7 +60,8 @@ def encode_names(Bytes codes, size_t count, bint has_zero, uint8_t zero_first, u
                 else:
                     begin[0] = <uint8_t>length
                     used += length + 1
-        return _bytes(out, used), markers
+            start[count] = <uint32_t>(p - code)
+        return _bytes(out, used), markers, starts
     finally:
         free(out)
 

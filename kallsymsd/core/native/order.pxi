@@ -106,44 +106,62 @@ def address_order(Bytes addresses, Bytes strings, Bytes starts):
     cdef const uint64_t *address = <const uint64_t *>_pointer(addresses)
     cdef const uint8_t *string = _pointer(strings)
     cdef const uint32_t *start = <const uint32_t *>_pointer(starts)
-    cdef size_t count = <size_t>addresses.shape[0] // 8, i, first, length
+    cdef size_t count = <size_t>addresses.shape[0] // 8, i, first = 0, length
     cdef uint32_t at
-    cdef bint sorted_by_address = True, changed = False
+    cdef bint ascending = True, changed = False
     cdef bytes order = _bytes(NULL, count * sizeof(uint32_t))
     cdef uint32_t *out = <uint32_t *>PyBytes_AS_STRING(order)
     cdef Entry *entries = NULL
     cdef Entry *spare = NULL
     try:
+        # A map comes sorted by address, so usually only the few that share one are touched.
         entries = <Entry *>_allocate(count * sizeof(Entry))
         spare = <Entry *>_allocate(count * sizeof(Entry))
         with nogil:
             for i in range(count):
-                entries[i].key = address[i]
-                entries[i].index = <uint32_t>i
+                out[i] = <uint32_t>i
                 if i and address[i] < address[i - 1]:
-                    sorted_by_address = False
-            if not sorted_by_address:
+                    ascending = False
+            if not ascending:
+                for i in range(count):
+                    entries[i].key = address[i]
+                    entries[i].index = <uint32_t>i
                 _stable_sort(entries, spare, count)
-                changed = True
-            first = 0
+                for i in range(count):
+                    out[i] = entries[i].index
             while first < count:
                 length = 1
-                while first + length < count and entries[first + length].key == entries[first].key:
+                while first + length < count and address[out[first + length]] == address[out[first]]:
                     length += 1
                 if length > 1:
-                    for i in range(first, first + length):
-                        at = entries[i].index
+                    for i in range(length):
+                        at = out[first + i]
+                        entries[i].index = at
                         entries[i].key = _rank(string + start[at], start[at + 1] - start[at] - 1)
-                    _stable_sort(entries + first, spare, length)
+                    _stable_sort(entries, spare, length)
+                    for i in range(length):
+                        out[first + i] = entries[i].index
                 first += length
             for i in range(count):
-                out[i] = entries[i].index
                 if out[i] != i:
                     changed = True
         return order if changed else None
     finally:
         free(entries)
         free(spare)
+
+
+def gather(Bytes column, Bytes order):
+    """A u32 column in another order."""
+    cdef const uint32_t *value = <const uint32_t *>_pointer(column)
+    cdef const uint32_t *position = <const uint32_t *>_pointer(order)
+    cdef size_t count = <size_t>order.shape[0] // 4, i
+    cdef bytes gathered = _bytes(NULL, count * sizeof(uint32_t))
+    cdef uint32_t *out = <uint32_t *>PyBytes_AS_STRING(gathered)
+    with nogil:
+        for i in range(count):
+            out[i] = value[position[i]]
+    return gathered
 
 
 def reorder(Bytes addresses, Bytes strings, Bytes starts, Bytes order):

@@ -27,10 +27,13 @@ _init_tables()
 
 cdef struct Ranges:
     uint64_t text, stext, etext, sinittext, einittext, percpu_start, percpu_end
+    # Offsets in the text of the names that gave _text and the per-cpu range, 0 without.
+    uint32_t text_place, percpu_start_place, percpu_end_place
 
 cdef struct Parsed:
     uint64_t *address
     uint32_t *start
+    uint32_t *place           # where in the text each name begins
     uint8_t *strings
     size_t count, used
     Ranges ranges
@@ -88,7 +91,9 @@ cdef bint _contains(const uint8_t *name, size_t length, const char *text) noexce
     return False
 
 
-cdef void _note_range(Ranges *ranges, const uint8_t *name, size_t length, uint64_t address) noexcept nogil:
+cdef void _note_range(
+    Ranges *ranges, const uint8_t *name, size_t length, uint64_t address, uint32_t place
+) noexcept nogil:
     """Remember the addresses of the symbols that bound the text and per-cpu ranges; the last one wins."""
     if _is(name, length, "_stext"):
         ranges.stext = address
@@ -100,8 +105,10 @@ cdef void _note_range(Ranges *ranges, const uint8_t *name, size_t length, uint64
         ranges.einittext = address
     elif _is(name, length, "__per_cpu_start"):
         ranges.percpu_start = address
+        ranges.percpu_start_place = place
     elif _is(name, length, "__per_cpu_end"):
         ranges.percpu_end = address
+        ranges.percpu_end_place = place
 
 
 cdef bint _own_filter_drops(Filter *filter, uint8_t kind, const uint8_t *name, size_t length) noexcept nogil:
@@ -166,10 +173,12 @@ cdef inline int _take(
 ) noexcept nogil:
     """One symbol line: filter it, note ranges, append it; -1 without memory."""
     cdef uint8_t *out
+    cdef uint32_t place = <uint32_t>(name - text)
     if length >= NAME_LIMIT:
-        return _overlong(parsed, <size_t>(name - text), length)
-    if length >= 5 and name[0] == c'_' and _is(name, length, "_text"):
+        return _overlong(parsed, place, length)
+    if length == 5 and _is(name, length, "_text"):
         parsed.ranges.text = address
+        parsed.ranges.text_place = place
     if kind == c'u' or kind == c'n':
         return 0
     if (kind == c'a' or kind == c'A') and not (
@@ -182,9 +191,10 @@ cdef inline int _take(
     if filter.own and _own_filter_drops(filter, kind, name, length):
         return 0
     if length >= 6 and length <= 15 and name[0] == c'_':
-        _note_range(&parsed.ranges, name, length, address)
+        _note_range(&parsed.ranges, name, length, address, place)
     parsed.address[parsed.count] = address
     parsed.start[parsed.count] = <uint32_t>parsed.used
+    parsed.place[parsed.count] = place
     parsed.count += 1
     out = parsed.strings + parsed.used
     out[0] = kind
@@ -302,8 +312,9 @@ cdef Py_ssize_t _parse_fscanf(Parsed *parsed, Filter *filter, const uint8_t *tex
 def parse(Bytes text, bint getline, bint own_filter, bytes own_tables):
     """Symbols of a map in its order.
 
-    Returns ``(addresses, strings, starts, ranges, overlong, problem)``: ranges is the tuple (_text, _stext,
-    _etext, _sinittext, _einittext, __per_cpu_start, __per_cpu_end); overlong is a list of (offset, length)
+    Returns ``(addresses, strings, starts, places, ranges, range_places, overlong, problem)``: places are the
+    u32 offsets of the names in the text; ranges is the tuple (_text, _stext, _etext, _sinittext, _einittext,
+    __per_cpu_start, __per_cpu_end), range_places where the first and the last two came from; overlong is a list of (offset, length)
     of names of 512 bytes and more in the text; problem is 0, the number of a malformed line, or -2 for an
     end of file inside a line.
     """
@@ -324,6 +335,7 @@ def parse(Bytes text, bint getline, bint own_filter, bytes own_tables):
     try:
         parsed.address = <uint64_t *>_allocate(most * sizeof(uint64_t))
         parsed.start = <uint32_t *>_allocate(most * sizeof(uint32_t))
+        parsed.place = <uint32_t *>_allocate(most * sizeof(uint32_t))
         parsed.strings = <uint8_t *>_allocate(size + 4)
         with nogil:
             if getline:
@@ -338,6 +350,7 @@ def parse(Bytes text, bint getline, bint own_filter, bytes own_tables):
             _bytes(parsed.address, parsed.count * sizeof(uint64_t)),
             _bytes(parsed.strings, parsed.used),
             _bytes(parsed.start, (parsed.count + 1) * sizeof(uint32_t)),
+            _bytes(parsed.place, parsed.count * sizeof(uint32_t)),
             (
                 ranges.text,
                 ranges.stext,
@@ -347,12 +360,14 @@ def parse(Bytes text, bint getline, bint own_filter, bytes own_tables):
                 ranges.percpu_start,
                 ranges.percpu_end,
             ),
+            (ranges.text_place, ranges.percpu_start_place, ranges.percpu_end_place),
             [(parsed.overlong[2 * i], parsed.overlong[2 * i + 1]) for i in range(parsed.overlong_count)],
             problem,
         )
     finally:
         free(parsed.address)
         free(parsed.start)
+        free(parsed.place)
         free(parsed.strings)
         free(parsed.overlong)
 

@@ -1,0 +1,119 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""New tables from old ones: exactly what a cold run gives, for what changed only."""
+
+from collections.abc import Callable
+
+from kallsymsd.core import _native
+from kallsymsd.core.dialects import ALL_SYMBOLS, LTO_CLANG
+from kallsymsd.core.symbols import NO_PERCPU, SymbolTable
+from kallsymsd.core.tables import Tables
+
+_SAME_CODES = bytes(range(256))
+
+
+class LineIndex:
+    """Where the addresses of a map stand, so that the next map can be compared in bulk.
+
+    text    the map
+    width   digits of each address: 8 or 16
+    starts  u32: offset of each line, and of the end
+    slots   u32: position in the tables of each line's symbol, 0xffffffff for a line that is not in them
+    """
+
+    __slots__ = ("slots", "starts", "text", "width")
+
+    def __init__(self, text: bytes, width: int, starts: bytes, slots: bytes) -> None:
+        self.text = text
+        self.width = width
+        self.starts = starts
+        self.slots = slots
+
+
+class Change:
+    """What an update found and could keep.
+
+    symbols  strings (type letter and name) removed plus strings added
+    kept     token steps at the front of the table that stand as they were
+    steps    token steps of the new table
+    """
+
+    __slots__ = ("kept", "steps", "symbols")
+
+    def __init__(self, symbols: int, kept: int, steps: int) -> None:
+        self.symbols = symbols
+        self.kept = kept
+        self.steps = steps
+
+
+def index(text: bytes, tables: Tables) -> LineIndex | None:
+    """The line index of the map that ``tables`` were made of.
+
+    None where moved() could not use it: lines that are not plain, or a table that leaves out symbols
+    because of their address.
+    """
+    if not tables.options & ALL_SYMBOLS or not tables.num_syms:
+        return None
+    width = text.find(b" ")
+    columns = _native.index_lines(text, width, tables.symbols.places) if width in (8, 16) else None
+    return None if columns is None else LineIndex(text, width, *columns)
+
+
+def moved(old: Tables, lines: LineIndex, text: bytes) -> Tables | None:
+    """The tables of ``text``, if it differs from the map of ``old`` in addresses that keep the order, else None.
+
+    Raises InputError for an address that its column cannot hold.
+    """
+    symbols = old.symbols
+    addresses = _native.move(lines.text, text, lines.width, lines.starts, lines.slots, symbols.count)
+    if addresses is None:
+        return None
+    now = [
+        _native.address_at(text, place, lines.width) if place else default
+        for place, default in zip(symbols.range_places, (0, *symbols.percpu), strict=True)
+    ]
+    percpu = symbols.percpu if symbols.percpu == NO_PERCPU else (now[1], now[2])
+    if not _native.same_order(symbols.addresses, addresses, *symbols.percpu, *percpu):
+        return None
+    return old.at(symbols.at(addresses, now[0], percpu))
+
+
+def changed(
+    old: Tables, symbols: SymbolTable, lap: Callable[[str], None] = lambda stage: None
+) -> tuple[Tables, Change]:
+    """The tables of ``symbols``, made from those of an earlier map with the same dialect and options.
+
+    Raises InputError for an address that its column cannot hold.
+    """
+    before = old.symbols
+    source, removed, added = _native.align(before.strings, before.starts, symbols.strings, symbols.starts)
+    lap("diff")
+    cut = old.dialect.lto_cut if old.options & LTO_CLANG else b""
+    by_name = _native.merge_name_order(
+        old.by_name, before.count, source, added, symbols.strings, symbols.starts, cut
+    )
+    lap("sort")
+    tokens, codes, kept = _update_tokens(old, symbols, source, removed, added)
+    lap("tokens")
+    tables = Tables(old.dialect, old.options, symbols, tokens, codes, by_name)
+    lap("encode")
+    return tables, Change((len(removed) + len(added)) // 4, kept, len(tokens.pairs))
+
+
+def _update_tokens(
+    old: Tables, symbols: SymbolTable, source: bytes, removed: bytes, added: bytes
+) -> tuple[_native.TokenTable, bytes, int]:
+    """Token table and codes of ``symbols``, and how many token steps stand."""
+    before = old.symbols
+    replay = _native.Replay.start(
+        old.tokens,
+        _native.select(before.strings, before.starts, removed),
+        _native.select(symbols.strings, symbols.starts, added),
+    )
+    if replay is None:
+        return *_native.TokenTable.build(symbols.strings), 0
+    rename = _SAME_CODES if replay.stuck else replay.rename
+    added_codes = replay.codes
+    codes = _native.splice(old.codes, old.code_starts, source, added_codes, rename)
+    if replay.stuck:
+        codes = replay.resume(codes, len(symbols.strings))
+    return replay.table, codes, replay.kept
