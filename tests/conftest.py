@@ -1,22 +1,16 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Fixtures and settings of all tests."""
 
-import json
-import lzma
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, NoReturn
+from typing import NoReturn
 
 import pytest
 from hypothesis import HealthCheck, settings
 
-from . import oracles
+from . import maps, oracles
+from .maps import RealMap
 from .oracles import Oracle
-
-DATA = Path(__file__).parent / "data"
-EXPECTED: dict[str, dict[str, Any]] = json.loads((DATA / "expected.json").read_text())
 
 # No deadlines: this proves bytes, not speed, and may share its machine.
 settings.register_profile("dev", max_examples=40, deadline=None)
@@ -25,24 +19,6 @@ settings.register_profile(
     "thorough", max_examples=20_000, deadline=None, print_blob=True, suppress_health_check=list(HealthCheck)
 )
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "dev"))
-
-
-@dataclass(frozen=True)
-class RealMap:
-    """A System.map of a Debian kernel, and what that kernel holds.
-
-    name      as in expected.json
-    dialect   the dialect of the kernel's tool
-    options   what its build passed to the tool, without dashes
-    path      the map, decompressed
-    expected  its entry in expected.json
-    """
-
-    name: str
-    dialect: str
-    options: tuple[str, ...]
-    path: Path
-    expected: dict[str, Any]
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -72,20 +48,11 @@ def oracle(request: pytest.FixtureRequest, unavailable: Callable[[str], NoReturn
     return found or unavailable(oracles.missing(request.param))
 
 
-@pytest.fixture(scope="session", params=sorted(EXPECTED))
+@pytest.fixture(scope="session", params=sorted(maps.EXPECTED))
 def real_map(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> RealMap:
     """Each of the real maps in turn, decompressed once."""
     name: str = request.param
-    path = tmp_path_factory.mktemp("maps") / f"{name}.map"
-    path.write_bytes(lzma.decompress((DATA / f"{name}.map.xz").read_bytes()))
-    expected = EXPECTED[name]
-    return RealMap(
-        name=name,
-        dialect="v6.1.y" if "-6.1." in name else "v6.11",
-        options=tuple(option.removeprefix("--") for option in expected["options"]),
-        path=path,
-        expected=expected,
-    )
+    return maps.unpack(name, tmp_path_factory.mktemp("maps") / f"{name}.map")
 
 
 @pytest.fixture(scope="session")

@@ -93,6 +93,13 @@ def test_an_address_out_of_range_is_fatal(dialect: str, options: tuple[str, ...]
     assert _error(dialect, options, TOO_FAR) == error
 
 
+@pytest.mark.parametrize("dialect", ["v7.0", "v7.3"])
+def test_an_address_of_0_is_printed_as_printf_prints_it(dialect: str) -> None:
+    # %#llx of 0 has no prefix.
+    error = _error(dialect, ("all-symbols", "pc-relative"), b"c1000000 T _text\n0 T below\n")
+    assert error == b"kallsyms failure: relative symbol value 0 out of range"
+
+
 @pytest.mark.parametrize("dialect", ["v6.1.y", "v6.11"])
 def test_an_absolute_address_out_of_range_says_absolute(dialect: str) -> None:
     percpu = b"80000000 D __per_cpu_start\n80000000 D __per_cpu_end\n"

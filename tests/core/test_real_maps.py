@@ -12,7 +12,7 @@ from kallsymsd.core import assembly
 from kallsymsd.core.tables import Tables
 from kallsymsd.core.target import Target
 from tests import objects
-from tests.conftest import RealMap
+from tests.maps import RealMap
 from tests.oracles import Oracle
 
 from . import ours

@@ -1,0 +1,133 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Measuring programs: CPU and wall time of a child, of a function, of a daemon."""
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from .oracles import ROOT
+
+#: Starts the thin client as builds do: isolated, without site, with nothing but its own directories.
+LAUNCH = (
+    f"import sys; sys.path[:0] = {[os.fspath(ROOT / 'client'), os.fspath(ROOT)]!r}; "
+    "from kallsyms_client.main import main; sys.exit(main())"
+)
+
+STARTUP_LIMIT = 10.0
+SETTLED = 0.05
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One run, in seconds."""
+
+    cpu: float
+    wall: float
+
+
+def spawn(
+    command: Sequence[str | Path],
+    directory: Path,
+    *,
+    stdout: Path | None = None,
+    environment: Mapping[str, str] | None = None,
+) -> Sample:
+    """Run a program in ``directory``; its CPU time includes that of its own children.
+
+    Raises RuntimeError if it fails.
+    """
+    with (stdout or Path(os.devnull)).open("wb") as out:
+        start = time.perf_counter()
+        child = subprocess.Popen(
+            command, cwd=directory, stdout=out, env={**os.environ, **(environment or {})}
+        )
+        _, wait_status, usage = os.wait4(child.pid, 0)
+        wall = time.perf_counter() - start
+    child.returncode = os.waitstatus_to_exitcode(wait_status)
+    if child.returncode:
+        raise RuntimeError(f"{command[0]} ended with {child.returncode}")
+    return Sample(usage.ru_utime + usage.ru_stime, wall)
+
+
+def in_child(function: Callable[[], object]) -> Sample:
+    """Call a function in a fork of this process, where no earlier call has left warm memory behind."""
+    reader, writer = os.pipe()
+    child = os.fork()
+    if child == 0:
+        status = 1
+        try:
+            cpu, wall = time.process_time(), time.perf_counter()
+            function()
+            cpu, wall = time.process_time() - cpu, time.perf_counter() - wall
+            os.write(writer, f"{cpu} {wall}".encode())
+            status = 0
+        finally:
+            os._exit(status)
+    os.close(writer)
+    with os.fdopen(reader, "rb") as result:
+        words = result.read().split()
+    os.waitpid(child, 0)
+    if not words:
+        raise RuntimeError("the measured function failed")
+    return Sample(float(words[0]), float(words[1]))
+
+
+def client(arguments: Sequence[str | Path], directory: Path, environment: Mapping[str, str]) -> Sample:
+    """Run the thin client in ``directory``."""
+    return spawn([sys.executable, "-I", "-S", "-c", LAUNCH, *arguments], directory, environment=environment)
+
+
+class Daemon:
+    """A kallsymsd of its own, with socket and cache in ``directory``."""
+
+    def __init__(self, directory: Path) -> None:
+        self.socket = directory / "s"
+        self.environment = {
+            "KALLSYMSD": "require",
+            "KALLSYMSD_SOCKET": os.fspath(self.socket),
+            "XDG_CACHE_HOME": os.fspath(directory / "cache"),
+            "XDG_RUNTIME_DIR": os.fspath(directory),
+        }
+        self._log = directory / "log"
+
+    def __enter__(self) -> Self:
+        with self._log.open("wb") as log:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "kallsymsd"],
+                cwd=ROOT,
+                env={**os.environ, **self.environment, "PYTHONPATH": os.fspath(ROOT / "client")},
+                stdin=subprocess.DEVNULL,
+                stderr=log,
+            )
+        limit = time.monotonic() + STARTUP_LIMIT
+        while not self.socket.exists():
+            if self._process.poll() is not None or time.monotonic() > limit:
+                self.__exit__(None, None, None)
+                raise RuntimeError(f"kallsymsd did not start:\n{self._log.read_text()}")
+            time.sleep(0.01)
+        self.settle()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._process.terminate()
+        self._process.wait(STARTUP_LIMIT)
+
+    def cpu(self) -> float:
+        """CPU seconds of the daemon so far, all its threads."""
+        # The CPU clock of another process, as clock_getcpuclockid(3) makes it of a pid.
+        return time.clock_gettime((~self._process.pid << 3) | 2)
+
+    def settle(self) -> None:
+        """Wait until the daemon rests: what it does after its reply is part of the cost."""
+        before = -1.0
+        while (now := self.cpu()) != before:
+            before = now
+            time.sleep(SETTLED)
