@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""ctl"""
+"""kallsymsctl: what a person types. No query ever starts a daemon."""

@@ -1,0 +1,116 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""kallsymsd: the daemon. Stays in the foreground and logs to standard error.
+
+Exit status: 0 after a stop, by message or signal; 1 when it cannot serve; 2 for wrong arguments.
+"""
+
+import argparse
+import logging
+import os
+import resource
+import signal
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from kallsymsd import __version__
+from kallsymsd.engine.private import NotPrivateError
+from kallsymsd.service.instance import AlreadyRunningError, Instance
+from kallsymsd.service.paths import BadPathError, cache_directory, own_uid, socket_path
+from kallsymsd.service.server import Server
+from kallsymsd.service.stats import Counter, Counters, Snapshot, load, save
+from kallsymsd.service.tally import Tally
+
+if TYPE_CHECKING:
+    from kallsymsd.engine.engine import Engine
+
+_log = logging.getLogger("kallsymsd")
+
+_MEBIBYTE = 1 << 20
+# Descriptors: up to two for each client, one for each answer kept.
+_DESCRIPTORS = 8192
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the daemon; returns its exit status."""
+    options = _parser().parse_args(arguments)
+    # Once and for all: everything the daemon makes is for its owner alone.
+    os.umask(0o077)
+    logging.basicConfig(stream=sys.stderr, format="kallsymsd: %(message)s", level=logging.INFO)
+    logging.raiseExceptions = False  # nobody may be reading standard error any more
+    try:
+        path = options.socket or socket_path(os.environ, own_uid())
+        instance = Instance(path)
+    except (AlreadyRunningError, BadPathError, NotPrivateError) as error:
+        _log.error("%s", error)
+        return 1
+    _log.info("version %s listens on %s", __version__, path)
+    _raise_descriptor_limit()
+    cache: Path = (options.cache_dir or cache_directory(os.environ)).absolute()
+    limit: int = options.cache_limit * _MEBIBYTE
+    counters = Counters(load(cache))
+    counters.set(Counter.CACHE_LIMIT, limit)
+    server = Server(
+        instance,
+        lambda: _make_engine(cache, limit),
+        version=__version__,
+        tally=Tally(counters, lambda snapshot: _save(cache, snapshot), time.monotonic()),
+        configuration={"socket": str(path), "cache_dir": str(cache), "cache_limit": limit},
+        workers=max(2, min(4, os.cpu_count() or 1)),
+    )
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: server.request_stop())
+    server.run()
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="kallsymsd",
+        description="Remembers the kallsyms tables of kernel builds; the client kallsyms asks it.",
+    )
+    parser.add_argument("--socket", type=Path, metavar="PATH", help="listen there (default: by XDG rules)")
+    parser.add_argument("--cache-dir", type=Path, metavar="DIR", help="default: kallsymsd in $XDG_CACHE_HOME")
+    parser.add_argument(
+        "--cache-limit", type=_limit, default=512, metavar="MIB", help="size of the cache (default: 512)"
+    )
+    parser.add_argument("--version", action="version", version=f"kallsymsd {__version__}")
+    return parser
+
+
+def _limit(text: str) -> int:
+    number = int(text)
+    if not 1 <= number <= 1 << 20:
+        raise ValueError
+    return number
+
+
+def _make_engine(cache: Path, limit: int) -> "Engine":
+    # Here and not above: the socket is there before these are loaded.
+    from kallsymsd.engine.engine import Engine  # noqa: PLC0415
+    from kallsymsd.engine.store import Store, StoreUnavailableError  # noqa: PLC0415
+
+    try:
+        return Engine(Store(cache, limit))
+    except (NotPrivateError, StoreUnavailableError) as error:
+        _log.warning("answers are kept in memory only: %s", error)
+        return Engine(None, no_store=str(error))
+
+
+def _save(cache: Path, snapshot: Snapshot) -> None:
+    try:
+        save(cache, snapshot)
+    except OSError as error:
+        _log.warning("the counters are not kept: %s: %s", cache, error.strerror)
+
+
+def _raise_descriptor_limit() -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = _DESCRIPTORS if hard == resource.RLIM_INFINITY else min(_DESCRIPTORS, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,84 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Asks the daemon one thing. Blocks, but never for longer than its deadline."""
+
+import socket
+import time
+from pathlib import Path
+from typing import Any
+
+from kallsyms_client import wire
+from kallsymsd.engine.private import is_locked
+from kallsymsd.service.codec import Decoder, Frame, decode_message, encode_message
+from kallsymsd.service.paths import lock_path, own_uid, peer_uid
+
+#: Seconds for connecting, asking and the whole answer.
+DEADLINE = 2.0
+
+_ACCEPTS = frozenset({wire.ANSWER, wire.FAILURE})
+_POLL = 0.02
+
+
+class QueryError(Exception):
+    """A daemon is there but does not answer as it should; one line of text that says what to do."""
+
+
+def is_running(path: Path) -> bool:
+    """Whether a daemon serves the socket ``path``.
+
+    Asks the daemon's lock: connecting would start one where the service manager holds the socket.
+    """
+    try:
+        return is_locked(lock_path(path))
+    except OSError as error:
+        raise QueryError(f"{lock_path(path)}: {error.strerror}; remove it") from error
+
+
+def ask(path: Path, command: str, deadline: float = DEADLINE) -> dict[str, Any]:
+    """The daemon's answer to ``command``. QueryError when it has none within ``deadline`` seconds."""
+    end = time.monotonic() + deadline
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as sock:
+        try:
+            sock.settimeout(deadline)
+            sock.connect(str(path))
+            if peer_uid(sock) != own_uid():
+                raise QueryError(f"{path}: is served by another user; set KALLSYMSD_SOCKET")
+            sock.sendall(wire.preamble() + encode_message(wire.CONTROL, {"command": command}))
+            frame = _receive(sock, end)
+            if frame.kind == wire.FAILURE:
+                raise QueryError(f"the daemon refuses: {frame.body.decode('utf-8', 'replace')}")
+            answer = decode_message(frame.body)
+        except TimeoutError as error:
+            raise QueryError(
+                f"{path}: the daemon does not answer; if that lasts, end the process kallsymsd"
+            ) from error
+        except OSError as error:
+            raise QueryError(f"{path}: {error.strerror or error}; try again") from error
+        except wire.WireError as error:
+            raise QueryError(f"{path}: {error}; stop the daemon and start it again") from error
+    if "error" in answer:
+        raise QueryError(f"the daemon refuses: {answer['error']}")
+    return answer
+
+
+def wait_until_gone(path: Path, deadline: float) -> bool:
+    """Wait until no daemon serves ``path`` any more; False if one still does after ``deadline`` seconds."""
+    end = time.monotonic() + deadline
+    while is_running(path):
+        if time.monotonic() > end:
+            return False
+        time.sleep(_POLL)
+    return True
+
+
+def _receive(sock: socket.socket, end: float) -> Frame:
+    decoder = Decoder(_ACCEPTS)
+    while True:
+        left = end - time.monotonic()
+        if left <= 0:
+            raise TimeoutError
+        sock.settimeout(left)
+        data = sock.recv(1 << 16)
+        if not data:
+            raise wire.WireError("the daemon closed the connection")
+        for frame in decoder.feed(data):
+            return frame

@@ -1,0 +1,28 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Layout of an answer in the store: u32 length of the reply, the reply as on the wire, text, binary."""
+
+from kallsyms_client.wire import OK, BuildReply, WireError
+from kallsymsd.engine.answer import Answer
+from kallsymsd.engine.result import BuildResult
+
+
+def encode(answer: Answer) -> bytes:
+    """``answer``, whose status is OK, for the store."""
+    reply = answer.reply(answer.how).encode()
+    return b"".join((len(reply).to_bytes(4, "little"), reply, answer.contents()))
+
+
+def decode(entry: bytes) -> BuildResult:
+    """What :func:`encode` was given; WireError for anything it could not have written."""
+    end = 4 + int.from_bytes(entry[:4], "little")
+    reply = BuildReply.decode(entry[4:end])
+    binary_at = end + reply.text_length
+    if reply.status != OK or binary_at + reply.binary_length != len(entry):
+        raise WireError(f"stored answer of {len(entry)} bytes does not match its own header")
+    return BuildResult(
+        OK,
+        reply.how,
+        text=entry[end:binary_at],
+        binary=entry[binary_at:],
+        message=reply.message,
+    )

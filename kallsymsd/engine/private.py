@@ -1,0 +1,87 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Directories that only their owner can use, and locks in them."""
+
+import fcntl
+import os
+import stat
+import struct
+from pathlib import Path
+
+# struct flock: l_type, l_whence, l_start, l_len, l_pid, and padding where the machine has it.
+_FLOCK = struct.Struct("hhqqi0q")
+
+
+class NotPrivateError(Exception):
+    """A directory cannot be used; the text names it, says why and what to do, in one line."""
+
+
+def private_directory(path: Path) -> None:
+    """Make the directory ``path`` with mode 0700 unless it exists, and verify it.
+
+    Missing parents are made too. Raises NotPrivateError when it cannot be made, is a symbolic link, belongs
+    to somebody else or lets others in: then anybody might have put things into it.
+    """
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        path.mkdir(mode=0o700, exist_ok=True)
+        status = path.lstat()
+    except FileExistsError as error:
+        raise NotPrivateError(f"{error.filename}: is not a directory; remove it") from error
+    except OSError as error:
+        raise NotPrivateError(f"{path}: cannot be made: {error.strerror}; name another directory") from error
+    if stat.S_ISLNK(status.st_mode):
+        raise NotPrivateError(f"{path}: is a symbolic link; name the directory it points to, or remove it")
+    # Under fakeroot both sides of this comparison are faked, alike; entering a foreign directory of mode
+    # 0700 fails all the same.
+    if status.st_uid != os.geteuid():
+        raise NotPrivateError(f"{path}: belongs to user {status.st_uid}, not to you; name another directory")
+    if status.st_mode & 0o077:
+        mode = stat.S_IMODE(status.st_mode)
+        raise NotPrivateError(f"{path}: is open to others (mode {mode:04o}); run: chmod 700 {path}")
+
+
+class Lock:
+    """An exclusive lock on a file.
+
+    It belongs to an open file description, so it ends with the process, however that ends, and can be asked
+    about without being taken. The file stays: removing it would make two locks of one.
+    """
+
+    def __init__(self, path: Path) -> None:
+        """Open the lock file; OSError when that fails."""
+        flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
+        self._descriptor = os.open(path, flags, 0o600)
+
+    def take(self) -> bool:
+        """Take the lock at once, or return False: somebody else has it."""
+        try:
+            fcntl.fcntl(self._descriptor, fcntl.F_OFD_SETLK, _flock())
+        except (BlockingIOError, PermissionError):
+            return False
+        return True
+
+    def close(self) -> None:
+        """Give the lock up."""
+        os.close(self._descriptor)
+
+
+def is_locked(path: Path) -> bool:
+    """Whether somebody holds the :class:`Lock` on ``path``. Asking takes nothing and disturbs nobody.
+
+    OSError when the file is there but cannot be asked.
+    """
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+    except FileNotFoundError:
+        return False
+    try:
+        answer = fcntl.fcntl(descriptor, fcntl.F_OFD_GETLK, _flock())
+    finally:
+        os.close(descriptor)
+    kind: int = _FLOCK.unpack(answer)[0]
+    return kind != fcntl.F_UNLCK
+
+
+def _flock() -> bytes:
+    """An exclusive lock on the whole file; the field for a pid must be 0 for this kind of lock."""
+    return _FLOCK.pack(fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0)

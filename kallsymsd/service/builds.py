@@ -1,0 +1,168 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Serves build requests in worker threads; equal ones under way share one computation."""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+from time import perf_counter_ns
+from typing import TYPE_CHECKING, NamedTuple
+
+from kallsyms_client.wire import HIT, STAGES, BuildRequest, How
+from kallsymsd.service.reading import MapReader, UnreadableError, is_path_of
+
+if TYPE_CHECKING:  # loading the engine takes time; the daemon listens before that
+    from collections.abc import Callable
+
+    from kallsymsd.engine.answer import Answer
+    from kallsymsd.engine.engine import Engine, Question
+
+_log = logging.getLogger("kallsymsd")
+
+_READ = STAGES.index("read")
+
+
+class Ticket:
+    """One client's request on its way.
+
+    request     what it asked for
+    descriptor  its map, ours to close
+    began       when it came, in seconds of the loop's clock
+    label       what a person is shown: the map's path, once that is proved to be the map's
+    cancelled   the client is gone; set by the loop, read by workers
+    read        microseconds that reading the map took
+    """
+
+    __slots__ = ("began", "cancelled", "descriptor", "label", "read", "request")
+
+    def __init__(self, request: BuildRequest, descriptor: int, began: float) -> None:
+        self.request = request
+        self.descriptor = descriptor
+        self.began = began
+        self.label = "a map"
+        self.cancelled = False
+        self.read = 0
+
+    def close(self) -> None:
+        """Close the map."""
+        if self.descriptor >= 0:
+            os.close(self.descriptor)
+            self.descriptor = -1
+
+
+class Outcome(NamedTuple):
+    """What became of a ticket: an answer, or a line of text that says why there is none.
+
+    how     how the answer was made for this client
+    shared  another client's request caused the computation
+    """
+
+    answer: Answer | None
+    how: How
+    failure: str = ""
+    shared: bool = False
+
+
+class Builds:
+    """Takes tickets to the engine."""
+
+    def __init__(self, make_engine: Callable[[], Engine], done: Callable[[Ticket, Outcome], None]) -> None:
+        """``make_engine`` is called once, by the first worker that needs it: loading it takes time.
+
+        ``done`` is called from worker threads, once for each ticket.
+        """
+        self._make_engine = make_engine
+        self._done = done
+        self._reader = MapReader()
+        self._engine: Engine | None = None
+        self._engine_lock = threading.Lock()
+        self._running: dict[tuple[bytes, bytes], list[Ticket]] = {}
+        self._running_lock = threading.Lock()
+
+    def warm_up(self) -> None:
+        """Load the engine before anybody waits for it."""
+        self._loaded()
+
+    @property
+    def engine(self) -> Engine | None:
+        """The engine, once it is loaded."""
+        return self._engine
+
+    def serve(self, ticket: Ticket) -> None:
+        """Answer a ticket; a worker's job.
+
+        A ticket that finds its answer being computed for another is answered together with that one, and
+        this returns at once.
+        """
+        if ticket.cancelled:
+            ticket.close()
+            self._done(ticket, Outcome(None, How(), failure="the client is gone"))
+            return
+        try:
+            engine = self._loaded()
+            question = self._question(engine, ticket)
+        except UnreadableError as error:
+            self._done(ticket, Outcome(None, How(), failure=str(error)))
+            return
+        except Exception as error:  # noqa: BLE001  whatever it is, the client goes on without us
+            self._done(ticket, _broken(error))
+            return
+        finally:
+            ticket.close()
+        # The map's path is in messages about bad input, so it is part of being equal.
+        equal = question.key, ticket.request.map_path
+        with self._running_lock:
+            if equal in self._running:
+                self._running[equal].append(ticket)
+                return
+            self._running[equal] = [ticket]
+        try:
+            answer, how = engine.build(question)
+            outcome = Outcome(answer, how)
+        except Exception as error:  # noqa: BLE001  as above
+            outcome = _broken(error)
+        with self._running_lock:
+            tickets = self._running.pop(equal)
+        for waiting in tickets:
+            self._done(waiting, _for_ticket(outcome, waiting, shared=waiting is not ticket))
+        if outcome.answer is not None:
+            engine.keep(question, outcome.answer, outcome.how)
+
+    def _loaded(self) -> Engine:
+        with self._engine_lock:
+            if self._engine is None:
+                self._engine = self._make_engine()
+            return self._engine
+
+    def _question(self, engine: Engine, ticket: Ticket) -> Question:
+        before = perf_counter_ns()
+        if is_path_of(ticket.request.map_path, ticket.descriptor):
+            ticket.label = os.fsdecode(ticket.request.map_path)
+        with self._reader.read(ticket.descriptor) as content:
+            question = engine.identify(ticket.request, content)
+        ticket.read = (perf_counter_ns() - before) // 1000
+        return question
+
+
+def _for_ticket(outcome: Outcome, ticket: Ticket, *, shared: bool) -> Outcome:
+    """``outcome`` as this ticket's client is told it: with the time its own map took to read."""
+    how = outcome.how
+    stages = list(how.stages)
+    stages[_READ] += ticket.read
+    own = How(
+        how.made,
+        ready=how.ready,
+        symbols=how.symbols,
+        changed=how.changed,
+        kept=how.kept,
+        steps=how.steps,
+        stages=stages,
+    )
+    return outcome._replace(how=own, shared=shared and how.made != HIT)
+
+
+def _broken(error: Exception) -> Outcome:
+    """Outcome of a defect of ours or an exhausted machine: a line for the client, all of it for the log."""
+    _log.error("a build failed", exc_info=error)
+    return Outcome(None, How(), failure=f"internal error: {type(error).__name__}: {error}")

@@ -1,0 +1,182 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""All clients' sockets in one selector: accepting, sending, and ending connections in order."""
+
+import contextlib
+import logging
+import selectors
+import socket
+import time
+from collections.abc import Callable
+
+from kallsyms_client import wire
+from kallsyms_client.wire import WireError
+from kallsymsd.engine.answer import Answer
+from kallsymsd.service.codec import Frame
+from kallsymsd.service.connection import Connection, HungUpError
+from kallsymsd.service.paths import own_uid, peer_uid
+
+_log = logging.getLogger("kallsymsd")
+
+#: Seconds a client may take for its request, or for taking what it is sent.
+PEER_LIMIT = 30.0
+# Seconds without accepting when descriptors or memory are short.
+_ACCEPT_PAUSE = 0.1
+# Seconds between two looks at the clock while a client is connected.
+_TICK = 1.0
+
+_ACCEPTS = frozenset({wire.BUILD, wire.CONTROL})
+
+
+class Hub:
+    """The listener and its connections. Belongs to one thread.
+
+    connections  those that are open
+    """
+
+    def __init__(
+        self,
+        listener: socket.socket,
+        take: Callable[[Connection, Frame], None],
+        gone: Callable[[Connection], None],
+    ) -> None:
+        """``take`` is called with each frame, and may raise WireError; ``gone`` when a connection ends."""
+        self.connections: set[Connection] = set()
+        self._listener = listener
+        self._take = take
+        self._gone = gone
+        self._uid = own_uid()
+        self._accept_at: float | None = None  # when to accept again, while that is paused
+        self._selector = selectors.DefaultSelector()
+        self._wake_in, self._wake_out = socket.socketpair()
+        self._wake_in.settimeout(0)
+        self._wake_out.settimeout(0)
+        self._selector.register(self._wake_out, selectors.EVENT_READ)
+        self._selector.register(listener, selectors.EVENT_READ)
+
+    def wake(self) -> None:
+        """Make :meth:`turn` return; from any thread, and from signal handlers."""
+        # Full: it returns anyway. Closed: nobody waits any more.
+        with contextlib.suppress(OSError):
+            self._wake_in.send(b"\0")
+
+    def turn(self, until: float | None) -> None:
+        """Wait for something to happen, at most until then (None: any time), and deal with it."""
+        for key, events in self._selector.select(self._timeout(until)):
+            if isinstance(key.data, Connection):
+                self._ready(key.data, events)
+            elif key.fileobj is self._listener:
+                self._accept()
+            else:
+                with contextlib.suppress(BlockingIOError):
+                    self._wake_out.recv(4096)
+        now = time.monotonic()
+        if self._accept_at is not None and now >= self._accept_at:
+            self._accept_at = None
+            self._selector.register(self._listener, selectors.EVENT_READ)
+        for connection in [each for each in self.connections if now >= each.deadline]:
+            if connection.ticket is None:
+                self.drop(connection)
+
+    def send(self, connection: Connection, data: bytes, answer: Answer | None = None) -> None:
+        """Send ``data``, and with it the descriptor of ``answer``."""
+        connection.send(data, answer)
+        self._flush(connection)
+
+    def fail(self, connection: Connection, text: str) -> None:
+        """Tell a client in one line that it must do without us, and end the connection."""
+        line = " ".join(text.split()).encode("utf-8", "backslashreplace")
+        connection.closing = True
+        connection.deadline = time.monotonic() + PEER_LIMIT
+        self.send(connection, wire.frame(wire.FAILURE, line[: wire.MAX_BODY[wire.FAILURE]]))
+
+    def drop(self, connection: Connection) -> None:
+        """End a connection now."""
+        self.connections.remove(connection)
+        self._selector.unregister(connection.sock)
+        connection.close()
+        self._gone(connection)
+
+    def stop_accepting(self) -> None:
+        """Take those that have connected so far, and no more."""
+        if self._accept_at is None:
+            self._accept()
+        if self._accept_at is None:
+            self._selector.unregister(self._listener)
+        self._accept_at = None
+
+    def close(self) -> None:
+        """End all connections."""
+        for connection in list(self.connections):
+            self.drop(connection)
+        self._selector.close()
+        self._wake_in.close()
+        self._wake_out.close()
+
+    def _timeout(self, until: float | None) -> float | None:
+        now = time.monotonic()
+        due = [each for each in (until, self._accept_at) if each is not None]
+        if self.connections:
+            due.append(now + _TICK)
+        return max(0.0, min(due) - now) if due else None
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                sock, _ = self._listener.accept()
+            except BlockingIOError:
+                return
+            except ConnectionAbortedError:
+                continue
+            except OSError as error:
+                # No descriptor or memory left. The client stays in the backlog; asking again at once would
+                # only burn CPU.
+                _log.error("cannot accept a client: %s", error.strerror)
+                self._selector.unregister(self._listener)
+                self._accept_at = time.monotonic() + _ACCEPT_PAUSE
+                return
+            sock.settimeout(0)
+            if peer_uid(sock) != self._uid:
+                _log.warning("refused a client of user %d", peer_uid(sock))
+                sock.close()
+                continue
+            connection = Connection(sock, _ACCEPTS)
+            connection.deadline = time.monotonic() + PEER_LIMIT
+            self.connections.add(connection)
+            self._selector.register(sock, selectors.EVENT_READ, connection)
+            self.send(connection, wire.preamble())
+
+    def _ready(self, connection: Connection, events: int) -> None:
+        if events & selectors.EVENT_WRITE:
+            self._flush(connection)
+        if events & selectors.EVENT_READ and connection in self.connections and not connection.closing:
+            try:
+                self._receive(connection)
+            except HungUpError:
+                self.drop(connection)
+            except WireError as error:
+                self.fail(connection, str(error))
+
+    def _receive(self, connection: Connection) -> None:
+        for frame in connection.receive():
+            if connection.closing:
+                return
+            connection.deadline = time.monotonic() + PEER_LIMIT
+            self._take(connection, frame)
+
+    def _flush(self, connection: Connection) -> None:
+        if connection not in self.connections:
+            return
+        try:
+            if connection.flush() and connection.ticket is None:
+                connection.deadline = time.monotonic() + PEER_LIMIT
+        except HungUpError:
+            self.drop(connection)
+            return
+        if connection.closing and not connection.has_output:
+            self.drop(connection)
+            return
+        events = 0 if connection.closing else selectors.EVENT_READ
+        if connection.has_output:
+            events |= selectors.EVENT_WRITE
+        if self._selector.get_key(connection.sock).events != events:
+            self._selector.modify(connection.sock, events, connection)

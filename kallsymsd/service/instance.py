@@ -1,0 +1,72 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""One daemon for each socket: the lock beside it, and the socket itself."""
+
+import socket
+import stat
+from pathlib import Path
+
+from kallsymsd.engine.private import Lock, private_directory
+from kallsymsd.service.paths import BadPathError, check_socket_path, lock_path
+
+#: Clients that may wait to be accepted; a parallel build starts many at once.
+BACKLOG = 1024
+
+
+class AlreadyRunningError(Exception):
+    """Another daemon serves this socket."""
+
+
+class Instance:
+    """The right to serve a socket, and the listening socket.
+
+    listener  listens; non-blocking
+    path      where
+    """
+
+    def __init__(self, path: Path) -> None:
+        """Take the lock beside ``path`` and listen there.
+
+        A socket file that is there already belongs to a daemon that is gone, or we would not have the lock;
+        it is replaced. Raises AlreadyRunningError, NotPrivateError, or BadPathError when something else is in
+        the way.
+        """
+        self.path = path
+        check_socket_path(path)
+        private_directory(path.parent)
+        try:
+            self._lock = Lock(lock_path(path))
+        except OSError as error:
+            raise BadPathError(f"{lock_path(path)}: cannot be opened: {error.strerror}") from error
+        try:
+            self.listener = self._listen()
+        except BaseException:
+            self._lock.close()
+            raise
+
+    def withdraw(self) -> None:
+        """Remove the socket file: no new client finds us. Those that have connected can still be accepted."""
+        self.path.unlink(missing_ok=True)
+
+    def close(self) -> None:
+        """Stop listening; the next daemon may come."""
+        self.listener.close()
+        self._lock.close()
+
+    def _listen(self) -> socket.socket:
+        if not self._lock.take():
+            raise AlreadyRunningError(f"another kallsymsd serves {self.path}; run: kallsymsctl stop")
+        try:
+            if not stat.S_ISSOCK(self.path.lstat().st_mode):
+                raise BadPathError(f"{self.path}: is in the way and not a socket; remove it")
+            self.path.unlink()
+        except FileNotFoundError:
+            pass
+        listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
+        try:
+            listener.bind(str(self.path))
+            self.path.chmod(0o600)
+            listener.listen(BACKLOG)
+        except OSError as error:
+            listener.close()
+            raise BadPathError(f"{self.path}: cannot listen there: {error.strerror}") from error
+        return listener

@@ -1,0 +1,80 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Where the socket and the cache are, by the XDG base directory rules."""
+
+import os
+import socket
+import struct
+from collections.abc import Mapping
+from pathlib import Path
+
+#: Longest path of a Unix socket in bytes: sun_path, less its final zero.
+MAX_SOCKET_PATH = 107
+
+_UCRED = struct.Struct("iII")  # pid, uid, gid
+
+
+class BadPathError(Exception):
+    """A path cannot be used; the text names it, says why and what to do, in one line."""
+
+
+def peer_uid(sock: socket.socket) -> int:
+    """User id of the process at the other end of a Unix socket, as the kernel noted it."""
+    _, uid, _ = _UCRED.unpack(sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _UCRED.size))
+    return int(uid)
+
+
+def own_uid() -> int:
+    """The user id that others see of us. Not geteuid: under fakeroot that claims to be root."""
+    left, right = socket.socketpair()
+    with left, right:
+        return peer_uid(left)
+
+
+def socket_path(environment: Mapping[str, str], uid: int) -> Path:
+    """Path of the daemon's socket for user ``uid``.
+
+    That is $KALLSYMSD_SOCKET, else kallsymsd/s in $XDG_RUNTIME_DIR or /run/user/UID, whichever is there and
+    ours, else /tmp/kallsymsd-UID/s. Raises BadPathError for a name that the kernel cannot bind.
+    """
+    named = environment.get("KALLSYMSD_SOCKET", "")
+    path = Path(named) if named else _runtime_directory(environment, uid) / "s"
+    check_socket_path(path)
+    return path
+
+
+def check_socket_path(path: Path) -> None:
+    """Raise BadPathError for a name that the kernel cannot bind, or that depends on a working directory."""
+    if not path.is_absolute():
+        raise BadPathError(f"{path}: is not absolute; name the socket by its whole path")
+    length = len(os.fsencode(path))
+    if length > MAX_SOCKET_PATH:
+        raise BadPathError(
+            f"{path}: {length} bytes, a socket's path has at most {MAX_SOCKET_PATH}; name a shorter one"
+        )
+
+
+def lock_path(socket_path: Path) -> Path:
+    """Path of the lock that the daemon serving ``socket_path`` holds."""
+    return socket_path.with_name(socket_path.name + ".lock")
+
+
+def cache_directory(environment: Mapping[str, str]) -> Path:
+    """The cache directory: kallsymsd in $XDG_CACHE_HOME, or in ~/.cache unless that is an absolute path."""
+    home = Path(environment.get("XDG_CACHE_HOME", ""))
+    return (home if home.is_absolute() else Path.home() / ".cache") / "kallsymsd"
+
+
+def _runtime_directory(environment: Mapping[str, str], uid: int) -> Path:
+    # Under sudo, su and in containers XDG_RUNTIME_DIR is missing or somebody else's. /run/user/UID is the
+    # login manager's to make, never ours.
+    for runtime in (Path(environment.get("XDG_RUNTIME_DIR", "")), Path(f"/run/user/{uid}")):
+        if runtime.is_absolute() and _is_ours(runtime):
+            return runtime / "kallsymsd"
+    return Path(f"/tmp/kallsymsd-{uid}")  # noqa: S108  verified before it is used
+
+
+def _is_ours(directory: Path) -> bool:
+    try:
+        return directory.stat().st_uid == os.geteuid()
+    except OSError:
+        return False

@@ -1,0 +1,279 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The loop: takes requests, sees to it that each is answered in time, and ends in order.
+
+A plain selectors loop, not asyncio: asyncio's streams cannot receive descriptors, so that it would come down
+to add_reader and recvmsg all the same, at seven times the import (the socket has to be there at once).
+"""
+
+import logging
+import os
+import time
+from collections import deque
+from collections.abc import Callable, Mapping
+from enum import Enum
+from typing import TYPE_CHECKING, Any
+
+from kallsyms_client import wire
+from kallsyms_client.wire import BuildRequest, WireError
+from kallsymsd.core.dialects import BY_NAME
+from kallsymsd.service.builds import Builds, Outcome, Ticket
+from kallsymsd.service.codec import Frame, decode_message, encode_message
+from kallsymsd.service.connection import Connection
+from kallsymsd.service.hub import PEER_LIMIT, Hub
+from kallsymsd.service.instance import Instance
+from kallsymsd.service.tally import Tally
+from kallsymsd.service.workers import Workers
+
+if TYPE_CHECKING:
+    from kallsymsd.engine.engine import Engine
+    from kallsymsd.engine.store import Store
+
+_log = logging.getLogger("kallsymsd")
+
+#: Seconds between two signs of life to a client that waits (it gives up after 0.4 s of silence).
+HEARTBEAT = 0.1
+#: Seconds a build may take; then its client is told to help itself (it would leave unasked after 60).
+WORK_LIMIT = 50.0
+#: Seconds that stopping may take.
+DRAIN_LIMIT = 5.0
+# Seconds that clients which had just connected get to send their request when we are told to stop.
+_DRAIN_GRACE = 0.1
+
+
+class State(Enum):
+    """The daemon's life; each state leads to the next and to no other."""
+
+    SERVING = "serving"
+    DRAINING = "draining"  # no new connections; what was asked is answered
+    STOPPED = "stopped"
+
+
+class Server:
+    """Serves one socket until told to stop."""
+
+    def __init__(
+        self,
+        instance: Instance,
+        make_engine: "Callable[[], Engine]",
+        *,
+        version: str,
+        tally: Tally,
+        configuration: Mapping[str, str | int],
+        workers: int,
+    ) -> None:
+        """``instance`` is listening already; the server closes it. ``make_engine`` runs in a worker.
+
+        version        of this daemon; it answers only clients of the same one
+        tally          counts
+        configuration  what status shows
+        workers        threads that compute
+        """
+        self._instance = instance
+        self._version = version
+        self._tally = tally
+        self._configuration = configuration
+        self._began = time.monotonic()
+        self._state = State.SERVING
+        self._stop_requested = False
+        self._drain_began = 0.0
+        self._next_beat = 0.0
+        self._waiting: dict[Ticket, Connection] = {}
+        self._outcomes: deque[tuple[Ticket, Outcome]] = deque()
+        self._hub = Hub(instance.listener, self._take, self._gone)
+        self._builds = Builds(make_engine, self._post)
+        self._workers = Workers(workers, self._worker_ends)
+        self._commands: dict[str, Callable[[], Mapping[str, Any]]] = {
+            "stats": self._stats,
+            "status": self._status,
+            "stop": self._stop,
+        }
+
+    def run(self) -> None:
+        """Serve until :meth:`request_stop`; then finish what was asked, in DRAIN_LIMIT, and return."""
+        self._workers.submit(self._builds.warm_up)
+        try:
+            while self._state is not State.STOPPED:
+                self._hub.turn(self._due())
+                self._hand_out()
+                self._keep_time(time.monotonic())
+        finally:
+            self._close()
+
+    def request_stop(self) -> None:
+        """Begin to stop; may be called from a signal handler and from any thread."""
+        self._stop_requested = True
+        self._hub.wake()
+
+    # What workers call.
+
+    def _post(self, ticket: Ticket, outcome: Outcome) -> None:
+        self._outcomes.append((ticket, outcome))
+        self._hub.wake()
+
+    def _worker_ends(self) -> None:
+        if self._store is not None:
+            self._store.close_thread()
+
+    # Requests.
+
+    def _take(self, connection: Connection, frame: Frame) -> None:
+        if connection.ticket is not None:
+            raise WireError("a request while another is under way")
+        if frame.kind == wire.BUILD:
+            self._build(connection, BuildRequest.decode(frame.body))
+        else:
+            self._control(connection, decode_message(frame.body))
+
+    def _build(self, connection: Connection, request: BuildRequest) -> None:
+        ticket = Ticket(request, connection.take_descriptor(), time.monotonic())
+        self._tally.request()
+        refusal = self._refusal(request)
+        if refusal:
+            ticket.close()
+            self._tally.failure()
+            self._hub.fail(connection, refusal)
+            return
+        if not self._waiting:
+            self._next_beat = ticket.began + HEARTBEAT
+        self._waiting[ticket] = connection
+        connection.ticket = ticket
+        self._workers.submit(lambda: self._builds.serve(ticket))
+
+    def _refusal(self, request: BuildRequest) -> str:
+        """Why this daemon cannot answer the request, in one line; "" if it can."""
+        if request.version != self._version:
+            return (
+                f"kallsymsd {self._version} cannot serve a client of version {request.version}; "
+                "run: kallsymsctl stop"
+            )
+        dialect = BY_NAME.get(request.dialect)
+        if dialect is None or not dialect.accepts(request.options):
+            return f"no dialect {request.dialect!r:.40} with options {request.options:#x} is known here"
+        return ""
+
+    def _hand_out(self) -> None:
+        """Answer the clients whose builds have an outcome."""
+        now = time.monotonic()
+        while self._outcomes:
+            ticket, outcome = self._outcomes.popleft()
+            connection = self._waiting.pop(ticket, None)
+            if connection is None:
+                continue  # it has hung up
+            connection.ticket = None
+            if connection.closing:  # it left the protocol meanwhile
+                self._tally.hangup()
+                continue
+            connection.deadline = now + PEER_LIMIT
+            self._tally.outcome(outcome, now - ticket.began)
+            if outcome.answer is None:
+                self._hub.fail(connection, outcome.failure)
+                continue
+            reply = outcome.answer.reply(outcome.how).encode()
+            if len(reply) > wire.MAX_BODY[wire.REPLY]:
+                self._hub.fail(connection, f"the messages about this map are too long: {len(reply)} bytes")
+                continue
+            self._hub.send(connection, wire.frame(wire.REPLY, reply), outcome.answer)
+
+    def _gone(self, connection: Connection) -> None:
+        """A connection ended; if it waits for a build, that is left to end for the cache, or never begins."""
+        if connection.ticket is not None:
+            self._tally.hangup()
+            self._abandon(connection.ticket)
+
+    def _abandon(self, ticket: Ticket) -> None:
+        ticket.cancelled = True
+        self._waiting.pop(ticket).ticket = None
+
+    # Control messages. They are answered here and at once, whatever is being computed.
+
+    def _control(self, connection: Connection, message: Mapping[str, Any]) -> None:
+        name = message.get("command")
+        command = self._commands.get(name) if isinstance(name, str) else None
+        answer = command() if command is not None else {"error": f"unknown command {name!r:.100}"}
+        self._hub.send(connection, encode_message(wire.ANSWER, answer))
+
+    def _stats(self) -> Mapping[str, Any]:
+        return self._tally.snapshot(self._store)
+
+    def _status(self) -> Mapping[str, Any]:
+        now = time.monotonic()
+        engine = self._builds.engine
+        return {
+            "version": self._version,
+            "pid": os.getpid(),
+            "state": self._state.value if engine is not None else "starting",
+            "uptime": now - self._began,
+            "clients": len(self._hub.connections),
+            "busy": [{"what": each.label, "seconds": now - each.began} for each in self._waiting],
+            "problem": engine.problem if engine is not None else "",
+            **self._configuration,
+        }
+
+    def _stop(self) -> Mapping[str, Any]:
+        # The announcement goes before the answer: whoever has the answer finds no daemon any more.
+        self._drain()
+        return {"state": self._state.value}
+
+    # Time.
+
+    def _due(self) -> float | None:
+        """When something is to be done even if nothing happens; None while there is nothing."""
+        due = [self._tally.save_due()]
+        if self._waiting:
+            due.append(self._next_beat)
+        if self._state is State.DRAINING:
+            due.append(time.monotonic() + _DRAIN_GRACE / 2)
+        return min((each for each in due if each is not None), default=None)
+
+    def _keep_time(self, now: float) -> None:
+        if self._stop_requested:
+            self._drain()
+        for ticket, connection in list(self._waiting.items()):
+            if now >= ticket.began + WORK_LIMIT:
+                self._abandon(ticket)
+                self._tally.failure()
+                self._hub.fail(connection, f"the build takes longer than {WORK_LIMIT:.0f} s")
+        if self._waiting and now >= self._next_beat:
+            self._next_beat = now + HEARTBEAT
+            for connection in list(self._waiting.values()):
+                if not connection.has_output:  # a client that reads nothing is not to fill our memory
+                    self._hub.send(connection, wire.frame(wire.HEARTBEAT))
+        save_due = self._tally.save_due()
+        if save_due is not None and now >= save_due:
+            self._workers.submit(self._tally.take_save(now, self._store))
+        if self._state is State.DRAINING and self._is_drained(now):
+            self._state = State.STOPPED
+
+    # The end.
+
+    @property
+    def _store(self) -> "Store | None":
+        """The store, once the engine is loaded, if it has one."""
+        engine = self._builds.engine
+        return engine.store if engine is not None else None
+
+    def _drain(self) -> None:
+        if self._state is not State.SERVING:
+            return
+        _log.info("stopping")
+        self._state = State.DRAINING
+        self._drain_began = time.monotonic()
+        self._instance.withdraw()
+        self._hub.stop_accepting()  # clients that connected before the withdrawal are not to notice
+
+    def _is_drained(self, now: float) -> bool:
+        elapsed = now - self._drain_began
+        busy = bool(self._waiting) or any(each.has_output for each in self._hub.connections)
+        return elapsed >= DRAIN_LIMIT or (elapsed >= _DRAIN_GRACE and not busy)
+
+    def _close(self) -> None:
+        self._instance.withdraw()
+        self._hub.close()
+        spent = time.monotonic() - self._drain_began if self._state is not State.SERVING else 0.0
+        if not self._workers.stop(max(DRAIN_LIMIT - spent, 0.5)):
+            _log.warning("a build was still running")
+        self._tally.take_save(time.monotonic(), self._store)()
+        if self._store is not None:
+            self._store.close()
+        # Last: whoever waits for the lock then finds everything written.
+        self._instance.close()
