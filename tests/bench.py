@@ -114,6 +114,7 @@ def with_daemon(job: Job) -> Samples:
             share = daemon.cpu() - before
             samples[name] = Sample(asked.cpu + share, asked.wall)
             samples[f"{name}: daemon's share"] = Sample(share, asked.wall)
+            samples[f"{name}: client's share"] = asked
             # Same content, new file: what a rebuild looks like.
             shutil.copy(job.real_map.path, job.directory / "again.map")
             (job.directory / "again.map").replace(job.real_map.path)
@@ -170,8 +171,8 @@ def medians(samples: dict[str, list[Sample]]) -> dict[str, Sample]:
 def as_table(title: str, rows: dict[str, Sample]) -> Table:
     """For a person."""
     table = Table(title=title)
-    table.add_column("")
-    for heading in ("CPU ms", "wall ms", "CPU : tool", "CPU : tool + gcc", "wall : tool + gcc"):
+    table.add_column("", no_wrap=True)
+    for heading in ("CPU ms", "wall ms", "CPU : tool", "CPU : tool+gcc", "wall : tool", "wall : tool+gcc"):
         table.add_column(heading, justify="right")
     for name, row in rows.items():
         table.add_row(
@@ -180,6 +181,7 @@ def as_table(title: str, rows: dict[str, Sample]) -> Table:
             f"{row.wall * 1e3:.1f}",
             f"{row.cpu / rows[TOOL].cpu:.4f}",
             f"{row.cpu / rows[TOOL_GCC].cpu:.4f}",
+            f"{row.wall / rows[TOOL].wall:.4f}",
             f"{row.wall / rows[TOOL_GCC].wall:.4f}",
         )
     return table
@@ -245,7 +247,8 @@ def main() -> None:
     rows = medians(samples)
     symbols = job.real_map.expected["num_syms"]
     title = f"{job.real_map.name}, {symbols} symbols, medians of {arguments.rounds} runs, {cpu_model()}"
-    Console().print(as_table(title, rows))
+    # A file or pipe has no width: print what the table needs.
+    Console(width=None if sys.stdout.isatty() else 130).print(as_table(title, rows))
     if arguments.json:
         arguments.json.write_text(as_json(job, arguments.rounds, rows, samples) + "\n")
 
