@@ -61,8 +61,10 @@ class Lock:
         return True
 
     def close(self) -> None:
-        """Give the lock up."""
-        os.close(self._descriptor)
+        """Give the lock up; a second time does nothing."""
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+            self._descriptor = -1
 
 
 def is_locked(path: Path) -> bool:

@@ -1,0 +1,123 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The engine computes each answer once."""
+
+from pathlib import Path
+
+import pytest
+
+from kallsyms_client.wire import ASM, BAD_INPUT, COLD, HIT, INCREMENTAL, OK, BuildRequest, How
+from kallsymsd.engine import engine as engine_module
+from kallsymsd.engine.answer import Answer
+from kallsymsd.engine.engine import Engine
+from kallsymsd.engine.result import BuildResult
+from kallsymsd.engine.store import Store
+
+
+def request(dialect: str = "v6.11") -> BuildRequest:
+    return BuildRequest(version="0.1.0", dialect=dialect, options=1, form=ASM)
+
+
+class Computer:
+    """Stands in for the core: the answer is the map backwards. A map that begins with "bad" is bad input."""
+
+    def __init__(self) -> None:
+        self.calls = 0
+
+    def __call__(self, request: BuildRequest, map_text: bytes) -> BuildResult:
+        self.calls += 1
+        if map_text.startswith(b"bad"):
+            return BuildResult.bad_input(b"no good\n")
+        how = How(INCREMENTAL, symbols=3, changed=2, kept=1, steps=9)
+        return BuildResult(OK, how, text=request.dialect.encode() + map_text[::-1])
+
+
+def ask(engine: Engine, content: bytes, dialect: str = "v6.11") -> tuple[Answer, How]:
+    question = engine.identify(request(dialect), content)
+    answer, how = engine.build(question)
+    engine.keep(question, answer, how)
+    return answer, how
+
+
+def test_a_repeated_request_computes_nothing_and_is_a_hit() -> None:
+    computer = Computer()
+    engine = Engine(None, computer)
+    first, made_first = ask(engine, b"map")
+    again, made_again = ask(engine, b"map")
+    assert again is first
+    assert (made_first.made, made_again.made) == (INCREMENTAL, HIT)
+    assert (made_again.symbols, made_again.steps, made_again.changed, made_again.kept) == (3, 9, 0, 0)
+    assert computer.calls == 1
+
+
+def test_another_map_or_option_is_computed() -> None:
+    computer = Computer()
+    engine = Engine(None, computer)
+    assert ask(engine, b"map")[0].contents() == b"v6.11pam"
+    assert ask(engine, b"other")[0].contents() == b"v6.11rehto"
+    assert ask(engine, b"map", "v6.15")[0].contents() == b"v6.15pam"
+    assert computer.calls == 3
+
+
+def test_bad_input_is_not_remembered(tmp_path: Path) -> None:
+    computer = Computer()
+    store = Store(tmp_path / "cache")
+    engine = Engine(store, computer)
+    for _ in range(2):
+        answer, how = ask(engine, b"bad")
+        assert (answer.status, answer.message, how.made) == (BAD_INPUT, b"no good\n", COLD)
+    assert (computer.calls, store.entries) == (2, 0)
+    store.close()
+
+
+def test_an_answer_outlives_the_engine(tmp_path: Path) -> None:
+    store = Store(tmp_path / "cache")
+    ask(Engine(store, Computer()), b"map")
+    store.close()
+    store = Store(tmp_path / "cache")
+    computer = Computer()
+    engine = Engine(store, computer)
+    answer, how = ask(engine, b"map")
+    assert (answer.contents(), how.made, how.symbols, computer.calls) == (b"v6.11pam", HIT, 3, 0)
+    assert ask(engine, b"map")[0] is answer
+    store.close()
+
+
+def test_a_hit_is_not_written_again(tmp_path: Path) -> None:
+    store = Store(tmp_path / "cache")
+    engine = Engine(store, Computer())
+    ask(engine, b"map")
+    (path,) = (tmp_path / "cache").rglob("*.val")
+    ask(engine, b"map")
+    assert list((tmp_path / "cache").rglob("*.val")) == [path]
+    store.close()
+
+
+def test_a_stored_entry_that_is_no_answer_is_computed_anew(tmp_path: Path) -> None:
+    store = Store(tmp_path / "cache")
+    computer = Computer()
+    engine = Engine(store, computer)
+    store.put(engine.identify(request(), b"map").key, b"not an entry")
+    assert ask(engine, b"map")[0].contents() == b"v6.11pam"
+    assert computer.calls == 1
+    store.close()
+
+
+def test_memory_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    computer = Computer()
+    engine = Engine(None, computer)
+    monkeypatch.setattr(engine_module._RecentAnswers, "_MAX_BYTES", 29)
+    ask(engine, b"a" * 10)
+    ask(engine, b"b" * 10)
+    ask(engine, b"b" * 10)
+    assert computer.calls == 2
+    ask(engine, b"a" * 10)
+    assert computer.calls == 3
+    large, _ = ask(engine, b"c" * 100)
+    assert large.contents() == b"v6.11" + b"c" * 100
+    ask(engine, b"c" * 100)
+    assert computer.calls == 5
+
+
+def test_the_problem_of_the_store_is_told() -> None:
+    assert Engine(None, Computer(), no_store="no room").problem == "no room"
+    assert Engine(None, Computer()).problem == ""

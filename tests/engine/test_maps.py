@@ -1,0 +1,47 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Maps in memory are found by content."""
+
+from kallsymsd.engine.maps import RecentMaps
+
+
+def test_equal_content_in_another_buffer_is_the_map_in_memory() -> None:
+    maps = RecentMaps()
+    buffer = bytearray(b"ffff T a\n and more")
+    first = maps.find(memoryview(buffer)[:9])
+    buffer[:4] = b"ffff"
+    assert maps.find(memoryview(buffer)[:9]) is first
+    assert first.text == b"ffff T a\n"
+
+
+def test_a_map_does_not_change_with_the_buffer_it_came_in() -> None:
+    maps = RecentMaps()
+    buffer = bytearray(b"ffff T a\n")
+    first = maps.find(memoryview(buffer))
+    buffer[0:1] = b"e"
+    second = maps.find(memoryview(buffer))
+    assert (first.text, second.text) == (b"ffff T a\n", b"efff T a\n")
+    assert first.digest != second.digest
+
+
+def test_a_map_that_begins_like_another_is_another() -> None:
+    maps = RecentMaps()
+    longer = maps.find(b"ffff T a\nffff T b\n")
+    assert maps.find(b"ffff T a\n") is not longer
+    assert maps.find(b"") is not longer
+
+
+def test_the_map_not_seen_for_longest_is_dropped() -> None:
+    maps = RecentMaps(limit=20)
+    first, second = maps.find(b"1" * 10), maps.find(b"2" * 10)
+    assert maps.find(b"1" * 10) is first
+    maps.find(b"3" * 10)
+    assert maps.find(b"1" * 10) is first
+    assert maps.find(b"2" * 10) is not second
+
+
+def test_a_map_above_the_limit_is_not_kept() -> None:
+    maps = RecentMaps(limit=5)
+    small = maps.find(b"small")
+    large = maps.find(b"larger")
+    assert maps.find(b"larger") is not large
+    assert maps.find(b"small") is small
