@@ -33,6 +33,7 @@ cdef void *_allocate(size_t size) except NULL:
     return memory
 
 
+include "native/hex.pxi"
 include "native/sysmap.pxi"
 include "native/order.pxi"
 include "native/tokens.pxi"

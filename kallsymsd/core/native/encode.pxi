@@ -17,52 +17,25 @@ def encode_names(Bytes codes, size_t count, bint has_zero, uint8_t zero_first, u
     offset in ``codes`` of each string and their end.
     """
     cdef const uint8_t *code = _pointer(codes)
-    cdef const uint8_t *p = code
-    cdef size_t size = <size_t>codes.shape[0], i, length, used = 0
-    cdef size_t mask = (<size_t>1 << marker_shift) - 1
+    cdef size_t size = <size_t>codes.shape[0], mask = (<size_t>1 << marker_shift) - 1, used
     cdef bytes markers = _bytes(NULL, ((count + mask) >> marker_shift) * sizeof(uint32_t))
-    cdef uint32_t *marker = <uint32_t *>PyBytes_AS_STRING(markers)
     cdef bytes starts = _bytes(NULL, (count + 1) * sizeof(uint32_t))
-    cdef uint32_t *start = <uint32_t *>PyBytes_AS_STRING(starts)
-    # A zero of the stream makes room for one length byte; the second one needs more.
-    cdef uint8_t *out = <uint8_t *>_allocate(size + count)
-    cdef uint8_t *begin
-    cdef uint8_t *to
+    cdef uint8_t *padded = NULL
+    cdef uint8_t *out = NULL
+    cdef spelled columns
+    columns.marker = <uint32_t *>PyBytes_AS_STRING(markers)
+    columns.start = <uint32_t *>PyBytes_AS_STRING(starts)
+    columns.marker_shift = marker_shift
     try:
+        padded = <uint8_t *>_allocate(size + PAIR_GAP)
+        out = <uint8_t *>_allocate(size + count + PAIR_GAP)
         with nogil:
-            for i in range(count):
-                begin = out + used
-                start[i] = <uint32_t>(p - code)
-                if not i & mask:
-                    marker[i >> marker_shift] = <uint32_t>used
-                to = begin + 1
-                if has_zero:
-                    while p[0]:
-                        if p[0] == zero_first and p[1] == zero_second:
-                            to[0] = 0
-                            p += 2
-                        else:
-                            to[0] = p[0]
-                            p += 1
-                        to += 1
-                else:
-                    while p[0]:
-                        to[0] = p[0]
-                        to += 1
-                        p += 1
-                p += 1
-                length = <size_t>(to - begin) - 1
-                if length > 127:
-                    memmove(begin + 2, begin + 1, length)
-                    begin[0] = <uint8_t>(length & 127 | 128)
-                    begin[1] = <uint8_t>(length >> 7)
-                    used += length + 2
-                else:
-                    begin[0] = <uint8_t>length
-                    used += length + 1
-            start[count] = <uint32_t>(p - code)
+            memcpy(padded, code, size)
+            memset(padded + size, 0, PAIR_GAP)
+            used = pair_spell(out, padded, size, zero_first if has_zero else 0, zero_second, &columns)
         return _bytes(out, used), markers, starts
     finally:
+        free(padded)
         free(out)
 
 

@@ -207,8 +207,7 @@ cdef inline uint64_t _name_key(Names *names, uint32_t index, size_t depth) noexc
         return 0
     length -= depth
     if names.end - at >= 8:
-        for i in range(8):
-            key = key << 8 | at[i]
+        key = load_be64(at)
         return key if length >= 8 else key >> (8 * (8 - length)) << (8 * (8 - length))
     for i in range(8):
         key = key << 8 | (at[i] if <size_t>i < length else 0)

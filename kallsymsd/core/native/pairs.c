@@ -23,10 +23,14 @@
 #define INLINE static inline __attribute__((always_inline))
 
 typedef size_t pass_function(uint8_t *, const uint8_t *, size_t, uint8_t, uint8_t, uint8_t, struct pair_stats *);
+typedef size_t spell_function(uint8_t *, const uint8_t *, size_t, uint8_t, uint8_t, struct spelled *);
 typedef int32_t row_max_function(const int32_t *);
 
 /* One instruction set's way to find matches: bit i says that src[i] == a and src[i + 1] == b, i < BLOCK. */
 typedef uint64_t mask_function(const uint8_t *src, uint8_t a, uint8_t b);
+
+/* The same for one byte. */
+typedef uint64_t byte_mask_function(const uint8_t *src, uint8_t a);
 
 INLINE size_t pass_with(mask_function *match_mask, uint8_t *dst, const uint8_t *src, size_t n, uint8_t a, uint8_t b,
 			uint8_t code, struct pair_stats *stats)
@@ -71,6 +75,58 @@ INLINE size_t pass_with(mask_function *match_mask, uint8_t *dst, const uint8_t *
 	return length;
 }
 
+INLINE size_t spell_with(mask_function *match_mask, byte_mask_function *byte_mask, uint8_t *to, const uint8_t *src,
+			 size_t n, uint8_t a, uint8_t b, struct spelled *spelled)
+{
+	const size_t marker_mask = ((size_t)1 << spelled->marker_shift) - 1;
+	uint8_t *string = to, *out = to + 1; /* room for a length of one byte */
+	size_t count = 0, taken = 0, i;
+
+	for (i = 0; i < n; i += BLOCK) {
+		const uint8_t *block = src + i;
+		uint64_t ends = byte_mask(block, 0), mask = ends | (a ? match_mask(block, a, b) : 0);
+		size_t from = taken;
+
+		if (n - i < BLOCK)
+			mask &= ((uint64_t)1 << (n - i)) - 1;
+		for (; mask; mask &= mask - 1) {
+			size_t at = (size_t)__builtin_ctzll(mask), length;
+
+			if (at < from) /* a == b: overlaps the previous pair */
+				continue;
+			memcpy(out, block + from, BLOCK);
+			out += at - from;
+			if (!(ends >> at & 1)) {
+				*out++ = 0;
+				from = at + 2;
+				continue;
+			}
+			from = at + 1;
+			length = (size_t)(out - string) - 1;
+			if (length > 127) {
+				memmove(string + 2, string + 1, length);
+				string[0] = (uint8_t)(length & 127) | 128;
+				string[1] = (uint8_t)(length >> 7);
+				out++;
+			} else {
+				string[0] = (uint8_t)length;
+			}
+			if (!(count & marker_mask))
+				spelled->marker[count >> spelled->marker_shift] = (uint32_t)(string - to);
+			count++;
+			spelled->start[count] = (uint32_t)(i + from);
+			string = out++;
+		}
+		if (from <= BLOCK) {
+			memcpy(out, block + from, BLOCK);
+			out += BLOCK - from;
+		}
+		taken = from > BLOCK;
+	}
+	spelled->start[0] = 0;
+	return (size_t)(string - to);
+}
+
 INLINE int32_t row_max_with(const int32_t *row)
 {
 	int32_t best = row[0];
@@ -102,10 +158,24 @@ INLINE uint64_t mask_portable(const uint8_t *src, uint8_t a, uint8_t b)
 	return mask;
 }
 
+INLINE uint64_t byte_mask_portable(const uint8_t *src, uint8_t a)
+{
+	uint64_t mask = 0;
+
+	for (int i = 0; i < BLOCK; i++)
+		mask |= (uint64_t)(src[i] == a) << i;
+	return mask;
+}
+
 static size_t pass_portable(uint8_t *dst, const uint8_t *src, size_t n, uint8_t a, uint8_t b, uint8_t code,
 			    struct pair_stats *stats)
 {
 	return pass_with(mask_portable, dst, src, n, a, b, code, stats);
+}
+
+static size_t spell_portable(uint8_t *out, const uint8_t *src, size_t n, uint8_t a, uint8_t b, struct spelled *spelled)
+{
+	return spell_with(mask_portable, byte_mask_portable, out, src, n, a, b, spelled);
 }
 
 static int32_t row_max_portable(const int32_t *row)
@@ -129,10 +199,27 @@ INLINE uint64_t mask_sse2(const uint8_t *src, uint8_t a, uint8_t b)
 	return mask;
 }
 
+INLINE uint64_t byte_mask_sse2(const uint8_t *src, uint8_t a)
+{
+	uint64_t mask = 0;
+
+	for (int i = 0; i < BLOCK; i += 16) {
+		__m128i x = _mm_cmpeq_epi8(_mm_loadu_si128((const __m128i *)(src + i)), _mm_set1_epi8((char)a));
+
+		mask |= (uint64_t)(uint32_t)_mm_movemask_epi8(x) << i;
+	}
+	return mask;
+}
+
 static size_t pass_sse2(uint8_t *dst, const uint8_t *src, size_t n, uint8_t a, uint8_t b, uint8_t code,
 			struct pair_stats *stats)
 {
 	return pass_with(mask_sse2, dst, src, n, a, b, code, stats);
+}
+
+static size_t spell_sse2(uint8_t *out, const uint8_t *src, size_t n, uint8_t a, uint8_t b, struct spelled *spelled)
+{
+	return spell_with(mask_sse2, byte_mask_sse2, out, src, n, a, b, spelled);
 }
 
 #define AVX2 __attribute__((target("avx2,bmi")))
@@ -151,10 +238,27 @@ AVX2 INLINE uint64_t mask_avx2(const uint8_t *src, uint8_t a, uint8_t b)
 	return mask;
 }
 
+AVX2 INLINE uint64_t byte_mask_avx2(const uint8_t *src, uint8_t a)
+{
+	uint64_t mask = 0;
+
+	for (int i = 0; i < BLOCK; i += 32) {
+		__m256i x = _mm256_cmpeq_epi8(_mm256_loadu_si256((const __m256i *)(src + i)), _mm256_set1_epi8((char)a));
+
+		mask |= (uint64_t)(uint32_t)_mm256_movemask_epi8(x) << i;
+	}
+	return mask;
+}
+
 AVX2 static size_t pass_avx2(uint8_t *dst, const uint8_t *src, size_t n, uint8_t a, uint8_t b, uint8_t code,
 			     struct pair_stats *stats)
 {
 	return pass_with(mask_avx2, dst, src, n, a, b, code, stats);
+}
+
+AVX2 static size_t spell_avx2(uint8_t *out, const uint8_t *src, size_t n, uint8_t a, uint8_t b, struct spelled *spelled)
+{
+	return spell_with(mask_avx2, byte_mask_avx2, out, src, n, a, b, spelled);
 }
 
 AVX2 static int32_t row_max_avx2(const int32_t *row)
@@ -178,13 +282,14 @@ static const struct variant {
 	const char *name;
 	int (*available)(void);
 	pass_function *pass;
+	spell_function *spell;
 	row_max_function *row_max;
 } variants[] = {
 #if defined(__x86_64__)
-	{ "avx2", have_avx2, pass_avx2, row_max_avx2 },
-	{ "sse2", always, pass_sse2, row_max_portable },
+	{ "avx2", have_avx2, pass_avx2, spell_avx2, row_max_avx2 },
+	{ "sse2", always, pass_sse2, spell_sse2, row_max_portable },
 #endif
-	{ "portable", always, pass_portable, row_max_portable },
+	{ "portable", always, pass_portable, spell_portable, row_max_portable },
 };
 
 static const struct variant *chosen = &variants[sizeof(variants) / sizeof(variants[0]) - 1];
@@ -219,6 +324,11 @@ size_t pair_pass(uint8_t *dst, const uint8_t *src, size_t n, uint8_t a, uint8_t 
 		 struct pair_stats *stats)
 {
 	return chosen->pass(dst, src, n, a, b, code, stats);
+}
+
+size_t pair_spell(uint8_t *out, const uint8_t *src, size_t n, uint8_t a, uint8_t b, struct spelled *spelled)
+{
+	return chosen->spell(out, src, n, a, b, spelled);
 }
 
 int32_t pair_row_max(const int32_t *row)

@@ -34,6 +34,21 @@ struct pair_stats {
 size_t pair_pass(uint8_t *dst, const uint8_t *src, size_t n, uint8_t a, uint8_t b, uint8_t code,
 		 struct pair_stats *stats);
 
+/* What pair_spell() writes. */
+struct spelled {
+	uint32_t *marker;	/* offset in the output of every 2^marker_shift'th string */
+	uint32_t *start;	/* offset in the input of every string */
+	int marker_shift;
+};
+
+/*
+ * The strings of src[0..n) with their length instead of the zero behind them, and every (a, b) as one zero byte:
+ * for each string its length as ULEB128 in one or two bytes, then its codes. With a == 0 no pair is replaced.
+ * src is readable, and out writable, for PAIR_GAP bytes behind the end; out has room for n bytes plus one for each
+ * string. Returns the number of bytes written.
+ */
+size_t pair_spell(uint8_t *out, const uint8_t *src, size_t n, uint8_t a, uint8_t b, struct spelled *spelled);
+
 /* Add weight for every two adjacent bytes of src[0..n), separators included. */
 void pair_count(const uint8_t *src, size_t n, int32_t weight, int32_t *counts);
 

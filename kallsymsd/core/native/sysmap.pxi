@@ -5,26 +5,6 @@ cdef enum:
     NAME_LIMIT = 512          # KSYM_NAME_LEN: longer names are dropped with a warning
     SCANF_WIDTH = 2048        # longest word that "%2048s" takes
 
-cdef uint8_t _HEX[256]        # value of a hex digit, 0x80 for any other byte
-cdef uint8_t _SPACE[256]      # isspace() in the C locale
-
-
-cdef void _init_tables() noexcept:
-    cdef int c
-    memset(_HEX, 0x80, 256)
-    for c in range(10):
-        _HEX[48 + c] = <uint8_t>c
-    for c in range(6):
-        _HEX[97 + c] = <uint8_t>(10 + c)
-        _HEX[65 + c] = <uint8_t>(10 + c)
-    for c in range(9, 14):
-        _SPACE[c] = 1
-    _SPACE[32] = 1
-
-
-_init_tables()
-
-
 cdef struct Ranges:
     uint64_t text, stext, etext, sinittext, einittext, percpu_start, percpu_end
     # Offsets in the text of the names that gave _text and the per-cpu range, 0 without.
@@ -45,30 +25,6 @@ cdef struct Filter:
     bint own                  # drop what mksysmap drops in later kernels
     const uint8_t *tables     # names of the tool's own tables, each followed by a zero
     size_t tables_size
-
-
-cdef inline size_t _hex(const uint8_t *at, const uint8_t *end, uint64_t *value, bint *overflow) noexcept nogil:
-    """Hex digits at ``at`` as strtoull() reads them, saturating; returns how many there are."""
-    cdef const uint8_t *p = at
-    cdef uint64_t v = 0
-    cdef uint8_t bad = 0
-    cdef int i
-    overflow[0] = False
-    if end - at > 16:
-        for i in range(16):
-            bad |= _HEX[at[i]]
-            v = v << 4 | _HEX[at[i]]
-        if not bad & 0x80 and _HEX[at[16]] & 0x80:
-            value[0] = v
-            return 16
-        v = 0
-    while p < end and not _HEX[p[0]] & 0x80:
-        if v >> 60:
-            overflow[0] = True
-        v = v << 4 | _HEX[p[0]]
-        p += 1
-    value[0] = <uint64_t>0xffffffffffffffff if overflow[0] else v
-    return <size_t>(p - at)
 
 
 cdef inline bint _is(const uint8_t *name, size_t length, const char *text) noexcept nogil:
@@ -215,6 +171,7 @@ cdef Py_ssize_t _parse_getline(Parsed *parsed, Filter *filter, const uint8_t *te
     cdef size_t digits
     cdef Py_ssize_t number = 0
     cdef bint negative, overflow
+    cdef bint has_nul = memchr(text, 0, size) != NULL
     while line < end:
         number += 1
         eol = <const uint8_t *>memchr(line, c'\n', <size_t>(end - line))
@@ -240,7 +197,7 @@ cdef Py_ssize_t _parse_getline(Parsed *parsed, Filter *filter, const uint8_t *te
         p += digits
         if eol - p < 3 or p[0] != c' ' or p[1] >= 0x80 or p[1] == 0 or p[2] != c' ':
             return number
-        nul = <const uint8_t *>memchr(p + 3, 0, <size_t>(eol - p - 3))
+        nul = <const uint8_t *>memchr(p + 3, 0, <size_t>(eol - p - 3)) if has_nul else NULL
         if _take(parsed, filter, text, address, p[1], p + 3, <size_t>((nul if nul != NULL else eol) - p - 3)):
             return -1
         line = eol + 1

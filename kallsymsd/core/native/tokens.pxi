@@ -16,6 +16,11 @@ cdef extern from "pairs.h" nogil:
     size_t pair_pass(
         uint8_t *dst, const uint8_t *src, size_t n, uint8_t a, uint8_t b, uint8_t code, pair_stats *stats
     )
+    struct spelled:
+        uint32_t *marker
+        uint32_t *start
+        int marker_shift
+    size_t pair_spell(uint8_t *out, const uint8_t *src, size_t n, uint8_t a, uint8_t b, spelled *columns)
     void pair_count(const uint8_t *src, size_t n, int32_t weight, int32_t *counts)
     int32_t pair_row_max(const int32_t *row)
     const char *pair_variant()
