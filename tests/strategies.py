@@ -280,14 +280,24 @@ def _joined(draw: st.DrawFn, lines: list[bytes]) -> bytes:
 
 
 @st.composite
-def cases(draw: st.DrawFn, dialect: str) -> Case:
-    """Runs of the tool of ``dialect``: any of its options, mostly clean maps."""
-    form = FORMS[dialect]
-    options = tuple(option for option in form.options if draw(st.booleans()))
+def _options(draw: st.DrawFn, dialect: str) -> tuple[str, ...]:
+    options = tuple(option for option in FORMS[dialect].options if draw(st.booleans()))
     if "all-symbols" not in options and draw(st.booleans()):
         options = ("all-symbols", *options)  # without it, most symbols go
+    return options
+
+
+@st.composite
+def cases(draw: st.DrawFn, dialect: str) -> Case:
+    """Runs of the tool of ``dialect``: any of its options, mostly clean maps."""
     odd = draw(st.integers(0, 3)) == 0
-    return Case(options, draw(odd_maps(fscanf=form.fscanf) if odd else clean_maps()))
+    maps = odd_maps(fscanf=FORMS[dialect].fscanf) if odd else clean_maps()
+    return Case(draw(_options(dialect)), draw(maps))
+
+
+def hostile_cases(dialect: str) -> st.SearchStrategy[Case]:
+    """Runs on clean maps whose names may hold what plain assembly cannot quote."""
+    return st.builds(Case, _options(dialect), clean_maps(alphabet=HOSTILE))
 
 
 def bags_of_strings() -> st.SearchStrategy[list[bytes]]:
