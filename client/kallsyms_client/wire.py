@@ -114,7 +114,7 @@ def _string(value: bytes) -> bytes:
 
 
 class BuildRequest:
-    """What a client asks for. Everything that decides the output is in here, nothing is taken from the daemon.
+    """What a client asks for. All that decides the output is in here, nothing is taken from the daemon.
 
     version     version of the client's package; a daemon of another version must not answer
     dialect     name of a row of the dialect table
@@ -168,7 +168,8 @@ class BuildRequest:
 
     def encode(self) -> bytes:
         """Body of a BUILD frame: u8 form, u8 bits, u8 big_endian, u8 debug, u32 options, then five strings
-        (u32 length, bytes): version, dialect, bin_name, map_path, tree."""
+        (u32 length, bytes): version, dialect, bin_name, map_path, tree.
+        """
         return b"".join(
             (
                 bytes((self.form, self.bits, self.big_endian, self.debug)),
@@ -274,7 +275,9 @@ class How:
         )
 
     def describe(self) -> str:
-        """One line for a person: ``incremental: 11 of 30488 symbols changed, token table kept to step 172 of 190, 6.1 ms``."""
+        """One line for a person, such as ``incremental: 11 of 30488 symbols changed, token table kept to step
+        172 of 190, 6.1 ms``.
+        """
         word = MADE[self.made] + (" (ready)" if self.ready else "")
         if self.made == INCREMENTAL:
             kept = (
@@ -338,6 +341,4 @@ class BuildReply:
         text_length, binary_length = reader.number(8), reader.number(8)
         message = reader.string()
         reader.end()
-        return cls(
-            status, how, text_length=text_length, binary_length=binary_length, message=message
-        )
+        return cls(status, how, text_length=text_length, binary_length=binary_length, message=message)

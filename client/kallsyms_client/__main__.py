@@ -1,0 +1,19 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""``python3 -m kallsyms_client``, and for builds ``python3 -I -S .../kallsyms_client/__main__.py``.
+
+Compiled anew at each run when it is started by path, hence short. Everything else is imported.
+"""
+
+import posix
+import sys
+
+if not __package__:  # started by path: what to import lies beside the package
+    package = __file__.rpartition("/")[0]
+    if sys.path and sys.path[0] == package:
+        del sys.path[0]
+    sys.path.insert(0, package.rpartition("/")[0])
+
+from kallsyms_client.main import main
+
+# Nothing is buffered, and an interpreter that cleans up costs as much as the rest of the client.
+posix._exit(main())  # noqa: SLF001 - the system call

@@ -1,0 +1,67 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Which dialect a build speaks that does not say so."""
+
+import posix
+
+from kallsyms_client.options import UsageError, resolve
+from kallsymsd.core.dialects import DIALECTS, Dialect
+
+_SOURCE = b"scripts/kallsyms.c"
+
+
+def detect(unresolved: list[bytes], positionals: int, srctree: bytes) -> tuple[Dialect, bytes]:
+    """The dialect of a command line with these options and so many file arguments, and a warning, or b"".
+
+    The text of scripts/kallsyms.c decides among the dialects that take the options, not the kernel's
+    version: stable kernels carry parts of later dialects. Where the text is that of a dialect that lacks
+    an option, that one is returned: the tree's own tool would refuse the option too. Without a text that
+    is known, the newest dialect that fits is taken, and a warning says so.
+    """
+    path, text = _source(srctree)
+    for dialect in DIALECTS:
+        if all(mark.encode() in text for mark in dialect.marks) and not any(
+            mark.encode() in text for mark in dialect.absent
+        ):
+            return dialect, b""
+    fitting = [
+        dialect
+        for dialect in DIALECTS
+        if dialect.positionals in (0, positionals) and _takes(dialect, unresolved)
+    ]
+    if not fitting:
+        # Wrong in every dialect; the newest one says what is wrong.
+        fitting = [dialect for dialect in DIALECTS if not dialect.positionals]
+    found = b"%b is of no known dialect" % path if path else b"no %b in $srctree, source or ." % _SOURCE
+    return fitting[-1], b"%b, taking the newest that fits, %b; name one: --dialect or KALLSYMSD_DIALECT" % (
+        found,
+        fitting[-1].name.encode(),
+    )
+
+
+def _source(srctree: bytes) -> tuple[bytes, bytes]:
+    """Path and text of the kernel's scripts/kallsyms.c, both empty if there is none.
+
+    kbuild exports srctree; "source" is its link from an object tree to the source tree.
+    """
+    places = [srctree] if srctree else []
+    for place in (*places, b"source", b"."):
+        path = place + b"/" + _SOURCE
+        try:
+            descriptor = posix.open(path, posix.O_RDONLY | posix.O_CLOEXEC)
+        except OSError:
+            continue
+        try:
+            return path, posix.read(descriptor, 1 << 16)  # 20 to 30 kB in all kernels
+        except OSError:
+            continue
+        finally:
+            posix.close(descriptor)
+    return b"", b""
+
+
+def _takes(dialect: Dialect, unresolved: list[bytes]) -> bool:
+    try:
+        resolve(unresolved, dialect)
+    except UsageError:
+        return False
+    return True

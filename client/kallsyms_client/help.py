@@ -1,0 +1,57 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What --help and --version print."""
+
+from kallsymsd import __version__
+from kallsymsd.core.dialects import DIALECTS, OPTION_BITS
+
+_HELP = """\
+Usage: kallsyms [OPTION]... IN.map > OUT.S
+       kallsyms [OPTION]... VMLINUX IN.map OUT.S OUT.bin
+
+Make the kallsyms tables of a Linux kernel from its sorted symbols, in place of the kernel's scripts/kallsyms.
+Asks kallsymsd; without it, makes the same bytes itself.
+
+Options of the kernel, each where the dialect has it; they may be abbreviated:
+{options}
+Options of this program:
+  --dialect=NAME      speak the dialect of a kernel release, such as v6.12, or one of:
+                      {dialects}
+  --format=incbin     a short .S that includes a .bin
+  --format=asm        plain assembly, as the kernel's tool prints it
+  --64bit             the target is a 64-bit machine
+  --big-endian        the target is big-endian
+                      (either makes the target known; without the other it is 32-bit, or little-endian)
+  --debug             put the full listing as comments into a .S that includes a .bin
+                      (plain assembly is that listing already)
+  -v                  say on standard error how the tables were made
+  --help, --version   print this, or the version, and exit
+
+Four file arguments: OUT.bin and OUT.S are replaced, in this order, by files that are complete. OUT.S includes
+OUT.bin by the name given. Class and byte order of the target come from the ELF header of VMLINUX. With
+--format=asm VMLINUX is not opened and OUT.bin becomes an empty file. Unless one is named the dialect is
+mail-2024.
+
+One file argument: unless one is named the dialect is that of scripts/kallsyms.c in $srctree, ./source or the
+working directory. If standard output is a file at its start whose name ends in .S, and the target is known
+from the options or from include/config/auto.conf, the .S includes a .bin, which is made beside it under the
+same name. Otherwise it is plain assembly.
+
+Environment:
+  KALLSYMSD=auto|off|require   ask the daemon if there is one; never ask; fail without it
+  KALLSYMSD_SOCKET             its socket, instead of kallsymsd/s in $XDG_RUNTIME_DIR
+  KALLSYMSD_DIALECT            as --dialect
+
+Exit status: 0, or 1 for any error. Then standard output got nothing and OUT.S and OUT.bin are as they were.
+"""
+
+
+def text(flags: set[bytes]) -> bytes:
+    """The answer to the options given: the help, else the version."""
+    if b"help" not in flags:
+        return f"kallsyms (kallsymsd) {__version__}\n".encode()
+    options = ""
+    for option in OPTION_BITS:
+        names = ", ".join(dialect.name for dialect in DIALECTS if option in dialect.options)
+        options += f"  --{option:<18}{names}\n"
+    dialects = ", ".join(dialect.name for dialect in DIALECTS)
+    return _HELP.format(options=options, dialects=dialects).encode()

@@ -1,0 +1,34 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Entry of the program ``kallsyms``: ends with an exit status and whole lines on standard error."""
+
+import posix
+import sys
+
+from kallsyms_client.report import ClientError, say
+
+
+def main() -> int:
+    """Run the program with the process's arguments and environment; the exit status, 0 or 1."""
+    encoding = sys.getfilesystemencoding()
+    program, *arguments = [argument.encode(encoding, "surrogateescape") for argument in sys.argv]
+    if program.endswith((b"/__main__.py", b"kallsyms_client")):  # python3 -m, or started by path
+        program = b"kallsyms"
+    try:
+        try:
+            from kallsyms_client.session import run  # noqa: PLC0415
+        except ImportError:
+            from kallsyms_client.locate import find_kallsymsd  # noqa: PLC0415
+
+            find_kallsymsd()
+            from kallsyms_client.session import run  # noqa: PLC0415
+        run(program, arguments, posix.environ)
+    except ClientError as failure:
+        say(failure.message)
+        return 1
+    except KeyboardInterrupt:
+        # make must see that we died of the signal.
+        import signal  # noqa: PLC0415
+
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+        posix.kill(posix.getpid(), signal.SIGINT)
+    return 0

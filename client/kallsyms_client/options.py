@@ -1,0 +1,117 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The command line, read as the kernel's tool reads it: with the habits of glibc's getopt_long().
+
+Which options of the kernel exist depends on the dialect, and the dialect may depend on the options. So the
+command line is read in two steps: :func:`split` needs no dialect, :func:`resolve` does.
+"""
+
+from kallsyms_client.wire import ASM, INCBIN
+from kallsymsd.core.dialects import OPTION_BITS, Dialect
+
+_FLAGS = (b"64bit", b"big-endian", b"debug", b"help", b"version")
+_FORMS = {b"asm": ASM, b"incbin": INCBIN}
+
+
+class UsageError(Exception):
+    """The command line is wrong; ``message`` is getopt's line without the program's name."""
+
+    def __init__(self, message: bytes) -> None:
+        super().__init__(message)
+        self.message = message
+
+
+class Command:
+    """A command line, as far as it can be read without a dialect.
+
+    unresolved   options for :func:`resolve`, in order: the kernel's, and whatever is wrong with our own
+    positionals  file arguments
+    flags        our own options that take no value
+    dialect      value of --dialect, None if not given
+    form         what --format asks for, None if not given
+    verbose      -v
+    """
+
+    __slots__ = ("dialect", "flags", "form", "positionals", "unresolved", "verbose")
+
+    def __init__(self) -> None:
+        self.unresolved: list[bytes] = []
+        self.positionals: list[bytes] = []
+        self.flags: set[bytes] = set()
+        self.dialect: bytes | None = None
+        self.form: int | None = None
+        self.verbose = False
+
+
+def split(arguments: list[bytes], *, permute: bool = True) -> Command:
+    """Read a command line without the program's name.
+
+    Options may stand after file arguments unless ``permute`` is false (getopt's POSIXLY_CORRECT). Our own
+    options are known only in full, so that they cannot make one of the kernel's abbreviations ambiguous.
+    """
+    command = Command()
+    rest = arguments[::-1]
+    while rest:
+        argument = rest.pop()
+        if argument == b"--":
+            break
+        if not argument.startswith(b"-") or argument == b"-":
+            command.positionals.append(argument)
+            if not permute:
+                break
+        elif argument.startswith(b"--"):
+            _take_long(command, argument, rest)
+        else:
+            letters = argument[1:].lstrip(b"v")
+            command.verbose = command.verbose or len(letters) < len(argument) - 1
+            if letters:
+                command.unresolved.append(b"-" + letters)
+    command.positionals.extend(reversed(rest))
+    return command
+
+
+def _take_long(command: Command, argument: bytes, rest: list[bytes]) -> None:
+    """Take one of our own long options in, and its value, which may be the next of ``rest`` (reversed)."""
+    name, equals, value = argument[2:].partition(b"=")
+    if name in _FLAGS and not equals:
+        command.flags.add(name)
+        return
+    if name in (b"dialect", b"format"):
+        if not equals and rest:
+            value = rest.pop()
+            argument += b"=" + value
+        if name == b"dialect" and b"=" in argument:
+            command.dialect = value
+            return
+        if value in _FORMS:
+            command.form = _FORMS[value]
+            return
+    command.unresolved.append(argument)
+
+
+def resolve(unresolved: list[bytes], dialect: Dialect) -> int:
+    """The options that are given, as bits of the dialect table; UsageError where ``dialect`` lacks one.
+
+    The messages are glibc's (posix/getopt.c) in the C locale.
+    """
+    known = [name.encode() for name in dialect.options]
+    bits = 0
+    for argument in unresolved:
+        if not argument.startswith(b"--"):
+            raise UsageError(b"invalid option -- '%b'" % argument[1:2])
+        name, equals, value = argument[2:].partition(b"=")
+        if name == b"format" and equals:
+            raise UsageError(b"option '--format' takes 'incbin' or 'asm', not '%b'" % value)
+        if name in (b"dialect", b"format"):
+            raise UsageError(b"option '--%b' requires an argument" % name)
+        matches = (
+            [name] if name in known or name in _FLAGS else [each for each in known if each.startswith(name)]
+        )
+        if not matches:
+            raise UsageError(b"unrecognized option '%b'" % argument)
+        if len(matches) > 1:
+            possible = b"".join(b" '--%b'" % each for each in matches)
+            raise UsageError(b"option '%b' is ambiguous; possibilities:%b" % (argument, possible))
+        if equals:
+            raise UsageError(b"option '--%b' doesn't allow an argument" % matches[0])
+        bits |= OPTION_BITS[matches[0].decode()]
+    return bits

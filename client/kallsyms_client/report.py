@@ -1,0 +1,31 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What the client says on standard error, and the end of a run that cannot go on."""
+
+import posix
+
+
+class ClientError(Exception):
+    """The run ends with exit status 1; ``message`` is what standard error gets, whole lines."""
+
+    def __init__(self, message: bytes) -> None:
+        super().__init__(message)
+        self.message = message
+
+
+def failure(message: bytes) -> ClientError:
+    """The error that ends the run with one line of the client's own."""
+    return ClientError(b"kallsyms: " + message + b"\n")
+
+
+def strerror(error: OSError) -> bytes:
+    """What the C library calls ``error``."""
+    return (error.strerror or "unknown error").encode()
+
+
+def say(lines: bytes) -> None:
+    """Write to standard error. Nobody can be told if that fails, and a build must not fail for it."""
+    try:
+        while lines:
+            lines = lines[posix.write(2, lines) :]
+    except OSError:
+        pass

@@ -1,0 +1,73 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Class and byte order of the target, needed for the form with a .bin only.
+
+A target is a pair: 32 or 64 bits, and whether it is big-endian.
+"""
+
+import posix
+
+from kallsyms_client.report import failure, strerror
+
+_AUTO_CONF = b"include/config/auto.conf"
+
+
+def target_of(vmlinux: bytes | None, flags: set[bytes]) -> tuple[int, bool] | None:
+    """The target, None if nothing tells it: from the ELF header of ``vmlinux``, if one is given; else from
+    --64bit and --big-endian in ``flags``; else from the kernel's configuration in the working directory.
+
+    Fails for a vmlinux that cannot be read or is none, and for one that contradicts the flags.
+    """
+    flagged = (64 if b"64bit" in flags else 32, b"big-endian" in flags)
+    is_flagged = b"64bit" in flags or b"big-endian" in flags
+    if vmlinux is None:
+        return flagged if is_flagged else _configured()
+    target = _elf_target(vmlinux)
+    if is_flagged and target != flagged:
+        raise failure(
+            b"%b: is %b, but the options say %b" % (vmlinux, _describe(*target), _describe(*flagged))
+        )
+    return target
+
+
+def _describe(bits: int, big_endian: bool) -> bytes:  # noqa: FBT001 - the pair of a target
+    return b"%d-bit %b-endian" % (bits, b"big" if big_endian else b"little")
+
+
+def _elf_target(path: bytes) -> tuple[int, bool]:
+    """What e_ident says (elf(5)): EI_CLASS and EI_DATA."""
+    try:
+        descriptor = posix.open(path, posix.O_RDONLY | posix.O_CLOEXEC)
+        try:
+            ident = posix.read(descriptor, 16)
+        finally:
+            posix.close(descriptor)
+    except OSError as error:
+        raise failure(path + b": " + strerror(error)) from error
+    if len(ident) < 16 or ident[:4] != b"\x7fELF":
+        raise failure(path + b": not an ELF file")
+    if ident[4] not in (1, 2):
+        raise failure(b"%b: bad ELF class %d" % (path, ident[4]))
+    if ident[5] not in (1, 2):
+        raise failure(b"%b: bad ELF data encoding %d" % (path, ident[5]))
+    return 32 * ident[4], ident[5] == 2
+
+
+def _configured() -> tuple[int, bool] | None:
+    try:
+        descriptor = posix.open(_AUTO_CONF, posix.O_RDONLY | posix.O_CLOEXEC)
+    except OSError:
+        return None
+    bits, big_endian, last = 32, False, b"\n"
+    try:
+        while chunk := posix.read(descriptor, 1 << 16):
+            text = last + chunk
+            if b"\nCONFIG_64BIT=y\n" in text:
+                bits = 64
+            if b"\nCONFIG_CPU_BIG_ENDIAN=y\n" in text:
+                big_endian = True
+            last = text[-32:]  # a line may go on in the next chunk
+    except OSError:
+        return None
+    finally:
+        posix.close(descriptor)
+    return bits, big_endian
