@@ -12,44 +12,51 @@ from tests.strategies import PREFIXES, SPECIAL_NAMES, SUFFIXES, Line, written
 
 from . import ours
 
-BASE = 0xFFFFFFFF81000000
+HIGH = 0xFFFFFFFF81000000
+LOW = 0x100000
 LETTERS = b"aAbBcCdDgGiInNpPrRsStTuUvVwW-?"
 
-#: Two of everything: once in the text range, once out of it.
+#: At addresses to which a base is added.
 EVERYTHING = [
-    *(Line(BASE + 0x10, ord("T"), name) for name in SPECIAL_NAMES),
-    *(Line(BASE + 0x20, letter, b"letter_%c" % letter) for letter in LETTERS),
-    *(Line(BASE + 0x30, ord("t"), prefix + b"rest") for prefix in PREFIXES),
-    *(Line(BASE + 0x30, ord("t"), b"begin" + suffix) for suffix in SUFFIXES),
-    *(Line(BASE + 0x30, ord("W"), b"__a" + suffix) for suffix in SUFFIXES),
-    *(Line(BASE + 0x40, ord("A"), name) for name in SPECIAL_NAMES),
+    *(Line(0x10, ord("T"), name) for name in SPECIAL_NAMES),
+    *(Line(0x20, letter, b"letter_%c" % letter) for letter in LETTERS),
+    *(Line(0x30, ord("t"), prefix + b"rest") for prefix in PREFIXES),
+    *(Line(0x30, ord("t"), b"begin" + suffix) for suffix in SUFFIXES),
+    *(Line(0x30, ord("W"), b"__a" + suffix) for suffix in SUFFIXES),
+    *(Line(0x40, ord("A"), name) for name in SPECIAL_NAMES),
     # One letter short of what a rule asks for.
-    *(Line(BASE + 0x50, ord("t"), name[:-1]) for name in SPECIAL_NAMES if len(name) > 1),
-    *(Line(BASE + 0x50, ord("t"), prefix[:-1] + b"~rest") for prefix in PREFIXES if prefix),
-    *(Line(BASE + 0x50, ord("t"), b"begin~" + suffix[1:]) for suffix in SUFFIXES if suffix),
+    *(Line(0x50, ord("t"), name[:-1]) for name in SPECIAL_NAMES if len(name) > 1),
+    *(Line(0x50, ord("t"), prefix[:-1] + b"~rest") for prefix in PREFIXES if prefix),
+    *(Line(0x50, ord("t"), b"begin~" + suffix[1:]) for suffix in SUFFIXES if suffix),
     # The order of names depends on where --lto-clang cuts; addresses run the other way.
     *(
-        Line(BASE + 0x70 - position, ord("t"), name)
+        Line(0x70 - position, ord("t"), name)
         for position, name in enumerate(
             (b"l", b"l.a", b"l.a.llvm.1", b"l.a.llvm", b"l.b", b"l.llvm.2", b"l0")
         )
     ),
-    *(Line(BASE + 0x60, ord("t"), b"__bend"[:length]) for length in range(1, 7)),
+    *(Line(0x60, ord("t"), b"__bend"[:length]) for length in range(1, 7)),
 ]
 ENDS = (b"_stext", b"_etext", b"_sinittext", b"_einittext", b"__per_cpu_start", b"__per_cpu_end")
 OUTSIDE = 0x1000
 
 
-def _map(first: int, last: int) -> bytes:
+def _map(base: int, first: int, last: int) -> bytes:
     """Everything twice, with ranges whose ends are at first, last within each copy."""
     lines = EVERYTHING + [Line(line.address + OUTSIDE, line.type, line.name) for line in EVERYTHING]
     places = (first, last, OUTSIDE + first, OUTSIDE + last, first, last)
-    lines += [Line(BASE + place, ord("T"), name) for place, name in zip(places, ENDS, strict=True)]
-    return b"\n".join(written(lines)) + b"\n"
+    lines += [Line(place, ord("T"), name) for place, name in zip(places, ENDS, strict=True)]
+    return b"\n".join(written([Line(base + line.address, line.type, line.name) for line in lines])) + b"\n"
 
 
-#: The ranges hold everything; end in the middle of many symbols; hold one address; are the wrong way round.
-MAPS = [_map(0, 0xFF), _map(0x20, 0x30), _map(0x30, 0x30), _map(0x40, 0x20)]
+MAPS = {
+    "all in range": _map(HIGH, 0, 0xFF),
+    "ranges end among symbols": _map(HIGH, 0x20, 0x30),
+    "absolute ones fit": _map(LOW, 0x20, 0x30),
+    "ranges of one address": _map(LOW, 0x30, 0x30),
+    "reversed ranges": _map(HIGH, 0x40, 0x20),
+}
+every_map = pytest.mark.parametrize("map_text", MAPS.values(), ids=MAPS)
 
 
 def _option_sets(dialect: str) -> list[tuple[str, ...]]:
@@ -58,7 +65,7 @@ def _option_sets(dialect: str) -> list[tuple[str, ...]]:
 
 
 @pytest.mark.oracle
-@pytest.mark.parametrize("map_text", MAPS, ids=["all", "middle", "one-address", "reversed"])
+@every_map
 def test_every_rule_about_names_is_that_of_the_kernels_own_tool(oracle: Oracle, map_text: bytes) -> None:
     for options in _option_sets(oracle.dialect):
         theirs = oracle.run(options, map_text)
@@ -66,7 +73,7 @@ def test_every_rule_about_names_is_that_of_the_kernels_own_tool(oracle: Oracle, 
         assert ours.same(ours.run(oracle.dialect, options, map_text), theirs), options
 
 
-@pytest.mark.parametrize("map_text", MAPS, ids=["all", "middle", "one-address", "reversed"])
+@every_map
 @pytest.mark.parametrize("dialect", sorted(FORMS))
 def test_every_rule_about_names_is_that_of_the_reference(dialect: str, map_text: bytes) -> None:
     for options in _option_sets(dialect):
