@@ -5,6 +5,7 @@ Exit status: 0 after a stop, by message or signal; 1 when it cannot serve; 2 for
 """
 
 import argparse
+import contextlib
 import logging
 import os
 import resource
@@ -15,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kallsymsd import __version__
-from kallsymsd.engine.private import NotPrivateError
+from kallsymsd.engine.private import NotPrivateError, private_directory
 from kallsymsd.service.instance import AlreadyRunningError, Instance
 from kallsymsd.service.paths import BadPathError, cache_directory, own_uid, socket_path
 from kallsymsd.service.server import Server
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
 _log = logging.getLogger("kallsymsd")
 
 _MEBIBYTE = 1 << 20
+# Freed memory that is kept for the next request, which takes about this much.
+_REUSED_MEMORY = 32 * _MEBIBYTE
 # Descriptors: up to two for each client, one for each answer kept.
 _DESCRIPTORS = 8192
 
@@ -37,8 +40,7 @@ def main(arguments: list[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     # Once and for all: everything the daemon makes is for its owner alone.
     os.umask(0o077)
-    logging.basicConfig(stream=sys.stderr, format="kallsymsd: %(message)s", level=logging.INFO)
-    logging.raiseExceptions = False  # nobody may be reading standard error any more
+    logging.basicConfig(handlers=[_StandardError()], format="kallsymsd: %(message)s", level=logging.INFO)
     try:
         path = options.socket or socket_path(os.environ, own_uid())
         instance = Instance(path)
@@ -65,6 +67,15 @@ def main(arguments: list[str] | None = None) -> int:
     return 0
 
 
+class _StandardError(logging.Handler):
+    """Writes to descriptor 2 as it is: nobody may be reading it any more, which is no reason to fail."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        line = (self.format(record) + "\n").encode("utf-8", "backslashreplace")
+        with contextlib.suppress(OSError):
+            os.write(2, line)
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="kallsymsd",
@@ -88,9 +99,11 @@ def _limit(text: str) -> int:
 
 def _make_engine(cache: Path, limit: int) -> "Engine":
     # Here and not above: the socket is there before these are loaded.
+    from kallsymsd.core import _native  # noqa: PLC0415
     from kallsymsd.engine.engine import Engine  # noqa: PLC0415
     from kallsymsd.engine.store import Store, StoreUnavailableError  # noqa: PLC0415
 
+    _native.reuse_memory(_REUSED_MEMORY)
     try:
         return Engine(Store(cache, limit))
     except (NotPrivateError, StoreUnavailableError) as error:
@@ -100,7 +113,10 @@ def _make_engine(cache: Path, limit: int) -> "Engine":
 
 def _save(cache: Path, snapshot: Snapshot) -> None:
     try:
+        private_directory(cache)
         save(cache, snapshot)
+    except NotPrivateError:
+        return  # said when the engine was loaded
     except OSError as error:
         _log.warning("the counters are not kept: %s: %s", cache, error.strerror)
 

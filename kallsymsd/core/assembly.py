@@ -5,7 +5,7 @@ import hashlib
 
 from kallsymsd.core import _native, tokens
 from kallsymsd.core.errors import InputError
-from kallsymsd.core.tables import ADDRESSES, DISTANCE, Tables
+from kallsymsd.core.tables import ADDRESSES, DISTANCE, Tables, alternate_hex
 from kallsymsd.core.target import Target
 
 _PREAMBLE = b"""\
@@ -55,8 +55,7 @@ def incbin(tables: Tables, target: Target, bin_name: bytes, *, debug: bool = Fal
     itself (no header, no macro), and carries the digest of the .bin where a compiler cache sees it and the
     assembler does not.
     """
-    encoded = tables.encode(target)
-    binary = b"".join(encoded.values())
+    encoded, binary, digest = _binary(tables, target)
     starts = {}
     start = 0
     for table, data in encoded.items():
@@ -65,7 +64,6 @@ def incbin(tables: Tables, target: Target, bin_name: bytes, *, debug: bool = Fal
     word = b".quad" if target.bits == 64 else b".long"
     align = b".balign 8" if tables.dialect.preamble and target.bits == 64 else b".balign 4"
     name = bin_name.replace(b"\\", b"\\\\").replace(b'"', b'\\"')
-    digest = hashlib.sha256(binary).hexdigest().encode()
     parts = [b'.if 0\n\t.ascii "sha256 %b"\n.endif\n' % digest, _SECTION]
     for table in tables.dialect.order:
         if table not in encoded:
@@ -79,6 +77,26 @@ def incbin(tables: Tables, target: Target, bin_name: bytes, *, debug: bool = Fal
     if debug:
         parts.append(_debug_listing(tables))
     return Assembly(b"".join(parts), binary)
+
+
+def _binary(tables: Tables, target: Target) -> tuple[dict[str, bytes], bytes, bytes]:
+    """The tables of a .bin by name, in its order; the .bin; its SHA-256 in hex.
+
+    The offsets, all that changes when only addresses do, come last, so that the digest of what is before them
+    can be kept.
+    """
+    encoded = tables.encode(target)
+    front = [data for table, data in encoded.items() if table != "offsets"]
+    if target not in tables.digests:
+        tables.digests[target] = hashlib.sha256()
+        for data in front:
+            tables.digests[target].update(data)
+    digest = tables.digests[target].copy()
+    if "offsets" in encoded:
+        offsets = encoded["offsets"] = encoded.pop("offsets")
+        front.append(offsets)
+        digest.update(offsets)
+    return encoded, b"".join(front), digest.hexdigest().encode()
 
 
 def _labelled(tables: Tables, table: str, align: bytes, body: bytes) -> list[bytes]:
@@ -122,9 +140,8 @@ def _lines(tables: Tables, table: str, word: bytes, *, comments: bool = True) ->
 
 def _base_line(tables: Tables, base: int, word: bytes) -> bytes:
     distance = base - tables.symbols.text_address
-    # As printf's %#llx: 0 has no prefix.
-    shown = b"%#x" % abs(distance) if distance else b"0"
-    return b"\t%b\t_text %b %b\n" % (word, b"-" if distance < 0 else b"+", shown)
+    sign = b"-" if distance < 0 else b"+"
+    return b"\t%b\t_text %b %b\n" % (word, sign, alternate_hex(abs(distance)).encode())
 
 
 def _check_printable(tables: Tables) -> None:

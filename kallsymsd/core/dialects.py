@@ -49,8 +49,8 @@ OFFSETS_LAST = (
     "seqs_of_names",
 )
 
-_BOTH_MODES = "kallsyms failure: %s symbol value %#x out of range in relative mode"
-_ONE_MODE = "kallsyms failure: %s symbol value %#x out of range"
+_BOTH_MODES = "kallsyms failure: %s symbol value %s out of range in relative mode"
+_ONE_MODE = "kallsyms failure: %s symbol value %s out of range"
 
 
 class Dialect:
@@ -74,7 +74,7 @@ class Dialect:
     comments        tables whose plain lines end in a comment with the symbol's name
     sizes           tables followed by a .size line
     marker_shift    log2 of the symbols per marker
-    range_error     message for an address outside of the range; takes "absolute"/"relative" and the value
+    range_error     message for an address outside of the range; takes "absolute"/"relative" and the value in hex
     marks, absent   texts that its scripts/kallsyms.c has, and has not
     """
 

@@ -78,15 +78,19 @@ def moved(old: Tables, lines: LineIndex, text: bytes) -> Tables | None:
 
 
 def changed(
-    old: Tables, symbols: SymbolTable, lap: Callable[[str], None] = lambda stage: None
-) -> tuple[Tables, Change]:
+    old: Tables, symbols: SymbolTable, most: int, lap: Callable[[str], None] = lambda stage: None
+) -> tuple[Tables, Change] | None:
     """The tables of ``symbols``, made from those of an earlier map with the same dialect and options.
 
-    Raises InputError for an address that its column cannot hold.
+    None when more than ``most`` symbols were removed or added. Raises InputError for an address that its
+    column cannot hold.
     """
     before = old.symbols
     source, removed, added = _native.align(before.strings, before.starts, symbols.strings, symbols.starts)
+    count = (len(removed) + len(added)) // 4
     lap("diff")
+    if count > most:
+        return None
     cut = old.dialect.lto_cut if old.options & LTO_CLANG else b""
     by_name = _native.merge_name_order(
         old.by_name, before.count, source, added, symbols.strings, symbols.starts, cut
@@ -96,7 +100,7 @@ def changed(
     lap("tokens")
     tables = Tables(old.dialect, old.options, symbols, tokens, codes, by_name)
     lap("encode")
-    return tables, Change((len(removed) + len(added)) // 4, kept, len(tokens.pairs))
+    return tables, Change(count, kept, len(tokens.pairs))
 
 
 def _update_tokens(

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from kallsymsd.core import sysmap, tables
 from kallsymsd.core._native import TokenTable
 from kallsymsd.core.dialects import Dialect
+from kallsymsd.core.symbols import SymbolTable
 from kallsymsd.core.tables import Tables
 
 
@@ -19,6 +20,13 @@ def build(
     """
     symbols = sysmap.read(text, dialect, options)
     lap("parse")
+    return tabulate(symbols, dialect, options, lap)
+
+
+def tabulate(
+    symbols: SymbolTable, dialect: Dialect, options: int, lap: Callable[[str], None] = lambda stage: None
+) -> Tables:
+    """The tables of a symbol table that build() would have read from a map."""
     order = tables.by_name(symbols, dialect, options)
     lap("sort")
     token_table, codes = TokenTable.build(symbols.strings)

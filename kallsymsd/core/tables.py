@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """SymbolTable and TokenTable -> the kallsyms tables."""
 
+import hashlib
 import sys
 from array import array
 from copy import copy
@@ -40,6 +41,7 @@ class Tables:
     relative_base  address that offsets count from; None where the dialect or the form has none
     by_name        u32: positions of the symbols in name order
     seqs_of_names  3 bytes each, most significant first: by_name; empty where the dialect has none
+    digests        for each target the begun SHA-256 of its .bin, up to the offsets (kallsymsd.core.assembly)
     """
 
     __slots__ = (
@@ -48,6 +50,7 @@ class Tables:
         "code_starts",
         "codes",
         "dialect",
+        "digests",
         "expansions",
         "markers",
         "names",
@@ -71,6 +74,7 @@ class Tables:
         """Encode everything. Raises InputError for an address that its column cannot hold."""
         self.dialect = dialect
         self.options = options
+        self.digests: dict[Target, hashlib._Hash] = {}
         self.symbols = symbols
         self.tokens = token_table
         self.codes = codes
@@ -157,11 +161,16 @@ def _offsets(dialect: Dialect, form: int, relative_base: int | None, symbols: Sy
     if bad >= 0:
         address = symbols.address(bad)
         absolute = symbols.percpu[0] <= address <= symbols.percpu[1]
-        message = dialect.range_error % ("absolute" if absolute else "relative", address)
+        message = dialect.range_error % ("absolute" if absolute else "relative", alternate_hex(address))
         raise InputError(
             symbols.warnings + message.encode(), detail=b"%b is too far from %#x" % (symbols.name(bad), base)
         )
     return offsets
+
+
+def alternate_hex(value: int) -> str:
+    """What printf makes of %#llx: 0 has no prefix."""
+    return f"{value:#x}" if value else "0"
 
 
 def by_name(symbols: SymbolTable, dialect: Dialect, options: int) -> bytes:

@@ -21,10 +21,7 @@ class Target:
         return f"<target {self.bits}-bit {'big' if self.big_endian else 'little'} endian>"
 
     def __eq__(self, other: object) -> bool:
-        return (
-            isinstance(other, Target)
-            and (self.bits, self.big_endian) == (other.bits, other.big_endian)
-        )
+        return isinstance(other, Target) and (self.bits, self.big_endian) == (other.bits, other.big_endian)
 
     def __hash__(self) -> int:
         return hash((self.bits, self.big_endian))

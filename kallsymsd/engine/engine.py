@@ -3,18 +3,23 @@
 
 import threading
 from collections import OrderedDict
-from collections.abc import Callable
 from time import perf_counter_ns
+from typing import Protocol
 
-from kallsyms_client.wire import HIT, STAGES, BuildRequest, How, WireError
-from kallsymsd.engine import cold, entry
+from kallsyms_client.wire import COLD, HIT, STAGES, BuildRequest, How, WireError
+from kallsymsd.engine import entry
 from kallsymsd.engine.answer import Answer
-from kallsymsd.engine.key import cache_key
+from kallsymsd.engine.key import cache_key, form_key
 from kallsymsd.engine.maps import MapText, RecentMaps
 from kallsymsd.engine.result import BuildResult
 from kallsymsd.engine.store import Store
+from kallsymsd.engine.trees import Trees
 
 _WRITE = STAGES.index("write")
+
+
+#: What an answer in memory is found by: the map and what is made of it.
+AnswerKey = tuple[MapText, bytes]
 
 
 class Question:
@@ -22,7 +27,7 @@ class Question:
 
     request  what the client asked for
     map      contents of its map
-    key      cache key; two questions with one key have one answer
+    key      two questions with one key have one answer
     """
 
     __slots__ = ("key", "map", "request")
@@ -30,28 +35,44 @@ class Question:
     def __init__(self, request: BuildRequest, contents: MapText) -> None:
         self.request = request
         self.map = contents
-        self.key = cache_key(request, contents.digest)
+        self.key: AnswerKey = (contents, form_key(request))
+
+    @property
+    def stored_key(self) -> bytes:
+        """Key in the store, where the map is known by its digest only."""
+        return cache_key(self.request, self.map.digest)
+
+
+class Computer(Protocol):
+    """What computes answers: Trees, or a stand-in."""
+
+    def knows(self, request: BuildRequest) -> bool: ...
+
+    def build(self, request: BuildRequest, contents: MapText) -> BuildResult: ...
+
+    def save(self) -> None: ...
 
 
 class Engine:
-    """Answers questions, each in the cheapest way that gives the right bytes."""
+    """Answers questions, each in the cheapest way that gives the right bytes.
 
-    def __init__(
-        self,
-        store: Store | None,
-        compute: Callable[[BuildRequest, bytes], BuildResult] = cold.build,
-        *,
-        no_store: str = "",
-    ) -> None:
-        """``store`` keeps answers beyond this process.
+    In this order: an answer in memory; an update, if the tree's state is in memory (cheaper than the digest
+    that finds an answer on disk); an answer on disk; an update from a state on disk; a cold run.
+    """
+
+    def __init__(self, store: Store | None, trees: Computer | None = None, *, no_store: str = "") -> None:
+        """``store`` keeps answers and states beyond this process.
 
         Without one, ``no_store`` says why, and they are kept in memory only.
         """
         self.store = store
         self._no_store = no_store
-        self._compute = compute
+        self._trees = trees if trees is not None else Trees(store)
         self._maps = RecentMaps()
         self._answers = _RecentAnswers()
+        # Answers that no restart should lose, the last one of each kind in each tree.
+        self._unsaved: dict[tuple[bytes, bytes], tuple[Question, Answer]] = {}
+        self._lock = threading.Lock()
 
     @property
     def problem(self) -> str:
@@ -68,7 +89,7 @@ class Engine:
     def build(self, question: Question) -> tuple[Answer, How]:
         """The answer, and how it came about this time. OSError when there is no memory file for it."""
         before = perf_counter_ns()
-        answer = self._answers.get(question.key) or self._stored(question.key)
+        answer = self._answers.get(question.key) or self._stored(question)
         if answer is not None:
             how = How(HIT, symbols=answer.how.symbols, steps=answer.how.steps)
             how.stages[_WRITE] = _microseconds_since(before)
@@ -79,25 +100,44 @@ class Engine:
         return answer, answer.how
 
     def keep(self, question: Question, answer: Answer, how: How) -> None:
-        """Write a new answer to the store. A step of its own, because no client should wait for a disk."""
+        """Keep a new answer for the store. A step of its own, because no client should wait for a disk.
+
+        What was dear to make is written at once; the rest by save(), so that a build whose passes follow
+        each other within a second writes once.
+        """
         if self.store is None or not answer.ok or how.made == HIT or answer.size > self.store.limit:
             return
-        self.store.put(question.key, entry.encode(answer))
+        with self._lock:
+            self._unsaved[question.request.tree, question.key[1]] = question, answer
+        if how.made == COLD:
+            self.save()
 
-    def _stored(self, key: bytes) -> Answer | None:
-        stored = self.store.get(key) if self.store is not None else None
+    def save(self) -> None:
+        """Write to the store what is not in it yet. To be called every few seconds, and at the end."""
+        with self._lock:
+            unsaved = list(self._unsaved.values())
+            self._unsaved.clear()
+        if self.store is not None:
+            for question, answer in unsaved:
+                self.store.put(question.stored_key, entry.encode(answer))
+        self._trees.save()
+
+    def _stored(self, question: Question) -> Answer | None:
+        if self.store is None or self._trees.knows(question.request):
+            return None
+        stored = self.store.get(question.stored_key)
         if stored is None:
             return None
         try:
             answer = Answer(entry.decode(stored))
         except WireError:
             return None
-        self._answers.put(key, answer)
+        self._answers.put(question.key, answer)
         return answer
 
     def _computed(self, question: Question) -> Answer:
         """A new answer; sealing it belongs to its stage "write"."""
-        result = self._compute(question.request, question.map.text)
+        result = self._trees.build(question.request, question.map)
         before = perf_counter_ns()
         answer = Answer(result)
         answer.how.stages[_WRITE] += _microseconds_since(before)
@@ -116,17 +156,17 @@ class _RecentAnswers:
     _MAX_ANSWERS = 64
 
     def __init__(self) -> None:
-        self._answers: OrderedDict[bytes, Answer] = OrderedDict()
+        self._answers: OrderedDict[AnswerKey, Answer] = OrderedDict()
         self._size = 0
         self._lock = threading.Lock()
 
-    def get(self, key: bytes) -> Answer | None:
+    def get(self, key: AnswerKey) -> Answer | None:
         with self._lock:
             if key in self._answers:
                 self._answers.move_to_end(key)
             return self._answers.get(key)
 
-    def put(self, key: bytes, answer: Answer) -> None:
+    def put(self, key: AnswerKey, answer: Answer) -> None:
         with self._lock:
             replaced = self._answers.pop(key, None)
             self._size += answer.size - (replaced.size if replaced is not None else 0)

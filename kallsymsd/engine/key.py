@@ -18,23 +18,34 @@ def digest(content: bytes | memoryview) -> bytes:
     return hashlib.sha256(content).digest()
 
 
-def cache_key(request: BuildRequest, map_digest: bytes) -> bytes:
-    """Key of the answer to ``request`` for the map with ``map_digest``, 32 bytes.
+def form_key(request: BuildRequest) -> bytes:
+    """Everything but the map that decides the answer to ``request``, for keys in memory.
 
-    Covers every field that decides the output. ``version`` is left out because a daemon only answers clients
-    of its own version, ``map_path`` and ``tree`` because the output does not depend on where the map lies.
+    ``version`` is left out because a daemon only answers clients of its own version, ``map_path`` and
+    ``tree`` because the output does not depend on where the map lies.
     """
-    fields = (
-        SCHEMA.to_bytes(4, "little"),
+    return _joined(
         bytes((request.form, request.bits, request.big_endian, request.debug)),
         request.options.to_bytes(4, "little"),
         request.dialect.encode(),
         request.bin_name,
-        map_digest,
     )
-    hashed = hashlib.sha256()
-    for field in fields:
-        # Each length goes in front, so that no two different requests give the same stream of bytes.
-        hashed.update(len(field).to_bytes(4, "little"))
-        hashed.update(field)
-    return hashed.digest()
+
+
+def cache_key(request: BuildRequest, map_digest: bytes) -> bytes:
+    """Key in the store of the answer to ``request`` for the map with ``map_digest``, 32 bytes."""
+    return _hashed(b"answer", form_key(request), map_digest)
+
+
+def tree_key(request: BuildRequest) -> bytes:
+    """Key of the state of the request's tree: one for each dialect and set of options used there, 32 bytes."""
+    return _hashed(b"tree", request.tree, request.dialect.encode(), request.options.to_bytes(4, "little"))
+
+
+def _hashed(*fields: bytes) -> bytes:
+    return hashlib.sha256(_joined(SCHEMA.to_bytes(4, "little"), *fields)).digest()
+
+
+def _joined(*fields: bytes) -> bytes:
+    """The fields, each with its length in front, so that no two different lists give the same bytes."""
+    return b"".join(len(field).to_bytes(4, "little") + field for field in fields)

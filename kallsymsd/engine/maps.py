@@ -3,21 +3,24 @@
 
 import threading
 from collections import OrderedDict
+from functools import cached_property
 
 from kallsymsd.engine.key import digest
 
-#: Bytes of maps kept. A link has up to three different maps of about 7 MB; this is some trees' worth.
-LIMIT = 128 << 20
+#: Bytes of maps kept. A link has up to three different maps of about 7 MB; states of trees keep theirs besides.
+LIMIT = 32 << 20
 
 
 class MapText:
-    """Contents of a map, with their digest (see :func:`kallsymsd.engine.key.digest`)."""
+    """Contents of a map. As long as RecentMaps knows it, no other object has the same contents."""
 
-    __slots__ = ("digest", "text")
-
-    def __init__(self, text: bytes, digest: bytes) -> None:
+    def __init__(self, text: bytes) -> None:
         self.text = text
-        self.digest = digest
+
+    @cached_property
+    def digest(self) -> bytes:
+        """Digest of the contents (kallsymsd.engine.key.digest); costs more than an update, so only on demand."""
+        return digest(self.text)
 
 
 class RecentMaps:
@@ -25,7 +28,7 @@ class RecentMaps:
 
     def __init__(self, limit: int = LIMIT) -> None:
         self._limit = limit
-        self._maps: OrderedDict[bytes, MapText] = OrderedDict()
+        self._maps: OrderedDict[MapText, None] = OrderedDict()
         self._size = 0
         self._lock = threading.Lock()
 
@@ -36,14 +39,14 @@ class RecentMaps:
         """
         known = self._known(content)
         if known is None:
-            known = MapText(bytes(content), digest(content))
+            known = MapText(bytes(content))
         self._remember(known)
         return known
 
     def _known(self, content: bytes | memoryview) -> MapText | None:
         size = len(content)
         with self._lock:
-            candidates = [known for known in self._maps.values() if len(known.text) == size]
+            candidates = [known for known in self._maps if len(known.text) == size]
         for known in reversed(candidates):
             # startswith is a memcmp for any buffer; "==" between bytes and memoryview goes item by item.
             if known.text.startswith(content):
@@ -54,10 +57,10 @@ class RecentMaps:
         if len(known.text) > self._limit:
             return
         with self._lock:
-            if known.digest not in self._maps:
-                self._maps[known.digest] = known
+            if known not in self._maps:
+                self._maps[known] = None
                 self._size += len(known.text)
-            self._maps.move_to_end(known.digest)
+            self._maps.move_to_end(known)
             while self._size > self._limit:
-                _, dropped = self._maps.popitem(last=False)
+                dropped, _ = self._maps.popitem(last=False)
                 self._size -= len(dropped.text)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:  # loading the engine takes time; the daemon listens before th
     from collections.abc import Callable
 
     from kallsymsd.engine.answer import Answer
-    from kallsymsd.engine.engine import Engine, Question
+    from kallsymsd.engine.engine import AnswerKey, Engine, Question
 
 _log = logging.getLogger("kallsymsd")
 
@@ -77,7 +77,7 @@ class Builds:
         self._reader = MapReader()
         self._engine: Engine | None = None
         self._engine_lock = threading.Lock()
-        self._running: dict[tuple[bytes, bytes], list[Ticket]] = {}
+        self._running: dict[tuple[AnswerKey, bytes], list[Ticket]] = {}
         self._running_lock = threading.Lock()
 
     def warm_up(self) -> None:

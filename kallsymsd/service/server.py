@@ -240,7 +240,9 @@ class Server:
                     self._hub.send(connection, wire.frame(wire.HEARTBEAT))
         save_due = self._tally.save_due()
         if save_due is not None and now >= save_due:
-            self._workers.submit(self._tally.take_save(now, self._store))
+            save_counters = self._tally.take_save(now, self._store)
+            self._workers.submit(save_counters)
+            self._workers.submit(self._save_engine)
         if self._state is State.DRAINING and self._is_drained(now):
             self._state = State.STOPPED
 
@@ -251,6 +253,11 @@ class Server:
         """The store, once the engine is loaded, if it has one."""
         engine = self._builds.engine
         return engine.store if engine is not None else None
+
+    def _save_engine(self) -> None:
+        engine = self._builds.engine
+        if engine is not None:
+            engine.save()
 
     def _drain(self) -> None:
         if self._state is not State.SERVING:
@@ -272,6 +279,7 @@ class Server:
         spent = time.monotonic() - self._drain_began if self._state is not State.SERVING else 0.0
         if not self._workers.stop(max(DRAIN_LIMIT - spent, 0.5)):
             _log.warning("a build was still running")
+        self._save_engine()
         self._tally.take_save(time.monotonic(), self._store)()
         if self._store is not None:
             self._store.close()

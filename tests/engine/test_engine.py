@@ -9,6 +9,7 @@ from kallsyms_client.wire import ASM, BAD_INPUT, COLD, HIT, INCREMENTAL, OK, Bui
 from kallsymsd.engine import engine as engine_module
 from kallsymsd.engine.answer import Answer
 from kallsymsd.engine.engine import Engine
+from kallsymsd.engine.maps import MapText
 from kallsymsd.engine.result import BuildResult
 from kallsymsd.engine.store import Store
 
@@ -20,15 +21,23 @@ def request(dialect: str = "v6.11") -> BuildRequest:
 class Computer:
     """Stands in for the core: the answer is the map backwards. A map that begins with "bad" is bad input."""
 
-    def __init__(self) -> None:
+    def __init__(self, made: int = INCREMENTAL) -> None:
+        self.made = made
         self.calls = 0
+        self.saves = 0
 
-    def __call__(self, request: BuildRequest, map_text: bytes) -> BuildResult:
+    def knows(self, request: BuildRequest) -> bool:
+        return False
+
+    def build(self, request: BuildRequest, contents: MapText) -> BuildResult:
         self.calls += 1
-        if map_text.startswith(b"bad"):
+        if contents.text.startswith(b"bad"):
             return BuildResult.bad_input(b"no good\n")
-        how = How(INCREMENTAL, symbols=3, changed=2, kept=1, steps=9)
-        return BuildResult(OK, how, text=request.dialect.encode() + map_text[::-1])
+        how = How(self.made, symbols=3, changed=2, kept=1, steps=9)
+        return BuildResult(OK, how, text=request.dialect.encode() + contents.text[::-1])
+
+    def save(self) -> None:
+        self.saves += 1
 
 
 def ask(engine: Engine, content: bytes, dialect: str = "v6.11") -> tuple[Answer, How]:
@@ -71,7 +80,9 @@ def test_bad_input_is_not_remembered(tmp_path: Path) -> None:
 
 def test_an_answer_outlives_the_engine(tmp_path: Path) -> None:
     store = Store(tmp_path / "cache")
-    ask(Engine(store, Computer()), b"map")
+    engine = Engine(store, Computer())
+    ask(engine, b"map")
+    engine.save()
     store.close()
     store = Store(tmp_path / "cache")
     computer = Computer()
@@ -86,8 +97,10 @@ def test_a_hit_is_not_written_again(tmp_path: Path) -> None:
     store = Store(tmp_path / "cache")
     engine = Engine(store, Computer())
     ask(engine, b"map")
+    engine.save()
     (path,) = (tmp_path / "cache").rglob("*.val")
     ask(engine, b"map")
+    engine.save()
     assert list((tmp_path / "cache").rglob("*.val")) == [path]
     store.close()
 
@@ -96,9 +109,36 @@ def test_a_stored_entry_that_is_no_answer_is_computed_anew(tmp_path: Path) -> No
     store = Store(tmp_path / "cache")
     computer = Computer()
     engine = Engine(store, computer)
-    store.put(engine.identify(request(), b"map").key, b"not an entry")
+    store.put(engine.identify(request(), b"map").stored_key, b"not an entry")
     assert ask(engine, b"map")[0].contents() == b"v6.11pam"
     assert computer.calls == 1
+    store.close()
+
+
+def test_a_cold_answer_is_written_at_once_and_the_others_when_told(tmp_path: Path) -> None:
+    store = Store(tmp_path / "cache")
+    updating = Computer()
+    engine = Engine(store, updating)
+    ask(engine, b"map")
+    assert (store.entries, updating.saves) == (0, 0)
+    engine.save()
+    assert (store.entries, updating.saves) == (1, 1)
+    cold = Computer(COLD)
+    ask(Engine(store, cold), b"another")
+    assert (store.entries, cold.saves) == (2, 1)
+    store.close()
+
+
+def test_of_answers_that_follow_each_other_in_a_tree_the_last_is_written(tmp_path: Path) -> None:
+    store = Store(tmp_path / "cache")
+    engine = Engine(store, Computer())
+    for content in (b"one", b"two", b"three"):
+        ask(engine, content)
+    engine.save()
+    assert store.entries == 1
+    computer = Computer()
+    assert ask(Engine(store, computer), b"three")[1].made == HIT
+    assert computer.calls == 0
     store.close()
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from kallsyms_client.wire import ASM, INCBIN, BuildRequest
 from kallsymsd.engine import key
-from kallsymsd.engine.key import KEY_SIZE, cache_key, digest
+from kallsymsd.engine.key import KEY_SIZE, cache_key, digest, tree_key
 
 MAP = hashlib.sha256(b"a map").digest()
 
@@ -64,3 +64,11 @@ def test_bytes_cannot_move_from_one_field_to_the_next() -> None:
 def test_a_key_has_its_size_and_a_digest_is_sha256() -> None:
     assert len(cache_key(request(), MAP)) == KEY_SIZE
     assert digest(memoryview(b"a map")) == MAP
+
+
+def test_a_tree_has_a_state_for_each_dialect_and_set_of_options() -> None:
+    decides = {"dialect", "options", "tree"}
+    for field, (other, _) in OTHER.items():
+        changed = request()
+        setattr(changed, field, other)
+        assert (tree_key(changed) != tree_key(request())) == (field in decides), field

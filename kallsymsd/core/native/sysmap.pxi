@@ -4,6 +4,7 @@
 cdef enum:
     NAME_LIMIT = 512          # KSYM_NAME_LEN: longer names are dropped with a warning
     SCANF_WIDTH = 2048        # longest word that "%2048s" takes
+    COPY_BLOCK = 32           # bytes copied at once
 
 cdef struct Ranges:
     uint64_t text, stext, etext, sinittext, einittext, percpu_start, percpu_end
@@ -124,8 +125,8 @@ cdef int _overlong(Parsed *parsed, size_t offset, size_t length) noexcept nogil:
 
 
 cdef inline int _take(
-    Parsed *parsed, Filter *filter, const uint8_t *text, uint64_t address, uint8_t kind, const uint8_t *name,
-    size_t length
+    Parsed *parsed, Filter *filter, const uint8_t *text, const uint8_t *end, uint64_t address, uint8_t kind,
+    const uint8_t *name, size_t length
 ) noexcept nogil:
     """One symbol line: filter it, note ranges, append it; -1 without memory."""
     cdef uint8_t *out
@@ -154,7 +155,11 @@ cdef inline int _take(
     parsed.count += 1
     out = parsed.strings + parsed.used
     out[0] = kind
-    memcpy(out + 1, name, length)
+    # Most names fit into a block of fixed size, which needs no call; there is room behind both.
+    if length <= COPY_BLOCK and name + COPY_BLOCK <= end:
+        memcpy(out + 1, name, COPY_BLOCK)
+    else:
+        memcpy(out + 1, name, length)
     out[length + 1] = 0
     parsed.used += length + 2
     return 0
@@ -198,7 +203,7 @@ cdef Py_ssize_t _parse_getline(Parsed *parsed, Filter *filter, const uint8_t *te
         if eol - p < 3 or p[0] != c' ' or p[1] >= 0x80 or p[1] == 0 or p[2] != c' ':
             return number
         nul = <const uint8_t *>memchr(p + 3, 0, <size_t>(eol - p - 3)) if has_nul else NULL
-        if _take(parsed, filter, text, address, p[1], p + 3, <size_t>((nul if nul != NULL else eol) - p - 3)):
+        if _take(parsed, filter, text, end, address, p[1], p + 3, <size_t>((nul if nul != NULL else eol) - p - 3)):
             return -1
         line = eol + 1
     return 0
@@ -254,7 +259,7 @@ cdef Py_ssize_t _parse_fscanf(Parsed *parsed, Filter *filter, const uint8_t *tex
             while p < end and p - name < SCANF_WIDTH and not _SPACE[p[0]]:
                 p += 1
             q = <const uint8_t *>memchr(name, 0, <size_t>(p - name))
-            if kind and _take(parsed, filter, text, address, kind, name, <size_t>((q if q != NULL else p) - name)):
+            if kind and _take(parsed, filter, text, end, address, kind, name, <size_t>((q if q != NULL else p) - name)):
                 return -1
         else:
             # fgets() takes the rest of the line, or as much as its buffer holds.
@@ -293,7 +298,7 @@ def parse(Bytes text, bint getline, bint own_filter, bytes own_tables):
         parsed.address = <uint64_t *>_allocate(most * sizeof(uint64_t))
         parsed.start = <uint32_t *>_allocate(most * sizeof(uint32_t))
         parsed.place = <uint32_t *>_allocate(most * sizeof(uint32_t))
-        parsed.strings = <uint8_t *>_allocate(size + 4)
+        parsed.strings = <uint8_t *>_allocate(size + 2 * COPY_BLOCK)
         with nogil:
             if getline:
                 problem = _parse_getline(&parsed, &filter, data, size)

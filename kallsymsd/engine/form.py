@@ -1,0 +1,16 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Tables in the form that a request asks for."""
+
+from kallsyms_client.wire import ASM, BuildRequest
+from kallsymsd.core import assembly
+from kallsymsd.core.tables import Tables
+from kallsymsd.core.target import Target
+
+
+def encode(request: BuildRequest, tables: Tables) -> tuple[bytes, bytes]:
+    """Assembly text and .bin of the form that ``request`` asks for; InputError when it cannot hold a name."""
+    if request.form == ASM:
+        return assembly.plain(tables), b""
+    target = Target(request.bits, request.big_endian)
+    included = assembly.incbin(tables, target, request.bin_name, debug=request.debug)
+    return included.text, included.binary

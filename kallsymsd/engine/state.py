@@ -1,0 +1,140 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What the daemon remembers of a tree: its last map and the tables of it."""
+
+from kallsyms_client.wire import ADDRESSES, COLD, INCREMENTAL, How
+from kallsymsd.core import incremental, pipeline, sysmap
+from kallsymsd.core._native import TokenTable
+from kallsymsd.core.dialects import Dialect
+from kallsymsd.core.incremental import LineIndex
+from kallsymsd.core.tables import Tables
+from kallsymsd.engine.maps import MapText
+from kallsymsd.engine.stopwatch import Stopwatch
+
+# With more than an eighth of the symbols changed, a cold run costs less than an update; in tiny tables neither
+# costs anything.
+_PART_CHANGED = 8
+_ALWAYS_UPDATED = 16
+
+# A token table with its history: 256 KiB of counts and 2 KiB for each of up to 255 steps.
+_HISTORY = 768 << 10
+
+
+class TreeState:
+    """The last map of a tree, for one dialect and set of options, with everything made of it. Immutable.
+
+    contents  the map
+    tables    its tables, with the token table's history
+    """
+
+    __slots__ = ("_indexed", "_lines", "contents", "tables")
+
+    def __init__(self, contents: MapText, tables: Tables) -> None:
+        self.contents = contents
+        self.tables = tables
+        # Made when first needed: a map is often followed by one that differs in more than addresses.
+        self._lines: LineIndex | None = None
+        self._indexed = False
+
+    @classmethod
+    def cold(
+        cls, contents: MapText, dialect: Dialect, options: int, watch: Stopwatch
+    ) -> tuple["TreeState", How]:
+        """The state of a tree that nothing is known of. InputError when the map is none."""
+        tables = pipeline.build(contents.text, dialect, options, watch.lap)
+        return cls(contents, tables), _how(COLD, tables, watch)
+
+    def update(self, contents: MapText, watch: Stopwatch) -> tuple["TreeState", How]:
+        """The state after the map became ``contents``; exactly what cold() gives. InputError as there."""
+        old = self.tables
+        if contents is self.contents:
+            return self, _how(ADDRESSES, old, watch)
+        moved = self._moved(contents.text)
+        watch.lap("parse")
+        if moved is not None:
+            return TreeState(contents, moved)._inheriting(self), _how(ADDRESSES, moved, watch)
+        symbols = sysmap.read(contents.text, old.dialect, old.options)
+        watch.lap("parse")
+        most = max(_ALWAYS_UPDATED, symbols.count // _PART_CHANGED)
+        updated = incremental.changed(old, symbols, most, watch.lap)
+        if updated is None:
+            tables = pipeline.tabulate(symbols, old.dialect, old.options, watch.lap)
+            return TreeState(contents, tables), _how(COLD, tables, watch)
+        tables, change = updated
+        how = How(
+            INCREMENTAL,
+            symbols=tables.num_syms,
+            changed=change.symbols,
+            kept=change.kept,
+            steps=change.steps,
+            stages=watch.stages,
+        )
+        return TreeState(contents, tables), how
+
+    def _moved(self, text: bytes) -> Tables | None:
+        """The tables of ``text`` if only addresses changed, by one pass over its lines."""
+        if len(text) != len(self.contents.text):
+            return None
+        if not self._indexed:
+            self._lines = incremental.index(self.contents.text, self.tables)
+            self._indexed = True
+        return incremental.moved(self.tables, self._lines, text) if self._lines is not None else None
+
+    def _inheriting(self, old: "TreeState") -> "TreeState":
+        """This state with the line index of a map that has its addresses at the same places."""
+        if old._lines is not None:
+            self._lines = LineIndex(self.contents.text, old._lines.width, old._lines.starts, old._lines.slots)
+            self._indexed = True
+        return self
+
+    @property
+    def size(self) -> int:
+        """Bytes of memory, roughly: the columns, the line index (two of u32) and the history."""
+        tables, symbols = self.tables, self.tables.symbols
+        columns = (
+            self.contents.text,
+            symbols.addresses,
+            symbols.strings,
+            symbols.starts,
+            symbols.places,
+            tables.codes,
+            tables.code_starts,
+            tables.names,
+            tables.by_name,
+            tables.seqs_of_names,
+            tables.offsets,
+        )
+        return sum(len(column) for column in columns) + 2 * len(symbols.starts) + _HISTORY
+
+    def encode(self) -> bytes:
+        """The state for the store: what is dear to make again, each part with its u64 length in front.
+
+        In the byte order of this machine.
+        """
+        tables = self.tables
+        parts = (self.contents.text, tables.codes, tables.by_name, tables.tokens.dump())
+        return b"".join(len(part).to_bytes(8, "little") + part for part in parts)
+
+    @classmethod
+    def decode(cls, stored: bytes, dialect: Dialect, options: int) -> "TreeState":
+        """What encode() wrote for this dialect and options; ValueError or InputError for anything else."""
+        parts = []
+        at = 0
+        while at < len(stored):
+            end = at + 8 + int.from_bytes(stored[at : at + 8], "little")
+            parts.append(stored[at + 8 : end])
+            at = end
+        if at != len(stored) or len(parts) != 4:
+            raise ValueError("stored state of a tree does not match its own lengths")
+        text, codes, by_name, tokens = parts
+        symbols = sysmap.read(text, dialect, options)
+        if codes.count(b"\0") != symbols.count or len(by_name) != 4 * symbols.count:
+            raise ValueError("stored state of a tree does not match its own map")
+        tables = Tables(dialect, options, symbols, TokenTable.load(tokens), codes, by_name)
+        return cls(MapText(text), tables)
+
+
+def _how(made: int, tables: Tables, watch: Stopwatch) -> How:
+    steps = len(tables.tokens.pairs)
+    return How(
+        made, symbols=tables.num_syms, kept=0 if made == COLD else steps, steps=steps, stages=watch.stages
+    )

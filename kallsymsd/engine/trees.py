@@ -1,0 +1,98 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The trees in use: keeps their states in memory and in the store, and computes from them."""
+
+import threading
+from collections import OrderedDict
+
+from kallsyms_client.wire import COLD, OK, BuildRequest
+from kallsymsd.core.dialects import BY_NAME
+from kallsymsd.core.errors import InputError
+from kallsymsd.engine.form import encode
+from kallsymsd.engine.key import tree_key
+from kallsymsd.engine.maps import MapText
+from kallsymsd.engine.result import BuildResult
+from kallsymsd.engine.state import TreeState
+from kallsymsd.engine.stopwatch import Stopwatch
+from kallsymsd.engine.store import Store
+
+#: Bytes of states in memory. A kernel with 163,000 symbols takes about 24 MB.
+DEFAULT_LIMIT = 512 << 20
+
+
+class Trees:
+    """States by tree, dialect and options; the least recently used ones leave memory first.
+
+    Threads may build at the same time, for one tree too: a state never changes, a newer one takes its place.
+    """
+
+    def __init__(self, store: Store | None, limit: int = DEFAULT_LIMIT) -> None:
+        """``store`` keeps states beyond this process; ``limit`` is in bytes."""
+        self._store = store
+        self._limit = limit
+        self._states: OrderedDict[bytes, TreeState] = OrderedDict()
+        self._unsaved: set[bytes] = set()
+        self._size = 0
+        self._lock = threading.Lock()
+
+    def knows(self, request: BuildRequest) -> bool:
+        """Whether the state of the request's tree is in memory."""
+        with self._lock:
+            return tree_key(request) in self._states
+
+    def build(self, request: BuildRequest, contents: MapText) -> BuildResult:
+        """Compute the answer to ``request`` for ``contents`` from what is known of its tree."""
+        watch = Stopwatch()
+        dialect = BY_NAME[request.dialect]
+        key = tree_key(request)
+        state = self._get(key) or self._load(key, request)
+        watch.lap("diff")
+        try:
+            if state is None:
+                state, how = TreeState.cold(contents, dialect, request.options, watch)
+            else:
+                state, how = state.update(contents, watch)
+            # Links of kernels since v6.11 begin with an empty map; it says nothing about the tree.
+            if state.tables.num_syms:
+                self._put(key, state)
+            text, binary = encode(request, state.tables)
+        except InputError as error:
+            return BuildResult.bad_input(error.render(request.map_path))
+        watch.lap("write")
+        return BuildResult(OK, how, text=text, binary=binary, message=state.tables.warnings)
+
+    def save(self) -> None:
+        """Write the states that changed to the store."""
+        with self._lock:
+            unsaved = [(key, self._states[key]) for key in self._unsaved if key in self._states]
+            self._unsaved.clear()
+        if self._store is not None:
+            for key, state in unsaved:
+                self._store.put(key, state.encode())
+
+    def _get(self, key: bytes) -> TreeState | None:
+        with self._lock:
+            if key in self._states:
+                self._states.move_to_end(key)
+            return self._states.get(key)
+
+    def _put(self, key: bytes, state: TreeState) -> None:
+        with self._lock:
+            old = self._states.pop(key, None)
+            if old is not state:
+                self._unsaved.add(key)
+            self._size += state.size - (old.size if old is not None else 0)
+            self._states[key] = state
+            while self._size > self._limit and len(self._states) > 1:
+                dropped_key, dropped = self._states.popitem(last=False)
+                self._size -= dropped.size
+                self._unsaved.discard(dropped_key)
+
+    def _load(self, key: bytes, request: BuildRequest) -> TreeState | None:
+        """The state that save() wrote; None when there is none or it is not what this daemon would write."""
+        stored = self._store.get(key) if self._store is not None else None
+        if stored is None:
+            return None
+        try:
+            return TreeState.decode(stored, BY_NAME[request.dialect], request.options)
+        except (ValueError, InputError):
+            return None
