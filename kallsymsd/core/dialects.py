@@ -74,7 +74,7 @@ class Dialect:
     comments        tables whose plain lines end in a comment with the symbol's name
     sizes           tables followed by a .size line
     marker_shift    log2 of the symbols per marker
-    range_error     message for an address outside of the range; takes "absolute"/"relative" and the value in hex
+    range_error     message for an address out of range; takes "absolute"/"relative" and the value in hex
     marks, absent   texts that its scripts/kallsyms.c has, and has not
     """
 

@@ -28,6 +28,10 @@ class LineIndex:
         self.starts = starts
         self.slots = slots
 
+    def of(self, text: bytes) -> "LineIndex":
+        """The index of a map that moved() has found to differ in addresses only."""
+        return LineIndex(text, self.width, self.starts, self.slots)
+
 
 class Change:
     """What an update found and could keep.
@@ -59,9 +63,9 @@ def index(text: bytes, tables: Tables) -> LineIndex | None:
 
 
 def moved(old: Tables, lines: LineIndex, text: bytes) -> Tables | None:
-    """The tables of ``text``, if it differs from the map of ``old`` in addresses that keep the order, else None.
+    """The tables of ``text`` if it differs from the map of ``old`` in addresses only, and the order stays.
 
-    Raises InputError for an address that its column cannot hold.
+    None otherwise. Raises InputError for an address that its column cannot hold.
     """
     symbols = old.symbols
     addresses = _native.move(lines.text, text, lines.width, lines.starts, lines.slots, symbols.count)
@@ -78,7 +82,7 @@ def moved(old: Tables, lines: LineIndex, text: bytes) -> Tables | None:
 
 
 def changed(
-    old: Tables, symbols: SymbolTable, most: int, lap: Callable[[str], None] = lambda stage: None
+    old: Tables, symbols: SymbolTable, most: int, lap: Callable[[str], None] = lambda _stage: None
 ) -> tuple[Tables, Change] | None:
     """The tables of ``symbols``, made from those of an earlier map with the same dialect and options.
 

@@ -11,7 +11,7 @@ from kallsymsd.core.tables import Tables
 
 
 def build(
-    text: bytes, dialect: Dialect, options: int, lap: Callable[[str], None] = lambda stage: None
+    text: bytes, dialect: Dialect, options: int, lap: Callable[[str], None] = lambda _stage: None
 ) -> Tables:
     """The tables that ``dialect``'s tool makes of a map with ``options`` (bits of kallsymsd.core.dialects).
 
@@ -24,7 +24,7 @@ def build(
 
 
 def tabulate(
-    symbols: SymbolTable, dialect: Dialect, options: int, lap: Callable[[str], None] = lambda stage: None
+    symbols: SymbolTable, dialect: Dialect, options: int, lap: Callable[[str], None] = lambda _stage: None
 ) -> Tables:
     """The tables of a symbol table that build() would have read from a map."""
     order = tables.by_name(symbols, dialect, options)

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """SymbolTable and TokenTable -> the kallsyms tables."""
 
-import hashlib
 import sys
 from array import array
 from copy import copy
+from typing import TYPE_CHECKING
 
 from kallsymsd.core import _native, tokens
 from kallsymsd.core.dialects import (
@@ -17,6 +17,9 @@ from kallsymsd.core.dialects import (
 from kallsymsd.core.errors import InputError
 from kallsymsd.core.symbols import SymbolTable
 from kallsymsd.core.target import Target
+
+if TYPE_CHECKING:
+    import hashlib
 
 # What the address column holds; the native module knows the first four by these numbers.
 UNSIGNED = 0  # u32 address - relative_base
@@ -86,21 +89,23 @@ class Tables:
             codes, symbols.count, zero is not None, *(zero or (0, 0)), dialect.marker_shift
         )
         self.address_form = _address_form(dialect, options)
-        self._encode_addresses()
-
-    def _encode_addresses(self) -> None:
-        self.relative_base = _relative_base(self.address_form, self.symbols)
-        self.offsets = _offsets(self.dialect, self.address_form, self.relative_base, self.symbols)
+        self.relative_base = _relative_base(self.address_form, symbols)
+        self.offsets = _offsets(dialect, self.address_form, self.relative_base, symbols)
 
     def at(self, symbols: SymbolTable) -> "Tables":
-        """The tables of the same symbols in the same orders at other addresses. Raises InputError as above."""
+        """The tables of the same symbols, in the same orders, at other addresses.
+
+        Raises InputError for an address that its column cannot hold.
+        """
         moved = copy(self)
         moved.symbols = symbols
-        moved._encode_addresses()
+        moved.relative_base = _relative_base(self.address_form, symbols)
+        moved.offsets = _offsets(self.dialect, self.address_form, moved.relative_base, symbols)
         return moved
 
     @property
     def num_syms(self) -> int:
+        """How many symbols there are."""
         return self.symbols.count
 
     @property

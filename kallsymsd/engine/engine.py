@@ -46,11 +46,14 @@ class Question:
 class Computer(Protocol):
     """What computes answers: Trees, or a stand-in."""
 
-    def knows(self, request: BuildRequest) -> bool: ...
+    def knows(self, request: BuildRequest) -> bool:
+        """Whether an update of the request's tree can begin at once."""
 
-    def build(self, request: BuildRequest, contents: MapText) -> BuildResult: ...
+    def build(self, request: BuildRequest, contents: MapText) -> BuildResult:
+        """Compute the answer to ``request`` for ``contents``."""
 
-    def save(self) -> None: ...
+    def save(self) -> None:
+        """Write what is known of the trees to the store."""
 
 
 class Engine:

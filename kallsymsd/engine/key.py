@@ -19,7 +19,7 @@ def digest(content: bytes | memoryview) -> bytes:
 
 
 def form_key(request: BuildRequest) -> bytes:
-    """Everything but the map that decides the answer to ``request``, for keys in memory.
+    """Everything but the map that decides the answer to ``request``; for keys in memory.
 
     ``version`` is left out because a daemon only answers clients of its own version, ``map_path`` and
     ``tree`` because the output does not depend on where the map lies.
@@ -38,7 +38,7 @@ def cache_key(request: BuildRequest, map_digest: bytes) -> bytes:
 
 
 def tree_key(request: BuildRequest) -> bytes:
-    """Key of the state of the request's tree: one for each dialect and set of options used there, 32 bytes."""
+    """Key of the state of the request's tree, 32 bytes; each dialect and set of options has its own."""
     return _hashed(b"tree", request.tree, request.dialect.encode(), request.options.to_bytes(4, "little"))
 
 

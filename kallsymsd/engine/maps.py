@@ -7,7 +7,7 @@ from functools import cached_property
 
 from kallsymsd.engine.key import digest
 
-#: Bytes of maps kept. A link has up to three different maps of about 7 MB; states of trees keep theirs besides.
+#: Bytes of maps kept. A link has up to three different maps of about 7 MB; states of trees keep their own.
 LIMIT = 32 << 20
 
 
@@ -19,7 +19,7 @@ class MapText:
 
     @cached_property
     def digest(self) -> bytes:
-        """Digest of the contents (kallsymsd.engine.key.digest); costs more than an update, so only on demand."""
+        """Digest of the contents, made on demand: it costs more than an update of the tables."""
         return digest(self.text)
 
 

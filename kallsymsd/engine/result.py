@@ -33,6 +33,7 @@ class BuildResult:
 
     @property
     def ok(self) -> bool:
+        """Whether there are tables."""
         return self.status == OK
 
     @classmethod

@@ -10,8 +10,8 @@ from kallsymsd.core.tables import Tables
 from kallsymsd.engine.maps import MapText
 from kallsymsd.engine.stopwatch import Stopwatch
 
-# With more than an eighth of the symbols changed, a cold run costs less than an update; in tiny tables neither
-# costs anything.
+# With more than an eighth of the symbols changed, a cold run costs less than an update; in tiny tables
+# neither costs anything.
 _PART_CHANGED = 8
 _ALWAYS_UPDATED = 16
 
@@ -28,12 +28,12 @@ class TreeState:
 
     __slots__ = ("_indexed", "_lines", "contents", "tables")
 
-    def __init__(self, contents: MapText, tables: Tables) -> None:
+    def __init__(self, contents: MapText, tables: Tables, lines: LineIndex | None = None) -> None:
         self.contents = contents
         self.tables = tables
         # Made when first needed: a map is often followed by one that differs in more than addresses.
-        self._lines: LineIndex | None = None
-        self._indexed = False
+        self._lines = lines
+        self._indexed = lines is not None
 
     @classmethod
     def cold(
@@ -48,10 +48,11 @@ class TreeState:
         old = self.tables
         if contents is self.contents:
             return self, _how(ADDRESSES, old, watch)
-        moved = self._moved(contents.text)
+        lines = self._line_index(contents)
+        moved = incremental.moved(old, lines, contents.text) if lines is not None else None
         watch.lap("parse")
-        if moved is not None:
-            return TreeState(contents, moved)._inheriting(self), _how(ADDRESSES, moved, watch)
+        if moved is not None and lines is not None:
+            return TreeState(contents, moved, lines.of(contents.text)), _how(ADDRESSES, moved, watch)
         symbols = sysmap.read(contents.text, old.dialect, old.options)
         watch.lap("parse")
         most = max(_ALWAYS_UPDATED, symbols.count // _PART_CHANGED)
@@ -70,21 +71,14 @@ class TreeState:
         )
         return TreeState(contents, tables), how
 
-    def _moved(self, text: bytes) -> Tables | None:
-        """The tables of ``text`` if only addresses changed, by one pass over its lines."""
-        if len(text) != len(self.contents.text):
+    def _line_index(self, contents: MapText) -> LineIndex | None:
+        """Where our addresses stand, if ``contents`` can be a map that differs in nothing else."""
+        if len(contents.text) != len(self.contents.text):
             return None
         if not self._indexed:
             self._lines = incremental.index(self.contents.text, self.tables)
             self._indexed = True
-        return incremental.moved(self.tables, self._lines, text) if self._lines is not None else None
-
-    def _inheriting(self, old: "TreeState") -> "TreeState":
-        """This state with the line index of a map that has its addresses at the same places."""
-        if old._lines is not None:
-            self._lines = LineIndex(self.contents.text, old._lines.width, old._lines.starts, old._lines.slots)
-            self._indexed = True
-        return self
+        return self._lines
 
     @property
     def size(self) -> int:

@@ -4,7 +4,7 @@
 import threading
 from collections import OrderedDict
 
-from kallsyms_client.wire import COLD, OK, BuildRequest
+from kallsyms_client.wire import OK, BuildRequest
 from kallsymsd.core.dialects import BY_NAME
 from kallsymsd.core.errors import InputError
 from kallsymsd.engine.form import encode
