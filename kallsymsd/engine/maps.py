@@ -37,30 +37,28 @@ class RecentMaps:
 
         ``content`` may lie in a buffer that is used again afterwards.
         """
-        known = self._known(content)
-        if known is None:
-            known = MapText(bytes(content))
-        self._remember(known)
+        # The lock is held while maps are compared and copied: the interpreter's is anyway, and two threads
+        # with the same new map must not make two of it.
+        with self._lock:
+            known = self._known(content) or MapText(bytes(content))
+            self._remember(known)
         return known
 
     def _known(self, content: bytes | memoryview) -> MapText | None:
         size = len(content)
-        with self._lock:
-            candidates = [known for known in self._maps if len(known.text) == size]
-        for known in reversed(candidates):
+        for known in reversed(self._maps):
             # startswith is a memcmp for any buffer; "==" between bytes and memoryview goes item by item.
-            if known.text.startswith(content):
+            if len(known.text) == size and known.text.startswith(content):
                 return known
         return None
 
     def _remember(self, known: MapText) -> None:
         if len(known.text) > self._limit:
             return
-        with self._lock:
-            if known not in self._maps:
-                self._maps[known] = None
-                self._size += len(known.text)
-            self._maps.move_to_end(known)
-            while self._size > self._limit:
-                dropped, _ = self._maps.popitem(last=False)
-                self._size -= len(dropped.text)
+        if known not in self._maps:
+            self._maps[known] = None
+            self._size += len(known.text)
+        self._maps.move_to_end(known)
+        while self._size > self._limit:
+            dropped, _ = self._maps.popitem(last=False)
+            self._size -= len(dropped.text)

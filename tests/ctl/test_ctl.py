@@ -21,7 +21,6 @@ from kallsymsd.engine.engine import Engine
 from kallsymsd.engine.private import Lock
 from kallsymsd.service.paths import lock_path
 from kallsymsd.service.stats import Counters, save
-
 from tests.service.peer import PATIENCE, Daemon, FakeCore, serving
 
 FIXED = {"requests", "hits", "misses", "bytes", "seconds", "cache_entries", "cache_bytes", "cache_limit"}

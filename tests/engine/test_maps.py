@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Maps in memory are found by content."""
 
-from kallsymsd.engine.maps import RecentMaps
+import threading
+
+from kallsymsd.engine.maps import MapText, RecentMaps
 
 
 def test_equal_content_in_another_buffer_is_the_map_in_memory() -> None:
@@ -45,3 +47,24 @@ def test_a_map_above_the_limit_is_not_kept() -> None:
     large = maps.find(b"larger")
     assert maps.find(b"larger") is not large
     assert maps.find(b"small") is small
+
+
+def test_threads_that_bring_the_same_new_map_get_one_object() -> None:
+    maps = RecentMaps()
+    barrier = threading.Barrier(8)
+    found: list[list[MapText]] = []
+
+    def bring() -> None:
+        mine = []
+        for number in range(50):
+            content = b"%d" % number * 20_000
+            barrier.wait(20)
+            mine.append(maps.find(content))
+        found.append(mine)
+
+    threads = [threading.Thread(target=bring) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert all(len({id(each) for each in same}) == 1 for same in zip(*found, strict=True))

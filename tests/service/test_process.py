@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from kallsyms_client import wire
+
 from .peer import PATIENCE, Peer
 from .test_server import wait_for
 

@@ -316,7 +316,8 @@ def test_a_client_that_reads_nothing_fills_no_memory(
         peer.build(a_map(b"wait"))
         assert core.started.acquire(timeout=PATIENCE)
         (connection,) = daemon.server._hub.connections
-        wait_for(lambda: connection.has_output)
+        # Full, and not only between putting a frame in and sending it.
+        wait_for(lambda: all(connection.has_output for _ in range(5000)))
         for _ in range(20):
             daemon.stats()
         assert len(connection._out) == 1
