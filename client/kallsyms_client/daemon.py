@@ -44,7 +44,7 @@ def ask(
         finally:
             conversation.close()
     except TimeoutError as error:
-        raise TroubleError(f"{path}: no answer within {SILENCE} s") from error
+        raise TroubleError(f"{path}: no answer in time") from error
     except OSError as error:
         raise TroubleError(f"{path}: {error.strerror}") from error
     except (wire.WireError, TroubleError) as error:
@@ -56,7 +56,7 @@ class _Conversation:
 
     def __init__(self, sock: _socket.socket) -> None:
         self._sock = sock
-        self._received = b""
+        self._received = bytearray()
         self._descriptors: list[int] = []
         self._end = time.monotonic() + PATIENCE
 
@@ -75,7 +75,7 @@ class _Conversation:
             if kind == wire.REPLY:
                 return self._checked(wire.BuildReply.decode(body), request)
             if kind == wire.FAILURE:
-                raise TroubleError(body.decode("utf-8", "replace"))
+                raise TroubleError(_one_line(body))
             if kind != wire.HEARTBEAT:
                 raise wire.WireError(f"frame of kind {kind} instead of a reply")
 
@@ -104,8 +104,8 @@ class _Conversation:
             if not data:
                 raise TroubleError("closed the connection")
             self._received += data
-        taken = self._received[:size]
-        self._received = self._received[size:]
+        taken = bytes(self._received[:size])
+        del self._received[:size]
         return taken
 
     def _checked(self, reply: wire.BuildReply, request: wire.BuildRequest) -> wire.BuildReply:
@@ -129,6 +129,12 @@ class _Conversation:
         self._sock.close()
         for descriptor in self._descriptors:
             posix.close(descriptor)
+
+
+def _one_line(text: bytes) -> str:
+    """What the daemon says, made fit for a terminal."""
+    words = " ".join(text.decode("utf-8", "replace").split())
+    return "".join(letter if letter.isprintable() else "?" for letter in words)
 
 
 def _connect(environment: dict[bytes, bytes]) -> tuple[_socket.socket, str]:

@@ -45,7 +45,7 @@ Exit status: 0, or 1 for any error. Then standard output got nothing and OUT.S a
 """
 
 
-def text(flags: set[bytes]) -> bytes:
+def help_text(flags: set[bytes]) -> bytes:
     """The answer to the options given: the help, else the version."""
     if b"help" not in flags:
         return f"kallsyms (kallsymsd) {__version__}\n".encode()

@@ -7,10 +7,10 @@ import site
 from kallsyms_client.report import failure
 
 
-def find_kallsymsd() -> None:
-    """Import kallsymsd with the help of site-packages (an editable install is found through a .pth file)."""
+def import_session() -> None:
+    """Import the session with the help of site-packages: an editable install is found by a .pth file."""
     site.main()
     try:
-        importlib.import_module("kallsymsd.core.dialects")
+        importlib.import_module("kallsyms_client.session")
     except ImportError as error:
         raise failure(f"{error}; install the package kallsymsd for this Python".encode()) from error

@@ -17,9 +17,9 @@ def main() -> int:
         try:
             from kallsyms_client.session import run  # noqa: PLC0415
         except ImportError:
-            from kallsyms_client.locate import find_kallsymsd  # noqa: PLC0415
+            from kallsyms_client.locate import import_session  # noqa: PLC0415
 
-            find_kallsymsd()
+            import_session()
             from kallsyms_client.session import run  # noqa: PLC0415
         run(program, arguments, posix.environ)
     except ClientError as failure:
@@ -31,4 +31,5 @@ def main() -> int:
 
         signal.signal(signal.SIGINT, signal.SIG_DFL)
         posix.kill(posix.getpid(), signal.SIGINT)
+        return 1
     return 0

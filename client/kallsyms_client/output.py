@@ -61,7 +61,7 @@ class FileArgument:
         self._final: bytes | None = None
         self._temporary = b""
         self._saved = b""
-        self._existed = False
+        self._is_new = False
 
     def stage(self) -> None:
         """Write the temporary file."""
@@ -74,42 +74,40 @@ class FileArgument:
         except OSError as error:
             raise failure(self.path + b": " + strerror(error)) from error
 
-    def commit(self, *, last: bool) -> None:
-        """Put the file in place; unless ``last``, :meth:`undo` can take it back."""
+    def commit(self, *, undoable: bool = False) -> None:
+        """Put the file in place."""
         try:
             if self._final is None:
                 flags = posix.O_WRONLY | posix.O_TRUNC | posix.O_CLOEXEC
                 _fill(posix.open(self.path, flags), self.piece)
                 return
-            if not last:
-                self._save()
+            if undoable:
+                self._save(self._final)
             posix.rename(self._temporary, self._final)
             self._temporary = b""
         except OSError as error:
             raise failure(self.path + b": " + strerror(error)) from error
 
-    def _save(self) -> None:
-        assert self._final is not None  # noqa: S101 - for the type checker
+    def _save(self, final: bytes) -> None:
         saved = self._temporary + b".old"
         try:
-            posix.link(self._final, saved, follow_symlinks=False)
+            posix.link(final, saved)
         except FileNotFoundError:
-            return
-        except OSError:  # a file system without links: what is replaced there stays so
-            self._existed = True
-            return
-        self._existed = True
-        self._saved = saved
+            self._is_new = True
+        except OSError:
+            return  # a file system without links: what is replaced there stays so
+        else:
+            self._saved = saved
 
     def undo(self) -> None:
-        """Take a commit back."""
-        if self._final is None:
+        """Take an undoable commit back, if there was one."""
+        if self._final is None or self._temporary:
             return
         try:
             if self._saved:
                 posix.rename(self._saved, self._final)
                 self._saved = b""
-            elif not self._existed:
+            elif self._is_new:
                 posix.unlink(self._final)
         except OSError:
             return  # the failure that led here is the one to report
@@ -139,7 +137,7 @@ class StandardOutput:
         except OSError as error:
             raise failure(b"standard output: " + strerror(error)) from error
 
-    def commit(self, *, last: bool) -> None:  # noqa: ARG002 - cannot be undone, so it is the last
+    def commit(self) -> None:
         """Write and close."""
         try:
             self.piece.write(1)
@@ -147,9 +145,6 @@ class StandardOutput:
         except OSError as error:
             raise failure(b"standard output: " + strerror(error)) from error
         self._size = -1
-
-    def undo(self) -> None:
-        """Nothing follows a commit of standard output."""
 
     def clean(self) -> None:
         """Give a file its length and position back after a failed commit."""
@@ -161,22 +156,23 @@ class StandardOutput:
             return  # as in undo() above
 
 
-def write(destinations: "list[FileArgument | StandardOutput]") -> None:
-    """Write all destinations, in order; ClientError when one fails, and then all are as they were."""
-    committed = []
+def write(assembly: FileArgument | StandardOutput, binary: FileArgument | None = None) -> None:
+    """Write all, ``binary`` first; ClientError when that fails, and then all is as it was."""
     try:
-        for destination in destinations:
-            destination.stage()
-        for destination in destinations:
-            destination.commit(last=destination is destinations[-1])
-            committed.append(destination)
+        if binary is not None:
+            binary.stage()
+        assembly.stage()
+        if binary is not None:
+            binary.commit(undoable=True)
+        assembly.commit()
     except BaseException:
-        for destination in reversed(committed):
-            destination.undo()
+        if binary is not None:
+            binary.undo()
         raise
     finally:
-        for destination in destinations:
-            destination.clean()
+        assembly.clean()
+        if binary is not None:
+            binary.clean()
 
 
 def _fill(descriptor: int, piece: Piece) -> None:

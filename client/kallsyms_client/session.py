@@ -25,8 +25,8 @@ class _Outputs:
     form      wire.ASM or wire.INCBIN
     target    bits and whether big-endian; (0, False) for wire.ASM
     name      what the .S includes
-    binary    path of the .bin, b"" for none
-    assembly  path of the .S, b"" for standard output
+    binary    path of the .bin, None for none
+    assembly  path of the .S, None for standard output
     """
 
     __slots__ = ("assembly", "binary", "form", "name", "target")
@@ -35,8 +35,8 @@ class _Outputs:
         self.form = wire.ASM
         self.target = (0, False)
         self.name = b""
-        self.binary = b""
-        self.assembly = b""
+        self.binary: bytes | None = None
+        self.assembly: bytes | None = None
 
 
 class _Result:
@@ -59,9 +59,10 @@ def run(program: bytes, arguments: list[bytes], environment: Environment) -> Non
     """Do what the command line says; ClientError for exit status 1. ``program`` is argv[0]."""
     command = split(arguments, permute=b"POSIXLY_CORRECT" not in environment)
     if command.flags & {b"help", b"version"}:
-        from kallsyms_client.help import text  # noqa: PLC0415
+        from kallsyms_client.help import help_text  # noqa: PLC0415
 
-        posix.write(1, text(command.flags))
+        text = help_text(command.flags)
+        write(StandardOutput(Piece(text, 0, len(text))))
         return
     dialect, warning = _choose_dialect(command, environment)
     usage = dialect.usage.encode()
@@ -75,7 +76,7 @@ def run(program: bytes, arguments: list[bytes], environment: Environment) -> Non
     if warning:
         say(b"kallsyms: warning: " + warning + b"\n")
     outputs = _file_outputs(command) if files == _FILE_FORM else _standard_output(command)
-    map_path = command.positionals[1 if outputs.assembly else 0]
+    map_path = command.positionals[1 if files == _FILE_FORM else 0]
     try:
         descriptor = posix.open(map_path, posix.O_RDONLY | posix.O_CLOEXEC)
     except OSError as error:
@@ -97,13 +98,12 @@ def run(program: bytes, arguments: list[bytes], environment: Environment) -> Non
     if result.status != wire.OK:
         raise ClientError(result.message)
     say(result.message)
-    destinations: list[FileArgument | StandardOutput] = []
-    if outputs.binary:
-        destinations.append(FileArgument(outputs.binary, result.binary))
-    destinations.append(
-        FileArgument(outputs.assembly, result.text) if outputs.assembly else StandardOutput(result.text)
+    write(
+        StandardOutput(result.text)
+        if outputs.assembly is None
+        else FileArgument(outputs.assembly, result.text),
+        None if outputs.binary is None else FileArgument(outputs.binary, result.binary),
     )
-    write(destinations)
     if command.verbose:
         say(b"kallsyms: %b (%b)\n" % (result.how.describe().encode(), result.maker))
 
@@ -133,10 +133,10 @@ def _file_outputs(command: Command) -> _Outputs:
     if outputs.assembly == outputs.binary:
         raise failure(outputs.binary + b": given both as OUT.S and as OUT.bin")
     if command.form != wire.ASM:
-        from kallsyms_client.target import target_of  # noqa: PLC0415
+        from kallsyms_client.target import elf_target  # noqa: PLC0415
 
         outputs.form = wire.INCBIN
-        outputs.target = target_of(vmlinux, command.flags) or outputs.target
+        outputs.target = elf_target(vmlinux, command.flags)
         outputs.name = outputs.binary
     return outputs
 
@@ -144,13 +144,17 @@ def _file_outputs(command: Command) -> _Outputs:
 def _standard_output(command: Command) -> _Outputs:
     """The outputs of: kallsyms IN.map > OUT.S. The .S includes a .bin only if all that takes is known."""
     outputs = _Outputs()
+    try:
+        posix.fstat(1)  # the next file to be opened would become standard output
+    except OSError as error:
+        raise failure(b"standard output: " + strerror(error)) from error
     if command.form == wire.ASM:
         return outputs
     binary, why = included_name()
     if binary:
-        from kallsyms_client.target import target_of  # noqa: PLC0415
+        from kallsyms_client.target import known_target  # noqa: PLC0415
 
-        target = target_of(None, command.flags)
+        target = known_target(command.flags)
         if target is not None:
             outputs.form = wire.INCBIN
             outputs.target = target

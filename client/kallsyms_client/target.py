@@ -11,29 +11,38 @@ from kallsyms_client.report import failure, strerror
 _AUTO_CONF = b"include/config/auto.conf"
 
 
-def target_of(vmlinux: bytes | None, flags: set[bytes]) -> tuple[int, bool] | None:
-    """The target, None if nothing tells it: from the ELF header of ``vmlinux``, if one is given; else from
-    --64bit and --big-endian in ``flags``; else from the kernel's configuration in the working directory.
+def elf_target(vmlinux: bytes, flags: set[bytes]) -> tuple[int, bool]:
+    """The target that the ELF header of ``vmlinux`` names.
 
-    Fails for a vmlinux that cannot be read or is none, and for one that contradicts the flags.
+    Fails for a vmlinux that cannot be read or is none, and where --64bit or --big-endian contradict it.
     """
-    flagged = (64 if b"64bit" in flags else 32, b"big-endian" in flags)
-    is_flagged = b"64bit" in flags or b"big-endian" in flags
-    if vmlinux is None:
-        return flagged if is_flagged else _configured()
-    target = _elf_target(vmlinux)
-    if is_flagged and target != flagged:
-        raise failure(
-            b"%b: is %b, but the options say %b" % (vmlinux, _describe(*target), _describe(*flagged))
-        )
+    target = _read_header(vmlinux)
+    flagged = _flagged(flags)
+    if flagged is not None and target != flagged:
+        raise failure(b"%b: is %b, but the options say %b" % (vmlinux, _describe(target), _describe(flagged)))
     return target
 
 
-def _describe(bits: int, big_endian: bool) -> bytes:  # noqa: FBT001 - the pair of a target
+def known_target(flags: set[bytes]) -> tuple[int, bool] | None:
+    """The target that --64bit and --big-endian name, else the kernel's configuration in the working
+    directory; None where there is neither.
+    """
+    return _flagged(flags) or _configured()
+
+
+def _flagged(flags: set[bytes]) -> tuple[int, bool] | None:
+    """Either option makes the target known."""
+    if not flags & {b"64bit", b"big-endian"}:
+        return None
+    return 64 if b"64bit" in flags else 32, b"big-endian" in flags
+
+
+def _describe(target: tuple[int, bool]) -> bytes:
+    bits, big_endian = target
     return b"%d-bit %b-endian" % (bits, b"big" if big_endian else b"little")
 
 
-def _elf_target(path: bytes) -> tuple[int, bool]:
+def _read_header(path: bytes) -> tuple[int, bool]:
     """What e_ident says (elf(5)): EI_CLASS and EI_DATA."""
     try:
         descriptor = posix.open(path, posix.O_RDONLY | posix.O_CLOEXEC)

@@ -1,0 +1,149 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The client starts light, and in every way that it may be started."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import kallsyms_client
+import kallsymsd
+from tests.client.conftest import MAP, Kallsyms
+from tests.client.fakes import Peer, fake_daemon
+from tests.reference import tool
+
+TEXT, BINARY = b"text\n", b"binary"
+PLAIN = tool.run("v6.11", ["all-symbols"], MAP).stdout
+
+#: What a run that the daemon answers may import beyond what the interpreter itself does.
+ALLOWED = {
+    "_socket",
+    "kallsyms_client",
+    "kallsyms_client.daemon",
+    "kallsyms_client.detect",
+    "kallsyms_client.main",
+    "kallsyms_client.options",
+    "kallsyms_client.output",
+    "kallsyms_client.report",
+    "kallsyms_client.session",
+    "kallsyms_client.target",
+    "kallsyms_client.wire",
+    "kallsymsd",
+    "kallsymsd.core",
+    "kallsymsd.core.dialects",
+}
+
+
+@pytest.fixture
+def site_packages(tmp_path: Path) -> Path:
+    """Both packages side by side, as pip installs them."""
+    directory = tmp_path / "site-packages"
+    directory.mkdir()
+    for package in (kallsyms_client, kallsymsd):
+        (directory / package.__name__).symlink_to(package.__path__[0])
+    return directory
+
+
+def test_a_run_that_the_daemon_answers_imports_next_to_nothing(
+    kallsyms: Kallsyms, site_packages: Path, socket_path: Path, tmp_path: Path
+) -> None:
+    def behave(peer: Peer) -> None:
+        peer.greet()
+        peer.reply(TEXT, BINARY)
+
+    # The most that a build asks of it: dialect and target are both to be found out.
+    kallsyms.write("scripts/kallsyms.c", b'"all-symbols" "absolute-percpu"')
+    kallsyms.write("include/config/auto.conf", b"CONFIG_64BIT=y\n")
+    start = tmp_path / "start.py"
+    start.write_text(
+        f"import sys\nsys.path.insert(0, {str(site_packages)!r})\n"
+        "from kallsyms_client.main import main\nstatus = main()\n"
+        "sys.stderr.write('\\n'.join(sys.modules))\nsys.exit(status)\n"
+    )
+    with fake_daemon(socket_path, behave), (kallsyms.here / "out.S").open("wb") as out:
+        done = subprocess.run(
+            [sys.executable, "-I", "-S", start, "--all-symbols", "in.map"],
+            cwd=kallsyms.here,
+            env={"KALLSYMSD_SOCKET": str(socket_path)},
+            stdout=out,
+            stderr=subprocess.PIPE,
+            check=True,
+        )
+    assert (kallsyms.here / "out.S").read_bytes() == TEXT
+    assert (kallsyms.here / "out.bin").read_bytes() == BINARY
+    bare = subprocess.run(
+        [sys.executable, "-I", "-S", "-c", "import sys; sys.stderr.write('\\n'.join(sys.modules))"],
+        stderr=subprocess.PIPE,
+        check=True,
+    )
+    assert set(done.stderr.decode().split()) - set(bare.stderr.decode().split()) <= ALLOWED
+
+
+def test_isolated_it_computes_too(kallsyms: Kallsyms, site_packages: Path) -> None:
+    for path in ("kallsyms_client/__main__.py", "kallsyms_client"):
+        done = subprocess.run(
+            [sys.executable, "-I", "-S", site_packages / path, "--dialect=v6.11", "--all-symbols", "in.map"],
+            cwd=kallsyms.here,
+            env=kallsyms.environment,
+            capture_output=True,
+            check=False,
+        )
+        assert (done.returncode, done.stdout, done.stderr) == (0, PLAIN, b"")
+
+
+def test_the_program_calls_itself_kallsyms_however_it_is_started(
+    kallsyms: Kallsyms, site_packages: Path
+) -> None:
+    for path in ("kallsyms_client/__main__.py", "kallsyms_client"):
+        done = subprocess.run(
+            [sys.executable, "-I", "-S", site_packages / path, "--dialect=v6.11", "--nope"],
+            env=kallsyms.environment,
+            capture_output=True,
+            check=False,
+        )
+        assert done.stderr.startswith(b"kallsyms: unrecognized option '--nope'\n")
+    assert kallsyms("--dialect=v6.11", "--nope").err.startswith(b"kallsyms: unrecognized option")
+
+
+def test_without_the_library_it_says_so_in_one_line(kallsyms: Kallsyms, site_packages: Path) -> None:
+    (site_packages / "kallsymsd").unlink()
+    (site_packages / "kallsymsd").mkdir()
+    (site_packages / "kallsymsd" / "__init__.py").write_text("")
+    done = subprocess.run(
+        [sys.executable, "-I", "-S", site_packages / "kallsyms_client" / "__main__.py", "in.map"],
+        env=kallsyms.environment,
+        capture_output=True,
+        check=False,
+    )
+    assert (done.returncode, done.stdout) == (1, b"")
+    assert done.stderr.startswith(b"kallsyms: ")
+    assert b"kallsymsd" in done.stderr
+    assert done.stderr.count(b"\n") == 1
+
+
+def test_without_the_native_module_it_says_so_in_one_line(kallsyms: Kallsyms, site_packages: Path) -> None:
+    whole = (site_packages / "kallsymsd").resolve()
+    (site_packages / "kallsymsd").unlink()
+    (site_packages / "kallsymsd").mkdir()
+    for path in whole.rglob("*.py"):
+        copy = site_packages / "kallsymsd" / path.relative_to(whole)
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        copy.write_bytes(path.read_bytes())
+    done = subprocess.run(
+        [
+            sys.executable,
+            "-I",
+            "-S",
+            site_packages / "kallsyms_client" / "__main__.py",
+            "--dialect=v6.11",
+            "in.map",
+        ],
+        cwd=kallsyms.here,
+        env=kallsyms.environment,
+        capture_output=True,
+        check=False,
+    )
+    assert (done.returncode, done.stdout) == (1, b"")
+    assert done.stderr.startswith(b"kallsyms: cannot compute: ")
+    assert done.stderr.count(b"\n") == 1
