@@ -2,7 +2,6 @@
 """Decides how a request is answered: from memory, from the store, or by computing."""
 
 import threading
-from collections import OrderedDict
 from time import perf_counter_ns
 from typing import Protocol
 
@@ -18,7 +17,7 @@ from kallsymsd.engine.trees import Trees
 _WRITE = STAGES.index("write")
 
 
-#: What an answer in memory is found by: the map and what is made of it.
+#: The map and what is made of it.
 AnswerKey = tuple[MapText, bytes]
 
 
@@ -27,15 +26,20 @@ class Question:
 
     request  what the client asked for
     map      contents of its map
-    key      two questions with one key have one answer
+    form     everything else that decides the answer
     """
 
-    __slots__ = ("key", "map", "request")
+    __slots__ = ("form", "map", "request")
 
     def __init__(self, request: BuildRequest, contents: MapText) -> None:
         self.request = request
         self.map = contents
-        self.key: AnswerKey = (contents, form_key(request))
+        self.form = form_key(request)
+
+    @property
+    def key(self) -> AnswerKey:
+        """Two questions with one key have one answer."""
+        return self.map, self.form
 
     @property
     def stored_key(self) -> bytes:
@@ -72,7 +76,6 @@ class Engine:
         self._no_store = no_store
         self._trees = trees if trees is not None else Trees(store)
         self._maps = RecentMaps()
-        self._answers = _RecentAnswers()
         # Answers that no restart should lose, the last one of each kind in each tree.
         self._unsaved: dict[tuple[bytes, bytes], tuple[Question, Answer]] = {}
         self._lock = threading.Lock()
@@ -92,14 +95,14 @@ class Engine:
     def build(self, question: Question) -> tuple[Answer, How]:
         """The answer, and how it came about this time. OSError when there is no memory file for it."""
         before = perf_counter_ns()
-        answer = self._answers.get(question.key) or self._stored(question)
+        answer = question.map.answers.get(question.form) or self._stored(question)
         if answer is not None:
             how = How(HIT, symbols=answer.how.symbols, steps=answer.how.steps)
             how.stages[_WRITE] = _microseconds_since(before)
             return answer, how
         answer = self._computed(question)
         if answer.ok:
-            self._answers.put(question.key, answer)
+            self._maps.add(question.map, question.form, answer)
         return answer, answer.how
 
     def keep(self, question: Question, answer: Answer, how: How) -> None:
@@ -111,7 +114,7 @@ class Engine:
         if self.store is None or not answer.ok or how.made == HIT or answer.size > self.store.limit:
             return
         with self._lock:
-            self._unsaved[question.request.tree, question.key[1]] = question, answer
+            self._unsaved[question.request.tree, question.form] = question, answer
         if how.made == COLD:
             self.save()
 
@@ -135,7 +138,7 @@ class Engine:
             answer = Answer(entry.decode(stored))
         except WireError:
             return None
-        self._answers.put(question.key, answer)
+        self._maps.add(question.map, question.form, answer)
         return answer
 
     def _computed(self, question: Question) -> Answer:
@@ -149,31 +152,3 @@ class Engine:
 
 def _microseconds_since(nanoseconds: int) -> int:
     return (perf_counter_ns() - nanoseconds) // 1000
-
-
-class _RecentAnswers:
-    """The answers given last, as sealed memory files: a repeated request costs no copy."""
-
-    # Memory files count as this process's memory, and each is a descriptor.
-    _MAX_BYTES = 192 << 20
-    _MAX_ANSWERS = 64
-
-    def __init__(self) -> None:
-        self._answers: OrderedDict[AnswerKey, Answer] = OrderedDict()
-        self._size = 0
-        self._lock = threading.Lock()
-
-    def get(self, key: AnswerKey) -> Answer | None:
-        with self._lock:
-            if key in self._answers:
-                self._answers.move_to_end(key)
-            return self._answers.get(key)
-
-    def put(self, key: AnswerKey, answer: Answer) -> None:
-        with self._lock:
-            replaced = self._answers.pop(key, None)
-            self._size += answer.size - (replaced.size if replaced is not None else 0)
-            self._answers[key] = answer
-            while self._size > self._MAX_BYTES or len(self._answers) > self._MAX_ANSWERS:
-                _, dropped = self._answers.popitem(last=False)
-                self._size -= dropped.size

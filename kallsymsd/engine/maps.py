@@ -1,21 +1,32 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The last maps, in memory: comparing with one is cheaper than any hash, and makes no new copy."""
+"""The last maps with the answers about them, in memory: what a repeated request needs."""
+
+from __future__ import annotations
 
 import threading
 from collections import OrderedDict
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 from kallsymsd.engine.key import digest
 
-#: Bytes of maps kept. A link has up to three different maps of about 7 MB; states of trees keep their own.
-LIMIT = 32 << 20
+if TYPE_CHECKING:
+    from kallsymsd.engine.answer import Answer
+
+#: Bytes of maps and answers kept: two or three passes of a large kernel's link, about 11 MB each.
+LIMIT = 40 << 20
 
 
 class MapText:
-    """Contents of a map. As long as RecentMaps knows it, no other object has the same contents."""
+    """Contents of a map.
+
+    text     the bytes
+    answers  answers about this map, by kallsymsd.engine.key.form_key
+    """
 
     def __init__(self, text: bytes) -> None:
         self.text = text
+        self.answers: dict[bytes, Answer] = {}
 
     @cached_property
     def digest(self) -> bytes:
@@ -24,11 +35,15 @@ class MapText:
 
 
 class RecentMaps:
-    """The most recently seen maps up to ``limit`` bytes; least recently seen ones are dropped first."""
+    """The most recently seen maps and their answers, up to ``limit`` bytes.
+
+    Those not seen for longest are dropped first, the last one never. A map is found by comparing, which is
+    cheaper than any hash. As long as a map is in here, no other object has the same contents.
+    """
 
     def __init__(self, limit: int = LIMIT) -> None:
         self._limit = limit
-        self._maps: OrderedDict[MapText, None] = OrderedDict()
+        self._maps: OrderedDict[MapText, int] = OrderedDict()
         self._size = 0
         self._lock = threading.Lock()
 
@@ -40,9 +55,20 @@ class RecentMaps:
         # The lock is held while maps are compared and copied: the interpreter's is anyway, and two threads
         # with the same new map must not make two of it.
         with self._lock:
-            known = self._known(content) or MapText(bytes(content))
-            self._remember(known)
+            known = self._known(content)
+            if known is None:
+                known = MapText(bytes(content))
+                self._remember(known, len(known.text))
+            else:
+                self._remember(known, 0)
         return known
+
+    def add(self, contents: MapText, form: bytes, answer: Answer) -> None:
+        """Remember an answer about a map."""
+        with self._lock:
+            contents.answers[form] = answer
+            if contents in self._maps:
+                self._remember(contents, answer.size)
 
     def _known(self, content: bytes | memoryview) -> MapText | None:
         size = len(content)
@@ -52,13 +78,10 @@ class RecentMaps:
                 return known
         return None
 
-    def _remember(self, known: MapText) -> None:
-        if len(known.text) > self._limit:
-            return
-        if known not in self._maps:
-            self._maps[known] = None
-            self._size += len(known.text)
-        self._maps.move_to_end(known)
-        while self._size > self._limit:
-            dropped, _ = self._maps.popitem(last=False)
-            self._size -= len(dropped.text)
+    def _remember(self, contents: MapText, more: int) -> None:
+        """Make a map, grown by ``more`` bytes, the one seen last. The caller holds the lock."""
+        self._size += more
+        self._maps[contents] = self._maps.pop(contents, 0) + more
+        while self._size > self._limit and len(self._maps) > 1:
+            _, size = self._maps.popitem(last=False)
+            self._size -= size

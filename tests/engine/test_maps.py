@@ -3,7 +3,10 @@
 
 import threading
 
+from kallsyms_client.wire import OK, How
+from kallsymsd.engine.answer import Answer
 from kallsymsd.engine.maps import MapText, RecentMaps
+from kallsymsd.engine.result import BuildResult
 
 
 def test_equal_content_in_another_buffer_is_the_map_in_memory() -> None:
@@ -41,12 +44,24 @@ def test_the_map_not_seen_for_longest_is_dropped() -> None:
     assert maps.find(b"2" * 10) is not second
 
 
-def test_a_map_above_the_limit_is_not_kept() -> None:
+def test_the_last_map_is_kept_even_above_the_limit() -> None:
     maps = RecentMaps(limit=5)
     small = maps.find(b"small")
     large = maps.find(b"larger")
-    assert maps.find(b"larger") is not large
-    assert maps.find(b"small") is small
+    assert maps.find(b"larger") is large
+    assert maps.find(b"small") is not small
+
+
+def test_answers_count_and_go_with_their_map() -> None:
+    maps = RecentMaps(limit=25)
+    first = maps.find(b"1" * 10)
+    answer = Answer(BuildResult(OK, How(), text=b"a" * 10))
+    maps.add(first, b"form", answer)
+    assert maps.find(b"1" * 10).answers == {b"form": answer}
+    maps.find(b"2" * 10)
+    again = maps.find(b"1" * 10)
+    assert again is not first
+    assert again.answers == {}
 
 
 def test_threads_that_bring_the_same_new_map_get_one_object() -> None:
