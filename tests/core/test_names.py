@@ -22,12 +22,15 @@ EVERYTHING = [
     *(Line(0x20, letter, b"letter_%c" % letter) for letter in LETTERS),
     *(Line(0x30, ord("t"), prefix + b"rest") for prefix in PREFIXES),
     *(Line(0x30, ord("t"), b"begin" + suffix) for suffix in SUFFIXES),
-    *(Line(0x30, ord("W"), b"__a" + suffix) for suffix in SUFFIXES),
+    *(Line(0x30, ord("W"), b"__b" + suffix) for suffix in SUFFIXES),
+    *(Line(0x30, ord("t"), b"__begin" + suffix) for suffix in SUFFIXES),
     *(Line(0x40, ord("A"), name) for name in SPECIAL_NAMES),
     # One letter short of what a rule asks for.
     *(Line(0x50, ord("t"), name[:-1]) for name in SPECIAL_NAMES if len(name) > 1),
     *(Line(0x50, ord("t"), prefix[:-1] + b"~rest") for prefix in PREFIXES if prefix),
     *(Line(0x50, ord("t"), b"begin~" + suffix[1:]) for suffix in SUFFIXES if suffix),
+    *(Line(0x50, ord("t"), b"__begin~" + suffix[1:]) for suffix in SUFFIXES if suffix),
+    Line(0x50, ord("t"), b"___plain"),
     # The order of names depends on where --lto-clang cuts; addresses run the other way.
     *(
         Line(0x70 - position, ord("t"), name)
