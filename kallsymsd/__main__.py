@@ -30,7 +30,7 @@ _log = logging.getLogger("kallsymsd")
 
 _MEBIBYTE = 1 << 20
 # Freed memory that is kept for the next request, which takes about this much.
-_REUSED_MEMORY = 32 * _MEBIBYTE
+_REUSED_MEMORY = 16 * _MEBIBYTE
 # Descriptors: up to two for each client, one for each answer kept.
 _DESCRIPTORS = 8192
 

@@ -125,7 +125,7 @@ class Engine:
             self._unsaved.clear()
         if self.store is not None:
             for question, answer in unsaved:
-                self.store.put(question.stored_key, entry.encode(answer))
+                self.store.put(question.stored_key, *entry.encode(answer))
         self._trees.save()
 
     def _stored(self, question: Question) -> Answer | None:

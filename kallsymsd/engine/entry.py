@@ -6,10 +6,10 @@ from kallsymsd.engine.answer import Answer
 from kallsymsd.engine.result import BuildResult
 
 
-def encode(answer: Answer) -> bytes:
-    """``answer``, whose status is OK, for the store."""
+def encode(answer: Answer) -> tuple[bytes, bytes, bytes]:
+    """``answer``, whose status is OK, for the store, in pieces."""
     reply = answer.reply(answer.how).encode()
-    return b"".join((len(reply).to_bytes(4, "little"), reply, answer.contents()))
+    return len(reply).to_bytes(4, "little"), reply, answer.contents()
 
 
 def decode(entry: bytes) -> BuildResult:

@@ -13,8 +13,8 @@ from kallsymsd.engine.key import digest
 if TYPE_CHECKING:
     from kallsymsd.engine.answer import Answer
 
-#: Bytes of maps and answers kept: two or three passes of a large kernel's link, about 11 MB each.
-LIMIT = 40 << 20
+#: Bytes of maps and answers kept: two passes of a large kernel's link, about 11 MB each.
+LIMIT = 24 << 20
 
 
 class MapText:

@@ -99,14 +99,14 @@ class TreeState:
         )
         return sum(len(column) for column in columns) + 2 * len(symbols.starts) + _HISTORY
 
-    def encode(self) -> bytes:
-        """The state for the store: what is dear to make again, each part with its u64 length in front.
+    def encode(self) -> list[bytes]:
+        """The state for the store, in pieces: what is dear to make again, each part after its u64 length.
 
         In the byte order of this machine.
         """
         tables = self.tables
         parts = (self.contents.text, tables.codes, tables.by_name, tables.tokens.dump())
-        return b"".join(len(part).to_bytes(8, "little") + part for part in parts)
+        return [piece for part in parts for piece in (len(part).to_bytes(8, "little"), part)]
 
     @classmethod
     def decode(cls, stored: bytes, dialect: Dialect, options: int) -> "TreeState":

@@ -13,7 +13,7 @@ import os
 import shutil
 import sqlite3
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TypeVar
 
@@ -123,17 +123,17 @@ class Store:
 
         return self._guarded(fetch, otherwise=None)
 
-    def put(self, key: bytes, payload: bytes) -> bool:
-        """Store ``payload`` under ``key``; whether that worked.
+    def put(self, key: bytes, *payload: bytes) -> bool:
+        """Store the parts of ``payload``, one after the other, under ``key``; whether that worked.
 
         Payloads above a quarter of the limit are not worth what they would push out.
         """
-        if len(payload) > self.limit // 4:
+        if sum(len(part) for part in payload) > self.limit // 4:
             return False
 
         def insert(cache: diskcache.Cache) -> bool:
             before = len(cache) + (key not in cache)
-            cache.set(key, _header(key, payload) + payload)
+            cache.set(key, b"".join((_header(key, payload), *payload)))
             if cache.volume() > self.limit:
                 cache.cull()
             self._count(cache)
@@ -238,15 +238,15 @@ def _sweep(directory: Path) -> None:
             path.unlink()
 
 
-def _header(key: bytes, payload: bytes) -> bytes:
+def _header(key: bytes, payload: Sequence[bytes | memoryview]) -> bytes:
     checksum = hashlib.sha256(key)
-    checksum.update(payload)
-    return b"".join(
-        (MAGIC, SCHEMA.to_bytes(2, "little"), bytes(2), len(payload).to_bytes(8, "little"), checksum.digest())
-    )
+    for part in payload:
+        checksum.update(part)
+    length = sum(len(part) for part in payload).to_bytes(8, "little")
+    return b"".join((MAGIC, SCHEMA.to_bytes(2, "little"), bytes(2), length, checksum.digest()))
 
 
 def _verified(key: bytes, value: bytes) -> bytes | None:
     """The payload of a stored value, or None if one byte of it is not as it was put."""
     payload = value[HEADER_SIZE:]
-    return payload if value[:HEADER_SIZE] == _header(key, payload) else None
+    return payload if value[:HEADER_SIZE] == _header(key, (payload,)) else None

@@ -67,7 +67,7 @@ class Trees:
             self._unsaved.clear()
         if self._store is not None:
             for key, state in unsaved:
-                self._store.put(key, state.encode())
+                self._store.put(key, *state.encode())
 
     def _get(self, key: bytes) -> TreeState | None:
         with self._lock:

@@ -65,7 +65,7 @@ def test_a_reply_tells_how_this_request_was_met() -> None:
 @given(st.binary(max_size=100), st.binary(max_size=100))
 def test_an_entry_gives_back_what_was_stored(text: bytes, binary: bytes) -> None:
     before = result(text, binary)
-    after = entry.decode(entry.encode(Answer(before)))
+    after = entry.decode(b"".join(entry.encode(Answer(before))))
     assert (after.status, after.text, after.binary, after.message) == (OK, text, binary, b"a warning\n")
     assert (after.how.made, after.how.symbols, after.how.steps) == (COLD, 5, 7)
 
@@ -78,7 +78,7 @@ def test_any_bytes_are_an_entry_or_an_error(data: bytes) -> None:
 
 @given(st.data())
 def test_a_cut_entry_is_an_error(data: st.DataObject) -> None:
-    whole = entry.encode(Answer(result()))
+    whole = b"".join(entry.encode(Answer(result())))
     cut = data.draw(st.integers(0, len(whole) - 1))
     with pytest.raises(WireError):
         entry.decode(whole[:cut])
