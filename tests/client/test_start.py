@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """The client starts light, and in every way that it may be started."""
 
+import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -147,3 +149,18 @@ def test_without_the_native_module_it_says_so_in_one_line(kallsyms: Kallsyms, si
     assert (done.returncode, done.stdout) == (1, b"")
     assert done.stderr.startswith(b"kallsyms: cannot compute: ")
     assert done.stderr.count(b"\n") == 1
+
+
+def test_an_interrupt_ends_it_as_it_ends_the_kernels_tool(kallsyms: Kallsyms) -> None:
+    fifo = kallsyms.here / "fifo"
+    os.mkfifo(fifo)
+    command = [sys.executable, "-m", "kallsyms_client", "--dialect=v6.11", fifo]
+    with (
+        subprocess.Popen(
+            command, env=kallsyms.environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        ) as process,
+        fifo.open("wb"),
+    ):  # open() returns when the program has the map open
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=60)
+    assert (process.returncode, out, err) == (-signal.SIGINT, b"", b"")
