@@ -154,7 +154,7 @@ def test_without_the_native_module_it_says_so_in_one_line(kallsyms: Kallsyms, si
 def test_an_interrupt_ends_it_as_it_ends_the_kernels_tool(kallsyms: Kallsyms) -> None:
     fifo = kallsyms.here / "fifo"
     os.mkfifo(fifo)
-    command = [sys.executable, "-m", "kallsyms_client", "--dialect=v6.11", fifo]
+    command = [sys.executable, "-m", "kallsyms_client", "--dialect=v6.11", str(fifo)]
     with (
         subprocess.Popen(
             command, env=kallsyms.environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE
