@@ -123,6 +123,7 @@ MALFORMED_LINES = (
     b"ffffffff81000010\tT tab",
     b"ffffffff81000010 T\tname",
     b"ffffffff81000010 TT name",
+    b"ffffffff81000010 \x80 name",
     b"ffffffff81000010 \xc3 name",
     b"0xg T odd",
     b"- t nothing",
