@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 from kallsymsd import __version__
 from kallsymsd.engine.private import NotPrivateError, private_directory
 from kallsymsd.service.instance import AlreadyRunningError, Instance
+from kallsymsd.service.manager import BadSocketError, inherited_listener, notify
 from kallsymsd.service.paths import BadPathError, cache_directory, own_uid, socket_path
 from kallsymsd.service.server import Server
 from kallsymsd.service.stats import Counter, Counters, Snapshot, load, save
@@ -42,12 +43,17 @@ def main(arguments: list[str] | None = None) -> int:
     os.umask(0o077)
     logging.basicConfig(handlers=[_StandardError()], format="kallsymsd: %(message)s", level=logging.INFO)
     try:
-        path = options.socket or socket_path(os.environ, own_uid())
-        instance = Instance(path)
-    except (AlreadyRunningError, BadPathError, NotPrivateError) as error:
+        listener = inherited_listener(os.environ)
+        if listener is None:
+            path = options.socket or socket_path(os.environ, own_uid())
+        else:
+            path = Path(listener.getsockname())
+        instance = Instance(path, listener)
+    except (AlreadyRunningError, BadPathError, BadSocketError, NotPrivateError) as error:
         _log.error("%s", error)
         return 1
     _log.info("version %s listens on %s", __version__, path)
+    notify(os.environ, "READY=1")
     _raise_descriptor_limit()
     cache: Path = (options.cache_dir or cache_directory(os.environ)).absolute()
     limit: int = options.cache_limit * _MEBIBYTE
@@ -60,6 +66,7 @@ def main(arguments: list[str] | None = None) -> int:
         tally=Tally(counters, lambda snapshot: _save(cache, snapshot), time.monotonic()),
         configuration={"socket": str(path), "cache_dir": str(cache), "cache_limit": limit},
         workers=max(2, min(4, os.cpu_count() or 1)),
+        idle_limit=options.idle_exit,
     )
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: server.request_stop())
@@ -81,10 +88,22 @@ def _parser() -> argparse.ArgumentParser:
         prog="kallsymsd",
         description="Remembers the kallsyms tables of kernel builds; the client kallsyms asks it.",
     )
-    parser.add_argument("--socket", type=Path, metavar="PATH", help="listen there (default: by XDG rules)")
+    parser.add_argument(
+        "--socket",
+        type=Path,
+        metavar="PATH",
+        help="listen there (default: the service manager's, else by XDG rules)",
+    )
     parser.add_argument("--cache-dir", type=Path, metavar="DIR", help="default: kallsymsd in $XDG_CACHE_HOME")
     parser.add_argument(
         "--cache-limit", type=_limit, default=512, metavar="MIB", help="size of the cache (default: 512)"
+    )
+    parser.add_argument(
+        "--idle-exit",
+        type=_seconds,
+        default=3600,
+        metavar="SECONDS",
+        help="end after that long without a client (default: 3600; 0: never)",
     )
     parser.add_argument("--version", action="version", version=f"kallsymsd {__version__}")
     return parser
@@ -93,6 +112,13 @@ def _parser() -> argparse.ArgumentParser:
 def _limit(text: str) -> int:
     number = int(text)
     if not 1 <= number <= 1 << 20:
+        raise ValueError
+    return number
+
+
+def _seconds(text: str) -> int:
+    number = int(text)
+    if number < 0:
         raise ValueError
     return number
 
@@ -125,7 +151,8 @@ def _raise_descriptor_limit() -> None:
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = _DESCRIPTORS if hard == resource.RLIM_INFINITY else min(_DESCRIPTORS, hard)
     if soft != resource.RLIM_INFINITY and soft < wanted:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+        with contextlib.suppress(OSError):  # a sandbox may forbid it; there is room for many clients anyway
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 if __name__ == "__main__":

@@ -19,18 +19,20 @@ class AlreadyRunningError(Exception):
 class Instance:
     """The right to serve a socket, and the listening socket.
 
-    listener  listens; non-blocking
-    path      where
+    listener   listens; non-blocking
+    path       where
+    inherited  the service manager owns the socket and goes on listening when we end
     """
 
-    def __init__(self, path: Path) -> None:
-        """Take the lock beside ``path`` and listen there.
+    def __init__(self, path: Path, inherited: socket.socket | None = None) -> None:
+        """Take the lock beside ``path`` and listen there, or on the socket ``inherited``.
 
         A socket file that is there already belongs to a daemon that is gone, or we would not have the lock;
         it is replaced. Raises AlreadyRunningError, NotPrivateError, or BadPathError when something else is in
         the way.
         """
         self.path = path
+        self.inherited = inherited is not None
         check_socket_path(path)
         private_directory(path.parent)
         try:
@@ -38,14 +40,20 @@ class Instance:
         except OSError as error:
             raise BadPathError(f"{lock_path(path)}: cannot be opened: {error.strerror}") from error
         try:
-            self.listener = self._listen()
+            if not self._lock.take():
+                raise AlreadyRunningError(f"another kallsymsd serves {path}; run: kallsymsctl stop")
+            self.listener = inherited or self._listen()
         except BaseException:
             self._lock.close()
             raise
 
     def withdraw(self) -> None:
-        """Remove the socket file: no new client finds us. Those that have connected can still be accepted."""
-        self.path.unlink(missing_ok=True)
+        """Remove the socket file: no new client finds us. Those that have connected can still be accepted.
+
+        An inherited socket stays: clients that come now find the next daemon behind it.
+        """
+        if not self.inherited:
+            self.path.unlink(missing_ok=True)
 
     def close(self) -> None:
         """Stop listening; the next daemon may come."""
@@ -53,8 +61,6 @@ class Instance:
         self._lock.close()
 
     def _listen(self) -> socket.socket:
-        if not self._lock.take():
-            raise AlreadyRunningError(f"another kallsymsd serves {self.path}; run: kallsymsctl stop")
         try:
             if not stat.S_ISSOCK(self.path.lstat().st_mode):
                 raise BadPathError(f"{self.path}: is in the way and not a socket; remove it")

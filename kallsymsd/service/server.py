@@ -60,6 +60,7 @@ class Server:
         tally: Tally,
         configuration: Mapping[str, str | int],
         workers: int,
+        idle_limit: float = 0.0,
     ) -> None:
         """``instance`` is listening already; the server closes it. ``make_engine`` runs in a worker.
 
@@ -67,6 +68,7 @@ class Server:
         tally          counts
         configuration  what status shows
         workers        threads that compute
+        idle_limit     seconds without a client after which the daemon ends; 0 for never
         """
         self._instance = instance
         self._version = version
@@ -74,6 +76,8 @@ class Server:
         self._configuration = configuration
         self._began = time.monotonic()
         self._state = State.SERVING
+        self._idle_limit = idle_limit
+        self._last_client = self._began
         self._stop_requested = False
         self._drain_began = 0.0
         self._next_beat = 0.0
@@ -223,21 +227,18 @@ class Server:
             due.append(self._next_beat)
         if self._state is State.DRAINING:
             due.append(time.monotonic() + _DRAIN_GRACE / 2)
+        elif self._idle_limit and not self._hub.connections:
+            due.append(self._last_client + self._idle_limit)
         return min((each for each in due if each is not None), default=None)
 
     def _keep_time(self, now: float) -> None:
-        if self._stop_requested:
+        if self._hub.connections:
+            self._last_client = now
+        if self._stop_requested or self._is_idle(now):
             self._drain()
-        for ticket, connection in list(self._waiting.items()):
-            if now >= ticket.began + WORK_LIMIT:
-                self._abandon(ticket)
-                self._tally.failure()
-                self._hub.fail(connection, f"the build takes longer than {WORK_LIMIT:.0f} s")
+        self._give_up_slow_builds(now)
         if self._waiting and now >= self._next_beat:
-            self._next_beat = now + HEARTBEAT
-            for connection in list(self._waiting.values()):
-                if not connection.has_output:  # a client that reads nothing is not to fill our memory
-                    self._hub.send(connection, wire.frame(wire.HEARTBEAT))
+            self._beat(now)
         save_due = self._tally.save_due()
         if save_due is not None and now >= save_due:
             save_counters = self._tally.take_save(now, self._store)
@@ -245,6 +246,23 @@ class Server:
             self._workers.submit(self._save_engine)
         if self._state is State.DRAINING and self._is_drained(now):
             self._state = State.STOPPED
+
+    def _give_up_slow_builds(self, now: float) -> None:
+        for ticket, connection in list(self._waiting.items()):
+            if now >= ticket.began + WORK_LIMIT:
+                self._abandon(ticket)
+                self._tally.failure()
+                self._hub.fail(connection, f"the build takes longer than {WORK_LIMIT:.0f} s")
+
+    def _beat(self, now: float) -> None:
+        self._next_beat = now + HEARTBEAT
+        for connection in list(self._waiting.values()):
+            if not connection.has_output:  # a client that reads nothing is not to fill our memory
+                self._hub.send(connection, wire.frame(wire.HEARTBEAT))
+
+    def _is_idle(self, now: float) -> bool:
+        """Whether nobody has been there for so long that the daemon is to end."""
+        return self._idle_limit > 0 and now >= self._last_client + self._idle_limit
 
     # The end.
 
@@ -266,7 +284,8 @@ class Server:
         self._state = State.DRAINING
         self._drain_began = time.monotonic()
         self._instance.withdraw()
-        self._hub.stop_accepting()  # clients that connected before the withdrawal are not to notice
+        if not self._instance.inherited:
+            self._hub.stop_accepting()  # clients that connected before the withdrawal are not to notice
 
     def _is_drained(self, now: float) -> bool:
         elapsed = now - self._drain_began
