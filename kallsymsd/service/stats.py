@@ -57,7 +57,7 @@ TABLE = (
     Row(Counter.HANGUPS, "requests whose client did not wait for the answer"),
     Row(Counter.BYTES, "assembly and binary handed to clients", Unit.BYTES),
     Row(Counter.SECONDS, "time from request to answer, summed", Unit.SECONDS),
-    Row(Counter.CACHE_ENTRIES, "answers in the cache directory", gauge=True),
+    Row(Counter.CACHE_ENTRIES, "entries in the cache directory: answers, and states of trees", gauge=True),
     Row(Counter.CACHE_BYTES, "size of the cache directory", Unit.BYTES, gauge=True),
     Row(Counter.CACHE_LIMIT, "size it may have", Unit.BYTES, gauge=True),
     Row(Counter.CACHE_DAMAGED, "damaged cache entries found and removed"),
