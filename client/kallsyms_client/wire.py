@@ -246,7 +246,7 @@ class How:
         self.stages = stages if stages is not None else [0] * len(STAGES)
 
     def encode(self) -> bytes:
-        """38 bytes: u8 made, u8 ready, u32 symbols, u32 changed, u16 kept, u16 steps, then a u32 a stage."""
+        """42 bytes: u8 made, u8 ready, u32 symbols, u32 changed, u16 kept, u16 steps, then a u32 a stage."""
         return b"".join(
             (
                 bytes((self.made, self.ready)),
