@@ -4,7 +4,7 @@
 from collections.abc import Callable
 
 from kallsymsd.core import _native
-from kallsymsd.core.dialects import ALL_SYMBOLS, LTO_CLANG
+from kallsymsd.core.dialects import ABSOLUTE_PERCPU, ALL_SYMBOLS, LTO_CLANG
 from kallsymsd.core.symbols import NO_PERCPU, SymbolTable
 from kallsymsd.core.tables import Tables
 
@@ -75,7 +75,7 @@ def moved(old: Tables, lines: LineIndex, text: bytes) -> Tables | None:
         _native.address_at(text, place, lines.width) if place else default
         for place, default in zip(symbols.range_places, (0, *symbols.percpu), strict=True)
     ]
-    percpu = symbols.percpu if symbols.percpu == NO_PERCPU else (now[1], now[2])
+    percpu = (now[1], now[2]) if old.options & ABSOLUTE_PERCPU else NO_PERCPU
     if not _native.same_order(symbols.addresses, addresses, *symbols.percpu, *percpu):
         return None
     return old.at(symbols.at(addresses, now[0], percpu))

@@ -137,6 +137,7 @@ class Engine:
         try:
             answer = Answer(entry.decode(stored))
         except WireError:
+            self.store.reject(question.stored_key)
             return None
         self._maps.add(question.map, question.form, answer)
         return answer

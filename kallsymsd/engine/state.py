@@ -105,7 +105,8 @@ class TreeState:
         In the byte order of this machine.
         """
         tables = self.tables
-        parts = (self.contents.text, tables.codes, tables.by_name, tables.tokens.dump())
+        made_for = _made_for(tables.dialect, tables.options)
+        parts = (made_for, self.contents.text, tables.codes, tables.by_name, tables.tokens.dump())
         return [piece for part in parts for piece in (len(part).to_bytes(8, "little"), part)]
 
     @classmethod
@@ -117,14 +118,20 @@ class TreeState:
             end = at + 8 + int.from_bytes(stored[at : at + 8], "little")
             parts.append(stored[at + 8 : end])
             at = end
-        if at != len(stored) or len(parts) != 4:
+        if at != len(stored) or len(parts) != 5:
             raise ValueError("stored state of a tree does not match its own lengths")
-        text, codes, by_name, tokens = parts
+        made_for, text, codes, by_name, tokens = parts
+        if made_for != _made_for(dialect, options):
+            raise ValueError("stored state of a tree is of another dialect or other options")
         symbols = sysmap.read(text, dialect, options)
         if codes.count(b"\0") != symbols.count or len(by_name) != 4 * symbols.count:
             raise ValueError("stored state of a tree does not match its own map")
         tables = Tables(dialect, options, symbols, TokenTable.load(tokens), codes, by_name)
         return cls(MapText(text), tables)
+
+
+def _made_for(dialect: Dialect, options: int) -> bytes:
+    return b"%b %d" % (dialect.name.encode(), options)
 
 
 def _how(made: int, tables: Tables, watch: Stopwatch) -> How:

@@ -116,9 +116,7 @@ class Store:
                 return None
             payload = _verified(key, value)
             if payload is None:
-                self.damaged += 1
-                cache.delete(key)
-                self._count(cache)
+                self.reject(key)
             return payload
 
         return self._guarded(fetch, otherwise=None)
@@ -141,6 +139,16 @@ class Store:
             return True
 
         return self._guarded(insert, otherwise=False)
+
+    def reject(self, key: bytes) -> None:
+        """Remove the entry under ``key``, as damaged: its bytes are as they were put, but make no sense."""
+
+        def remove(cache: diskcache.Cache) -> None:
+            self.damaged += 1
+            cache.delete(key)
+            self._count(cache)
+
+        self._guarded(remove, otherwise=None)
 
     def close_thread(self) -> None:
         """Close what the calling thread has open; every thread that used the store calls this at its end."""

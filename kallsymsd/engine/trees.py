@@ -90,9 +90,10 @@ class Trees:
     def _load(self, key: bytes, request: BuildRequest) -> TreeState | None:
         """The state that save() wrote; None when there is none or it is not what this daemon would write."""
         stored = self._store.get(key) if self._store is not None else None
-        if stored is None:
+        if self._store is None or stored is None:
             return None
         try:
             return TreeState.decode(stored, BY_NAME[request.dialect], request.options)
         except (ValueError, InputError):
+            self._store.reject(key)
             return None

@@ -9,8 +9,9 @@ def index_lines(Bytes text, size_t width, Bytes places):
     """``(starts, slots)`` of a map of plain lines, None where a line is not plain.
 
     A plain line is "address type name" and a newline, with ``width`` (8 or 16) lower-case hex digits and no
-    white space in the name: every dialect reads it alike. starts: u32 offset of each line and of the end.
-    slots: u32 position of its symbol in the table whose names stand at ``places`` in the text.
+    white space in the name, which is no longer than what fscanf takes at once: every dialect reads it alike.
+    starts: u32 offset of each line and of the end. slots: u32 position of its symbol in the table whose names
+    stand at ``places`` in the text.
     """
     cdef const uint8_t *data = _pointer(text)
     cdef const uint32_t *place = <const uint32_t *>_pointer(places)
@@ -28,6 +29,7 @@ def index_lines(Bytes text, size_t width, Bytes places):
                 length = <size_t>(eol - (data + at)) if eol != NULL else 0
                 plain = (
                     length >= width + 3
+                    and length <= width + 3 + SCANF_WIDTH
                     and _plain_hex(data + at, width, &value)
                     and data[at + width] == c' '
                     and data[at + width + 1] < 0x80
