@@ -33,6 +33,8 @@ def variant(request: pytest.FixtureRequest) -> Iterator[str]:
 @given(strings=strategies.bags_of_strings())
 @example(strings=[b"aaa"])
 @example(strings=[b"aaaa", b"aa"])
+@example(strings=[b"abab", b"ab", b"ba"])
+@example(strings=[b"abababab" * 9, b"xababy", b"ba"])
 @example(strings=[b"a" * 64, b"a" * 65, b"a" * 128 + b"b"])
 @example(strings=[b"x" * 63 + b"ab", b"x" * 64 + b"ab"])
 @example(strings=[b"T"])
