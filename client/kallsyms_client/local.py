@@ -13,7 +13,7 @@ _CHUNK = 1 << 20
 def build(request: BuildRequest, map_text: bytes) -> BuildResult:
     """The same answer that the daemon gives."""
     try:
-        from kallsymsd.engine import cold  # noqa: PLC0415
+        from kallsymsd.engine import cold
     except ImportError as error:
         raise failure(f"cannot compute: {error}; install kallsymsd again".encode()) from error
     return cold.build(request, map_text)

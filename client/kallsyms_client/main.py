@@ -15,19 +15,19 @@ def main() -> int:
         program = b"kallsyms"
     try:
         try:
-            from kallsyms_client.session import run  # noqa: PLC0415
+            from kallsyms_client.session import run
         except ImportError:
-            from kallsyms_client.locate import import_session  # noqa: PLC0415
+            from kallsyms_client.locate import import_session
 
             import_session()
-            from kallsyms_client.session import run  # noqa: PLC0415
+            from kallsyms_client.session import run
         run(program, arguments, posix.environ)
     except ClientError as failure:
         say(failure.message)
         return 1
     except KeyboardInterrupt:
         # make must see that we died of the signal.
-        import signal  # noqa: PLC0415
+        import signal
 
         signal.signal(signal.SIGINT, signal.SIG_DFL)
         posix.kill(posix.getpid(), signal.SIGINT)

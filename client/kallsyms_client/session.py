@@ -40,7 +40,7 @@ class _Outputs:
 
 
 class _Result:
-    """A reply, with its parts as they are to be written, and who made it."""
+    """A reply, with its parts as they are to be written; ``maker`` says who made it unless the daemon did."""
 
     __slots__ = ("binary", "how", "maker", "message", "status", "text")
 
@@ -59,7 +59,7 @@ def run(program: bytes, arguments: list[bytes], environment: Environment) -> Non
     """Do what the command line says; ClientError for exit status 1. ``program`` is argv[0]."""
     command = split(arguments, permute=b"POSIXLY_CORRECT" not in environment)
     if command.flags & {b"help", b"version"}:
-        from kallsyms_client.help import help_text  # noqa: PLC0415
+        from kallsyms_client.help import help_text
 
         text = help_text(command.flags)
         write(StandardOutput(Piece(text, 0, len(text))))
@@ -105,7 +105,7 @@ def run(program: bytes, arguments: list[bytes], environment: Environment) -> Non
         None if outputs.binary is None else FileArgument(outputs.binary, result.binary),
     )
     if command.verbose:
-        say(b"kallsyms: %b (%b)\n" % (result.how.describe().encode(), result.maker))
+        say(b"kallsyms: " + result.how.describe().encode() + result.maker + b"\n")
 
 
 def _choose_dialect(command: Command, environment: Environment) -> tuple[Dialect, bytes]:
@@ -121,7 +121,7 @@ def _choose_dialect(command: Command, environment: Environment) -> tuple[Dialect
         return dialect, b""
     if len(command.positionals) == _FILE_FORM:
         return BY_NAME["mail-2024"], b""
-    from kallsyms_client.detect import detect  # noqa: PLC0415
+    from kallsyms_client.detect import detect
 
     return detect(command.unresolved, len(command.positionals), environment.get(b"srctree", b""))
 
@@ -133,7 +133,7 @@ def _file_outputs(command: Command) -> _Outputs:
     if outputs.assembly == outputs.binary:
         raise failure(outputs.binary + b": given both as OUT.S and as OUT.bin")
     if command.form != wire.ASM:
-        from kallsyms_client.target import elf_target  # noqa: PLC0415
+        from kallsyms_client.target import elf_target
 
         outputs.form = wire.INCBIN
         outputs.target = elf_target(vmlinux, command.flags)
@@ -152,7 +152,7 @@ def _standard_output(command: Command) -> _Outputs:
         return outputs
     binary, why = included_name()
     if binary:
-        from kallsyms_client.target import known_target  # noqa: PLC0415
+        from kallsyms_client.target import known_target
 
         target = known_target(command.flags)
         if target is not None:
@@ -203,18 +203,18 @@ def _obtain(request: wire.BuildRequest, descriptor: int, environment: Environmen
                 )
     if policy == b"require":
         raise failure(f"KALLSYMSD=require: {why}".encode())
-    return _compute(request, descriptor, size, b"in-process: " + why.encode())
+    return _compute(request, descriptor, size, b" (in-process: %b)" % why.encode())
 
 
 def _ask(request: wire.BuildRequest, descriptor: int, environment: Environment) -> _Result:
     reply, source = daemon.ask(request, descriptor, environment)
     text = Piece(source, 0, reply.text_length)
     binary = Piece(source, reply.text_length, reply.binary_length)
-    return _Result(reply.status, reply.how, reply.message, text=text, binary=binary, maker=b"kallsymsd")
+    return _Result(reply.status, reply.how, reply.message, text=text, binary=binary, maker=b"")
 
 
 def _compute(request: wire.BuildRequest, descriptor: int, size: int, maker: bytes) -> _Result:
-    from kallsyms_client import local  # noqa: PLC0415
+    from kallsyms_client import local
 
     try:
         map_text = local.read_map(descriptor, size)

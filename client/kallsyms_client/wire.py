@@ -19,6 +19,7 @@ HEARTBEAT = 3  # daemon to client while it computes, no body
 CONTROL = 4  # kallsymsctl to daemon, body is a msgpack map
 ANSWER = 5  # daemon to kallsymsctl, body is a msgpack map
 FAILURE = 6  # daemon to either: it cannot serve this; body is one line of UTF-8 text, the connection ends
+VERSION = 7  # daemon to client: it serves another version, which is the body in ASCII; the connection ends
 
 #: Longest body accepted of each kind, in bytes; checked before anything is allocated.
 MAX_BODY = {
@@ -28,6 +29,7 @@ MAX_BODY = {
     CONTROL: 1 << 16,
     ANSWER: 1 << 24,
     FAILURE: 1 << 12,
+    VERSION: 1 << 6,
 }
 
 # Forms of output.
@@ -53,9 +55,17 @@ class WireError(Exception):
     """The peer sent something that is not this protocol."""
 
 
-def preamble(capabilities: int = 0) -> bytes:
+class ProtocolError(WireError):
+    """The peer speaks another protocol: ``protocol``."""
+
+    def __init__(self, protocol: int) -> None:
+        super().__init__(f"the peer speaks protocol {protocol}, not {PROTOCOL}")
+        self.protocol = protocol
+
+
+def preamble(protocol: int = PROTOCOL) -> bytes:
     """The 8 bytes that each side sends first: magic, u16 protocol, u16 capabilities (none defined yet)."""
-    return MAGIC + PROTOCOL.to_bytes(2, "little") + capabilities.to_bytes(2, "little")
+    return MAGIC + protocol.to_bytes(2, "little") + bytes(2)
 
 
 def check_preamble(data: bytes) -> None:
@@ -64,12 +74,20 @@ def check_preamble(data: bytes) -> None:
         raise WireError("the peer does not speak the kallsymsd protocol")
     protocol = int.from_bytes(data[4:6], "little")
     if protocol != PROTOCOL:
-        raise WireError(f"the peer speaks protocol {protocol}, not {PROTOCOL}")
+        raise ProtocolError(protocol)
 
 
 def frame(kind: int, body: bytes = b"") -> bytes:
     """One frame."""
     return kind.to_bytes(4, "little") + len(body).to_bytes(4, "little") + body
+
+
+def stop(protocol: int) -> bytes:
+    """What asks a daemon of any ``protocol`` to leave: this message is the same in all of them.
+
+    The body is {"command": "stop"} as msgpack, which the client does not import.
+    """
+    return preamble(protocol) + frame(CONTROL, b"\x81\xa7command\xa4stop")
 
 
 def parse_header(data: bytes) -> tuple[int, int]:

@@ -371,6 +371,9 @@ BY_NAME = {dialect.name: dialect for dialect in DIALECTS}
 #: First mainline release whose form is not in the table yet (it reads the vmlinux ELF itself).
 UNSUPPORTED_SINCE = (7, 4)
 
+# No kernel release is written in more characters, and int() raises for some thousand digits.
+_LONGEST_RELEASE = 20
+
 
 def find(name: str) -> Dialect | None:
     """The dialect called ``name``, or that of a kernel release written like ``v6.12`` or ``6.12``.
@@ -381,7 +384,7 @@ def find(name: str) -> Dialect | None:
     if name in BY_NAME:
         return BY_NAME[name]
     major, dot, minor = name.removeprefix("v").partition(".")
-    if not (dot and major.isdecimal() and minor.isdecimal()):
+    if not (dot and major.isdecimal() and minor.isdecimal()) or len(name) > _LONGEST_RELEASE:
         return None
     release = (int(major), int(minor))
     rows = [row for row in DIALECTS if (0, 0) < row.release <= release]

@@ -82,12 +82,12 @@ class Hub:
         connection.send(data, answer)
         self._flush(connection)
 
-    def fail(self, connection: Connection, text: str) -> None:
+    def fail(self, connection: Connection, text: str, kind: int = wire.FAILURE) -> None:
         """Tell a client in one line that it must do without us, and end the connection."""
         line = " ".join(text.split()).encode("utf-8", "backslashreplace")
         connection.closing = True
         connection.deadline = time.monotonic() + PEER_LIMIT
-        self.send(connection, wire.frame(wire.FAILURE, line[: wire.MAX_BODY[wire.FAILURE]]))
+        self.send(connection, wire.frame(kind, line[: wire.MAX_BODY[kind]]))
 
     def drop(self, connection: Connection) -> None:
         """End a connection now."""

@@ -131,11 +131,11 @@ class Server:
     def _build(self, connection: Connection, request: BuildRequest) -> None:
         ticket = Ticket(request, connection.take_descriptor(), time.monotonic())
         self._tally.request()
-        refusal = self._refusal(request)
+        refusal, kind = self._refusal(request)
         if refusal:
             ticket.close()
             self._tally.failure()
-            self._hub.fail(connection, refusal)
+            self._hub.fail(connection, refusal, kind)
             return
         if not self._waiting:
             self._next_beat = ticket.began + HEARTBEAT
@@ -143,17 +143,15 @@ class Server:
         connection.ticket = ticket
         self._workers.submit(lambda: self._builds.serve(ticket))
 
-    def _refusal(self, request: BuildRequest) -> str:
-        """Why this daemon cannot answer the request, in one line; "" if it can."""
+    def _refusal(self, request: BuildRequest) -> tuple[str, int]:
+        """Why this daemon cannot answer the request, "" if it can; and the kind of frame that says so."""
         if request.version != self._version:
-            return (
-                f"kallsymsd {self._version} cannot serve a client of version {request.version}; "
-                "run: kallsymsctl stop"
-            )
+            return self._version, wire.VERSION
         dialect = BY_NAME.get(request.dialect)
         if dialect is None or not dialect.accepts(request.options):
-            return f"no dialect {request.dialect!r:.40} with options {request.options:#x} is known here"
-        return ""
+            unknown = f"no dialect {request.dialect!r:.40} with options {request.options:#x} is known here"
+            return unknown, wire.FAILURE
+        return "", wire.FAILURE
 
     def _hand_out(self) -> None:
         """Answer the clients whose builds have an outcome."""

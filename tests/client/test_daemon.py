@@ -36,7 +36,7 @@ def test_the_result_is_the_daemons(heard: Kallsyms, socket_path: Path) -> None:
     with fake_daemon(socket_path, behave) as fake:
         run = heard("-v", *ARGUMENTS)
     assert (run.status, run.out) == (0, TEXT)
-    assert run.err == b"a warning\nkallsyms: hit: 3 symbols, 0.0 ms (kallsymsd)\n"
+    assert run.err == b"a warning\nkallsyms: hit: 3 symbols, 0.0 ms\n"
     (peer,) = fake.requests
     assert peer.map_text == MAP
     request = peer.request

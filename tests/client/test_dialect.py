@@ -87,7 +87,7 @@ def test_the_environment_names_a_dialect_and_the_option_another(kallsyms: Kallsy
     assert kallsyms("--all-symbols", "in.map").out == expect("v6.11", "all-symbols")
 
 
-@pytest.mark.parametrize("name", ["v5.10", "v7.4", "D6", "", "\xe9"])
+@pytest.mark.parametrize("name", ["v5.10", "v7.4", "D6", "", "\xe9", "v6." + "1" * 5000])
 def test_an_unknown_dialect_is_an_error_that_lists_the_known_ones(kallsyms: Kallsyms, name: str) -> None:
     run = kallsyms("--dialect", name, "in.map")
     assert (run.status, run.out) == (1, b"")

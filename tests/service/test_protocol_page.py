@@ -86,6 +86,7 @@ def test_the_other_examples_are_what_is_sent() -> None:
     assert example("HEARTBEAT") == wire.frame(wire.HEARTBEAT)
     assert decode_message(body("CONTROL")) == {"command": "stop"}
     assert example("CONTROL") == encode_message(wire.CONTROL, {"command": "stop"})
+    assert wire.stop(wire.PROTOCOL) == example("Preamble") + example("CONTROL")
     assert body("FAILURE") == b"sorry"
 
 

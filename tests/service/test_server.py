@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from kallsyms_client import wire
 from kallsyms_client.wire import BAD_INPUT, COLD, HIT, OK
+from kallsymsd import __version__
 from kallsymsd.engine.engine import Engine
 from kallsymsd.service import hub, server
 from kallsymsd.service.instance import AlreadyRunningError, Instance
@@ -115,7 +116,6 @@ def test_a_map_that_is_not_a_file_is_a_failure(daemon: Daemon, a_map: MakeMap) -
 @pytest.mark.parametrize(
     ("changes", "text"),
     [
-        ({"version": "0.0.9"}, "cannot serve a client of version 0.0.9; run: kallsymsctl stop"),
         ({"dialect": "v9.9"}, "no dialect 'v9.9'"),
         ({"options": 1 << 30}, "options 0x40000000"),
     ],
@@ -126,6 +126,14 @@ def test_what_cannot_be_answered_is_refused(
     with daemon.peer() as peer:
         peer.build(a_map(b"ffff T a"), **changes)
         assert text in peer.failure()
+
+
+def test_a_client_of_another_version_is_told_ours(daemon: Daemon, a_map: MakeMap) -> None:
+    with daemon.peer() as peer:
+        peer.build(a_map(b"ffff T a"), version="0.0.9")
+        received = peer.receive()
+        assert (received.kind, received.body.decode()) == (wire.VERSION, __version__)
+        assert peer.is_at_end()
 
 
 # Many at once.
