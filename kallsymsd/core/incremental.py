@@ -4,33 +4,11 @@
 from collections.abc import Callable
 
 from kallsymsd.core import _native
-from kallsymsd.core.dialects import ABSOLUTE_PERCPU, ALL_SYMBOLS, LTO_CLANG
+from kallsymsd.core.dialects import ABSOLUTE_PERCPU, LTO_CLANG
 from kallsymsd.core.symbols import NO_PERCPU, SymbolTable
 from kallsymsd.core.tables import Tables
 
 _SAME_CODES = bytes(range(256))
-
-
-class LineIndex:
-    """Where the addresses of a map stand, so that the next map can be compared in bulk.
-
-    text    the map
-    width   digits of each address: 8 or 16
-    starts  u32: offset of each line, and of the end
-    slots   u32: position in the tables of each line's symbol, 0xffffffff for a line that is not in them
-    """
-
-    __slots__ = ("slots", "starts", "text", "width")
-
-    def __init__(self, text: bytes, width: int, starts: bytes, slots: bytes) -> None:
-        self.text = text
-        self.width = width
-        self.starts = starts
-        self.slots = slots
-
-    def of(self, text: bytes) -> "LineIndex":
-        """The index of a map that moved() has found to differ in addresses only."""
-        return LineIndex(text, self.width, self.starts, self.slots)
 
 
 class Change:
@@ -49,36 +27,28 @@ class Change:
         self.steps = steps
 
 
-def index(text: bytes, tables: Tables) -> LineIndex | None:
-    """The line index of the map that ``tables`` were made of.
-
-    None where moved() could not use it: lines that are not plain, or a table that leaves out symbols
-    because of their address.
-    """
-    if not tables.options & ALL_SYMBOLS or not tables.num_syms:
-        return None
-    width = text.find(b" ")
-    columns = _native.index_lines(text, width, tables.symbols.places) if width in (8, 16) else None
-    return None if columns is None else LineIndex(text, width, *columns)
-
-
-def moved(old: Tables, lines: LineIndex, text: bytes) -> Tables | None:
+def moved(old: Tables, old_text: bytes, text: bytes) -> Tables | None:
     """The tables of ``text`` if it differs from the map of ``old`` in addresses only, and the order stays.
 
     None otherwise. Raises InputError for an address that its column cannot hold.
     """
     symbols = old.symbols
-    addresses = _native.move(lines.text, text, lines.width, lines.starts, lines.slots, symbols.count)
+    origin = symbols.origin
+    if origin is None:
+        return None
+    addresses = _native.move(old_text, text, origin.width, origin.places, origin.ranks, symbols.starts)
     if addresses is None:
         return None
-    now = [
-        _native.address_at(text, place, lines.width) if place else default
-        for place, default in zip(symbols.range_places, (0, *symbols.percpu), strict=True)
-    ]
-    percpu = (now[1], now[2]) if old.options & ABSOLUTE_PERCPU else NO_PERCPU
+    bounds = []
+    for place, default in zip(origin.ranges, (0, *symbols.percpu), strict=True):
+        bound = _native.address_at(text, place, origin.width) if place else default
+        if bound is None:
+            return None
+        bounds.append(bound)
+    percpu = (bounds[1], bounds[2]) if old.options & ABSOLUTE_PERCPU else NO_PERCPU
     if not _native.same_order(symbols.addresses, addresses, *symbols.percpu, *percpu):
         return None
-    return old.at(symbols.at(addresses, now[0], percpu))
+    return old.at(symbols.at(addresses, bounds[0], percpu))
 
 
 def changed(

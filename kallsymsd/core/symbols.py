@@ -5,6 +5,26 @@
 NO_PERCPU = (1, 0)
 
 
+class Origin:
+    """Where in the map the symbols of a table came from, for maps whose lines all look alike.
+
+    Columns are in the order of the map.
+
+    width   digits of each address, 8 or 16; it stands just before the blank, the type, the blank and the name
+    places  u32 each: where its name begins
+    ranks   u32 each: its position in the table
+    ranges  where the names of _text, __per_cpu_start and __per_cpu_end begin, 0 for none
+    """
+
+    __slots__ = ("places", "ranges", "ranks", "width")
+
+    def __init__(self, width: int, places: bytes, ranks: bytes, ranges: tuple[int, int, int]) -> None:
+        self.width = width
+        self.places = places
+        self.ranks = ranks
+        self.ranges = ranges
+
+
 class SymbolTable:
     """Symbols in the order of the kernel's tables: by address, ties by scripts/kallsyms' rules.
 
@@ -16,17 +36,16 @@ class SymbolTable:
     starts        u32 each: where its string begins in ``strings``; one more for the end
     text_address  value of the last _text of the map, 0 without one
     percpu        first and last address of absolute per-cpu symbols; NO_PERCPU where there are none
-    places        u32 each: where its name begins in the map; empty without KALLSYMS_ALL
-    range_places  where in the map the names of text_address and of percpu's ends begin, 0 for none
+    origin        where in the map they came from; None for maps in which that cannot be said simply, and for
+                  tables that leave out symbols because of their address
     warnings      lines for standard error: names that were dropped because they are too long
     """
 
     __slots__ = (
         "addresses",
         "count",
+        "origin",
         "percpu",
-        "places",
-        "range_places",
         "starts",
         "strings",
         "text_address",
@@ -41,8 +60,7 @@ class SymbolTable:
         *,
         text_address: int,
         percpu: tuple[int, int],
-        places: bytes,
-        range_places: tuple[int, int, int],
+        origin: "Origin | None",
         warnings: bytes,
     ) -> None:
         self.count = len(addresses) // 8
@@ -51,8 +69,7 @@ class SymbolTable:
         self.starts = starts
         self.text_address = text_address
         self.percpu = percpu
-        self.places = places
-        self.range_places = range_places
+        self.origin = origin
         self.warnings = warnings
 
     def at(self, addresses: bytes, text_address: int, percpu: tuple[int, int]) -> "SymbolTable":
@@ -63,8 +80,7 @@ class SymbolTable:
             self.starts,
             text_address=text_address,
             percpu=percpu,
-            places=self.places,
-            range_places=self.range_places,
+            origin=self.origin,
             warnings=self.warnings,
         )
 

@@ -4,7 +4,7 @@
 from kallsymsd.core import _native
 from kallsymsd.core.dialects import ABSOLUTE_PERCPU, ALL_SYMBOLS, GETLINE, Dialect
 from kallsymsd.core.errors import InputError
-from kallsymsd.core.symbols import NO_PERCPU, SymbolTable
+from kallsymsd.core.symbols import NO_PERCPU, Origin, SymbolTable
 
 _READ_ERROR = b"Read error or end of file.\n"
 _QUOTED = 60  # bytes of a malformed line that its message shows
@@ -16,7 +16,7 @@ def read(text: bytes, dialect: Dialect, options: int) -> SymbolTable:
     Raises InputError with the message of the dialect's own tool for a malformed line (v6.5 and later) or
     when no symbol is left (up to v6.10).
     """
-    addresses, strings, starts, places, ranges, range_places, overlong, problem = _native.parse(
+    addresses, strings, starts, places, width, ranges, range_places, overlong, problem = _native.parse(
         text, dialect.parser == GETLINE, dialect.own_filter, _c_strings(dialect.own_tables)
     )
     warnings = b"".join(
@@ -32,7 +32,7 @@ def read(text: bytes, dialect: Dialect, options: int) -> SymbolTable:
         addresses, strings, starts = _native.shrink(
             addresses, strings, starts, ranges, dialect.keep_start_stop
         )
-        places = b""
+        width = 0
     if not addresses and not dialect.empty:
         raise InputError(warnings + b"No valid symbol.", detail=b"no line of it is a symbol to keep")
     percpu = ranges[5:7] if options & ABSOLUTE_PERCPU else NO_PERCPU
@@ -41,16 +41,17 @@ def read(text: bytes, dialect: Dialect, options: int) -> SymbolTable:
     order = _native.address_order(addresses, strings, starts)
     if order is not None:
         addresses, strings, starts = _native.reorder(addresses, strings, starts, order)
-        if places:
-            places = _native.gather(places, order)
+    origin = None
+    if width:
+        ranks = _native.identity(len(places) // 4) if order is None else _native.ranks(order)
+        origin = Origin(width, places, ranks, range_places)
     return SymbolTable(
         addresses,
         strings,
         starts,
         text_address=ranges[0],
         percpu=percpu,
-        places=places,
-        range_places=range_places,
+        origin=origin,
         warnings=warnings,
     )
 

@@ -5,7 +5,6 @@ from kallsyms_client.wire import ADDRESSES, COLD, INCREMENTAL, How
 from kallsymsd.core import incremental, pipeline, sysmap
 from kallsymsd.core._native import TokenTable
 from kallsymsd.core.dialects import Dialect
-from kallsymsd.core.incremental import LineIndex
 from kallsymsd.core.tables import Tables
 from kallsymsd.engine.maps import MapText
 from kallsymsd.engine.stopwatch import Stopwatch
@@ -26,14 +25,11 @@ class TreeState:
     tables    its tables, with the token table's history
     """
 
-    __slots__ = ("_indexed", "_lines", "contents", "tables")
+    __slots__ = ("contents", "tables")
 
-    def __init__(self, contents: MapText, tables: Tables, lines: LineIndex | None = None) -> None:
+    def __init__(self, contents: MapText, tables: Tables) -> None:
         self.contents = contents
         self.tables = tables
-        # Made when first needed: a map is often followed by one that differs in more than addresses.
-        self._lines = lines
-        self._indexed = lines is not None
 
     @classmethod
     def cold(
@@ -48,11 +44,10 @@ class TreeState:
         old = self.tables
         if contents is self.contents:
             return self, _how(ADDRESSES, old, watch)
-        lines = self._line_index(contents)
-        moved = incremental.moved(old, lines, contents.text) if lines is not None else None
+        moved = incremental.moved(old, self.contents.text, contents.text)
         watch.lap("parse")
-        if moved is not None and lines is not None:
-            return TreeState(contents, moved, lines.of(contents.text)), _how(ADDRESSES, moved, watch)
+        if moved is not None:
+            return TreeState(contents, moved), _how(ADDRESSES, moved, watch)
         symbols = sysmap.read(contents.text, old.dialect, old.options)
         watch.lap("parse")
         most = max(_ALWAYS_UPDATED, symbols.count // _PART_CHANGED)
@@ -71,25 +66,15 @@ class TreeState:
         )
         return TreeState(contents, tables), how
 
-    def _line_index(self, contents: MapText) -> LineIndex | None:
-        """Where our addresses stand, if ``contents`` can be a map that differs in nothing else."""
-        if len(contents.text) != len(self.contents.text):
-            return None
-        if not self._indexed:
-            self._lines = incremental.index(self.contents.text, self.tables)
-            self._indexed = True
-        return self._lines
-
     @property
     def size(self) -> int:
-        """Bytes of memory, roughly: the columns, the line index (two of u32) and the history."""
+        """Bytes of memory, roughly: columns (two of u32 in the origin) and history."""
         tables, symbols = self.tables, self.tables.symbols
         columns = (
             self.contents.text,
             symbols.addresses,
             symbols.strings,
             symbols.starts,
-            symbols.places,
             tables.codes,
             tables.code_starts,
             tables.names,

@@ -1,71 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Maps in which nothing but addresses changed: no parsing, no sorting, no tokens."""
+"""Maps in which nothing but addresses changed: no parsing, no sorting, no tokens.
 
-cdef enum:
-    NO_SLOT = 0xffffffff      # a line whose symbol is not in the table
-
-
-def index_lines(Bytes text, size_t width, Bytes places):
-    """``(starts, slots)`` of a map of plain lines, None where a line is not plain.
-
-    A plain line is "address type name" and a newline, with ``width`` (8 or 16) lower-case hex digits and no
-    white space in the name, which is no longer than what fscanf takes at once: every dialect reads it alike.
-    starts: u32 offset of each line and of the end. slots: u32 position of its symbol in the table whose names
-    stand at ``places`` in the text.
-    """
-    cdef const uint8_t *data = _pointer(text)
-    cdef const uint32_t *place = <const uint32_t *>_pointer(places)
-    cdef size_t size = <size_t>text.shape[0], symbols = <size_t>places.shape[0] // 4
-    cdef size_t count = 0, at = 0, i, length, low, high, blanks = 0
-    cdef const uint8_t *eol
-    cdef bint plain = True
-    cdef uint64_t value
-    cdef uint32_t *start = <uint32_t *>_allocate((size // (width + 4) + 2) * sizeof(uint32_t))
-    cdef uint32_t *slot = NULL
-    try:
-        with nogil:
-            while at < size and plain:
-                eol = <const uint8_t *>memchr(data + at, c'\n', size - at)
-                length = <size_t>(eol - (data + at)) if eol != NULL else 0
-                plain = (
-                    length >= width + 3
-                    and length <= width + 3 + SCANF_WIDTH
-                    and _plain_hex(data + at, width, &value)
-                    and data[at + width] == c' '
-                    and data[at + width + 1] < 0x80
-                    and data[at + width + 1] > 32
-                    and data[at + width + 2] == c' '
-                )
-                start[count] = <uint32_t>at
-                count += 1
-                at += length + 1
-            start[count if plain else 0] = <uint32_t>at
-            # White space and control bytes: the two blanks and the newline of each line, nothing else.
-            for i in range(size):
-                blanks += data[i] <= 32
-            plain = plain and blanks == 3 * count
-        if not plain:
-            return None
-        slot = <uint32_t *>_allocate(count * sizeof(uint32_t))
-        with nogil:
-            memset(slot, 0xff, count * sizeof(uint32_t))
-            low = 0
-            for i in range(symbols):
-                # Nearly always the line behind the last one.
-                low += 1
-                if low >= count or start[low] + width + 3 != place[i]:
-                    low = 0
-                    high = count
-                    while high - low > 1:
-                        if start[(low + high) // 2] <= place[i]:
-                            low = (low + high) // 2
-                        else:
-                            high = (low + high) // 2
-                slot[low] = <uint32_t>i
-        return _bytes(start, (count + 1) * sizeof(uint32_t)), _bytes(slot, count * sizeof(uint32_t))
-    finally:
-        free(start)
-        free(slot)
+A plain line is "address type name" and a newline, with ``width`` (8 or 16) lower-case hex digits, a type that is
+no white space, and a name without any that is no longer than what fscanf takes at once: every dialect reads it
+alike, whatever the digits are.
+"""
 
 
 cdef inline bint _equal_short(const uint8_t *a, const uint8_t *b, size_t size) noexcept nogil:
@@ -85,37 +24,82 @@ cdef inline bint _equal_short(const uint8_t *a, const uint8_t *b, size_t size) n
     return x == y
 
 
-def move(Bytes old, Bytes text, size_t width, Bytes starts, Bytes slots, size_t count):
-    """u64 addresses of the ``count`` symbols of a table for a map that differs in addresses only, else None.
+cdef bint _plain_lines(const uint8_t *before, const uint8_t *now, size_t size, size_t width) noexcept nogil:
+    """Whether both texts are the same plain lines, addresses aside: those of symbols that are not in the table."""
+    cdef size_t at = 0, length, i
+    cdef const uint8_t *eol
+    cdef uint64_t value
+    while at < size:
+        eol = <const uint8_t *>memchr(now + at, c'\n', size - at)
+        length = <size_t>(eol - (now + at)) if eol != NULL else 0
+        if (
+            length <= width + 3
+            or length > width + 3 + SCANF_WIDTH
+            or not _plain_hex(before + at, width, &value)
+            or not _plain_hex(now + at, width, &value)
+            or memcmp(before + at + width, now + at + width, length + 1 - width)
+            or now[at + width] != c' '
+            or now[at + width + 1] > 0x7f
+            or now[at + width + 1] <= 32
+            or now[at + width + 2] != c' '
+        ):
+            return False
+        for i in range(width + 3, length):
+            if _SPACE[now[at + i]] or now[at + i] == 0:
+                return False
+        at += length + 1
+    return True
 
-    ``starts`` and ``slots`` are index_lines()' of the ``old`` text.
+
+def move(Bytes old, Bytes text, size_t width, Bytes places, Bytes ranks, Bytes starts):
+    """u64 addresses of the symbols of a table for a map that differs from ``old`` in addresses only, else None.
+
+    width   characters of each address, see parse()
+    places  u32, in the order of the map: where in the text each name begins
+    ranks   u32, in the order of the map: position in the table
+    starts  u32, in the order of the table, as everywhere
     """
     cdef const uint8_t *before = _pointer(old)
     cdef const uint8_t *now = _pointer(text)
+    cdef const uint32_t *place = <const uint32_t *>_pointer(places)
+    cdef const uint32_t *rank = <const uint32_t *>_pointer(ranks)
     cdef const uint32_t *start = <const uint32_t *>_pointer(starts)
-    cdef const uint32_t *slot = <const uint32_t *>_pointer(slots)
-    cdef size_t lines = <size_t>slots.shape[0] // 4, i, rest, length
+    cdef size_t size = <size_t>text.shape[0], count = <size_t>places.shape[0] // 4, i, begin, at = 0, rest = 0
     cdef bytes addresses
     cdef uint64_t *address
-    cdef uint64_t value
     cdef bint same = True
-    if old.shape[0] != text.shape[0]:
+    if <size_t>old.shape[0] != size:
         return None
     addresses = _bytes(NULL, count * sizeof(uint64_t))
     address = <uint64_t *>PyBytes_AS_STRING(addresses)
     with nogil:
-        for i in range(lines):
-            rest = start[i] + width
-            length = start[i + 1] - rest
-            if not _plain_hex(now + start[i], width, &value) or not _equal_short(now + rest, before + rest, length):
+        for i in range(count + 1):
+            # From the last address to the next: the rest of its line, then lines of other symbols, if any.
+            begin = place[i] - 3 - width if i < count else size
+            if at + rest > begin or not _equal_short(before + at, now + at, rest) or (
+                at + rest != begin and not _plain_lines(before + at + rest, now + at + rest, begin - at - rest, width)
+            ):
                 same = False
                 break
-            if slot[i] != <uint32_t>NO_SLOT:
-                address[slot[i]] = value
+            if i == count:
+                break
+            if not _plain_hex(now + begin, width, &address[rank[i]]) or now[begin + width + 2] != c' ' or (
+                now[begin + width] != c' ' or (begin and now[begin - 1] != c'\n')
+            ):
+                same = False
+                break
+            at = begin + width
+            # Blank, type, blank, name, newline.
+            rest = start[rank[i] + 1] - start[rank[i]] + 2
+            if at + rest > size or now[at + rest - 1] != c'\n':
+                same = False
+                break
     return addresses if same else None
 
 
-def same_order(Bytes old_addresses, Bytes addresses, uint64_t old_first, uint64_t old_last, uint64_t first, uint64_t last):
+def same_order(
+    Bytes old_addresses, Bytes addresses, uint64_t old_first, uint64_t old_last, uint64_t first, uint64_t last
+):
     """Whether symbols in table order stay in it, and on their side of the per-cpu range, at new addresses.
 
     Symbols that newly share an address would have to be ranked, so that counts as a change.
@@ -134,7 +118,10 @@ def same_order(Bytes old_addresses, Bytes addresses, uint64_t old_first, uint64_
 
 
 def address_at(Bytes text, size_t place, size_t width):
-    """The address on the plain line whose name begins at ``place``."""
+    """The address on the plain line whose name begins at ``place``; None if the line does not look plain."""
+    cdef const uint8_t *now = _pointer(text)
     cdef uint64_t value = 0
-    _plain_hex(_pointer(text) + place - 3 - width, width, &value)
+    cdef size_t begin = place - 3 - width
+    if place < 3 + width or (begin and now[begin - 1] != c'\n') or not _plain_hex(now + begin, width, &value):
+        return None
     return value

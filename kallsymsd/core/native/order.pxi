@@ -151,17 +151,26 @@ def address_order(Bytes addresses, Bytes strings, Bytes starts):
         free(spare)
 
 
-def gather(Bytes column, Bytes order):
-    """A u32 column in another order."""
-    cdef const uint32_t *value = <const uint32_t *>_pointer(column)
+def ranks(Bytes order):
+    """For each u32 position the place in ``order`` that it has."""
     cdef const uint32_t *position = <const uint32_t *>_pointer(order)
     cdef size_t count = <size_t>order.shape[0] // 4, i
-    cdef bytes gathered = _bytes(NULL, count * sizeof(uint32_t))
-    cdef uint32_t *out = <uint32_t *>PyBytes_AS_STRING(gathered)
+    cdef bytes inverse = _bytes(NULL, count * sizeof(uint32_t))
+    cdef uint32_t *out = <uint32_t *>PyBytes_AS_STRING(inverse)
     with nogil:
         for i in range(count):
-            out[i] = value[position[i]]
-    return gathered
+            out[position[i]] = <uint32_t>i
+    return inverse
+
+
+def identity(size_t count):
+    """The positions 0 .. count-1 as u32."""
+    cdef bytes order = _bytes(NULL, count * sizeof(uint32_t))
+    cdef uint32_t *out = <uint32_t *>PyBytes_AS_STRING(order)
+    cdef size_t i
+    for i in range(count):
+        out[i] = <uint32_t>i
+    return order
 
 
 def reorder(Bytes addresses, Bytes strings, Bytes starts, Bytes order):

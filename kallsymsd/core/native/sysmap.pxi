@@ -18,6 +18,7 @@ cdef struct Parsed:
     uint8_t *strings
     size_t count, used
     Ranges ranges
+    size_t width              # digits of every kept symbol's address: 8 or 16; 0 as soon as one differs
     # Names of 512 bytes and more, as (offset, length) in the text.
     size_t *overlong
     size_t overlong_count, overlong_room
@@ -125,10 +126,10 @@ cdef int _overlong(Parsed *parsed, size_t offset, size_t length) noexcept nogil:
 
 
 cdef inline int _take(
-    Parsed *parsed, Filter *filter, const uint8_t *text, const uint8_t *end, uint64_t address, uint8_t kind,
-    const uint8_t *name, size_t length
+    Parsed *parsed, Filter *filter, const uint8_t *text, const uint8_t *end, const uint8_t *line,
+    uint64_t address, uint8_t kind, const uint8_t *name, size_t length
 ) noexcept nogil:
-    """One symbol line: filter it, note ranges, append it; -1 without memory."""
+    """One symbol, whose address begins at ``line``: filter it, note ranges, append it; -1 without memory."""
     cdef uint8_t *out
     cdef uint32_t place = <uint32_t>(name - text)
     if length >= NAME_LIMIT:
@@ -152,6 +153,8 @@ cdef inline int _take(
     parsed.address[parsed.count] = address
     parsed.start[parsed.count] = <uint32_t>parsed.used
     parsed.place[parsed.count] = place
+    if <size_t>(name - line) != parsed.width + 3:
+        parsed.width = 0
     parsed.count += 1
     out = parsed.strings + parsed.used
     out[0] = kind
@@ -203,7 +206,9 @@ cdef Py_ssize_t _parse_getline(Parsed *parsed, Filter *filter, const uint8_t *te
         if eol - p < 3 or p[0] != c' ' or p[1] >= 0x80 or p[1] == 0 or p[2] != c' ':
             return number
         nul = <const uint8_t *>memchr(p + 3, 0, <size_t>(eol - p - 3)) if has_nul else NULL
-        if _take(parsed, filter, text, end, address, p[1], p + 3, <size_t>((nul if nul != NULL else eol) - p - 3)):
+        if nul == NULL:
+            nul = eol
+        if _take(parsed, filter, text, end, line, address, p[1], p + 3, <size_t>(nul - p - 3)):
             return -1
         line = eol + 1
     return 0
@@ -217,6 +222,7 @@ cdef Py_ssize_t _parse_fscanf(Parsed *parsed, Filter *filter, const uint8_t *tex
     cdef const uint8_t *end = text + size
     cdef const uint8_t *p = text
     cdef const uint8_t *q
+    cdef const uint8_t *line
     cdef const uint8_t *name
     cdef uint64_t address
     cdef size_t digits
@@ -227,6 +233,7 @@ cdef Py_ssize_t _parse_fscanf(Parsed *parsed, Filter *filter, const uint8_t *tex
             p += 1
         if p == end:
             break
+        line = p
         negative = p[0] == c'-'
         if p[0] == c'-' or p[0] == c'+':
             p += 1
@@ -259,7 +266,9 @@ cdef Py_ssize_t _parse_fscanf(Parsed *parsed, Filter *filter, const uint8_t *tex
             while p < end and p - name < SCANF_WIDTH and not _SPACE[p[0]]:
                 p += 1
             q = <const uint8_t *>memchr(name, 0, <size_t>(p - name))
-            if kind and _take(parsed, filter, text, end, address, kind, name, <size_t>((q if q != NULL else p) - name)):
+            if q == NULL:
+                q = p
+            if kind and _take(parsed, filter, text, end, line, address, kind, name, <size_t>(q - name)):
                 return -1
         else:
             # fgets() takes the rest of the line, or as much as its buffer holds.
@@ -271,11 +280,20 @@ cdef Py_ssize_t _parse_fscanf(Parsed *parsed, Filter *filter, const uint8_t *tex
     return -2 if at_end else 0
 
 
+cdef size_t _first_width(const uint8_t *text, size_t size) noexcept nogil:
+    """Digits of the first address if that is 8 or 16, else 0."""
+    cdef size_t width = 0
+    while width < size and width <= 16 and not _HEX[text[width]] & 0x80:
+        width += 1
+    return width if width == 8 or width == 16 else 0
+
+
 def parse(Bytes text, bint getline, bint own_filter, bytes own_tables):
     """Symbols of a map in its order.
 
-    Returns ``(addresses, strings, starts, places, ranges, range_places, overlong, problem)``: places are the
-    u32 offsets of the names in the text; ranges is the tuple (_text, _stext, _etext, _sinittext, _einittext,
+    Returns ``(addresses, strings, starts, places, width, ranges, range_places, overlong, problem)``: places are
+    the u32 offsets of the names in the text; width is 8 or 16 if each address has so many characters and stands
+    three before its name, else 0; ranges is the tuple (_text, _stext, _etext, _sinittext, _einittext,
     __per_cpu_start, __per_cpu_end), range_places where the first and the last two came from; overlong is a list of (offset, length)
     of names of 512 bytes and more in the text; problem is 0, the number of a malformed line, or -2 for an
     end of file inside a line.
@@ -289,6 +307,7 @@ def parse(Bytes text, bint getline, bint own_filter, bytes own_tables):
         raise OverflowError(f"map of {size} bytes; 2 GiB is the limit")
     memset(&parsed, 0, sizeof(parsed))
     parsed.ranges.percpu_start = <uint64_t>0xffffffffffffffff
+    parsed.width = _first_width(data, size)
     filter.own = own_filter
     filter.tables = <const uint8_t *>PyBytes_AS_STRING(own_tables)
     filter.tables_size = <size_t>len(own_tables)
@@ -313,6 +332,7 @@ def parse(Bytes text, bint getline, bint own_filter, bytes own_tables):
             _bytes(parsed.strings, parsed.used),
             _bytes(parsed.start, (parsed.count + 1) * sizeof(uint32_t)),
             _bytes(parsed.place, parsed.count * sizeof(uint32_t)),
+            parsed.width,
             (
                 ranges.text,
                 ranges.stext,
