@@ -208,6 +208,7 @@ class Server:
             "clients": len(self._hub.connections),
             "busy": [{"what": each.label, "seconds": now - each.began} for each in self._waiting],
             "problem": engine.problem if engine is not None else "",
+            "stuck": self._workers.stuck,
             **self._configuration,
         }
 
@@ -235,6 +236,7 @@ class Server:
         if self._stop_requested or self._is_idle(now):
             self._drain()
         self._give_up_slow_builds(now)
+        self._workers.replace_stuck(WORK_LIMIT)
         if self._waiting and now >= self._next_beat:
             self._beat(now)
         save_due = self._tally.save_due()

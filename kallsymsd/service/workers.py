@@ -2,48 +2,127 @@
 """A few threads for what may take time."""
 
 import logging
-import queue
 import threading
+import time
+from collections import deque
 from collections.abc import Callable
 
 _log = logging.getLogger("kallsymsd")
 
+Job = Callable[[], None]
+
+#: Threads lost in their jobs above which no more are replaced: whatever holds them would hold all.
+MOST_STUCK = 16
+
 
 class Workers:
-    """Runs jobs in the order they were given, on a fixed number of threads.
+    """Runs jobs on a fixed number of threads, in the order they were given, those for clients first.
+
+    Jobs that nobody waits for yet never occupy the last free thread, so a client's job finds one. They run
+    at the same priority of the system's scheduler: a client may join them, and would then wait for a thread
+    that yields to all of its own parallel build.
 
     Not concurrent.futures: its threads are waited for when the interpreter ends, without a deadline, and a
     thread that hangs in a read from a dead file server would hang the daemon with it.
     """
 
-    def __init__(self, count: int, at_end: Callable[[], None]) -> None:
-        """Start ``count`` threads; each calls ``at_end`` when it ends."""
-        self._jobs: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
+    def __init__(self, count: int, at_end: Job) -> None:
+        """Start ``count`` threads, at least 2; each calls ``at_end`` when it ends."""
+        self._most_ahead = max(1, count - 1)
         self._at_end = at_end
-        self._threads = [
-            threading.Thread(target=self._run, name=f"worker-{number}", daemon=True)
-            for number in range(count)
-        ]
-        for thread in self._threads:
-            thread.start()
+        self._changed = threading.Condition()
+        self._urgent: deque[Job] = deque()
+        self._ahead: deque[Job] = deque()
+        # By thread: when its job began, and whether that is one that nobody waits for.
+        self._running: dict[threading.Thread, tuple[float, bool]] = {}
+        self._stuck: set[threading.Thread] = set()
+        self._threads: set[threading.Thread] = set()
+        self._started = 0
+        self._stopping = False
+        for _ in range(count):
+            self._start()
 
-    def submit(self, job: Callable[[], None]) -> None:
-        """Run ``job`` soon. What it raises is logged and otherwise lost."""
-        self._jobs.put(job)
+    def submit(self, job: Job, *, ahead: bool = False) -> None:
+        """Run ``job`` soon; ``ahead`` when nobody waits for it yet. What it raises is logged, and lost."""
+        with self._changed:
+            (self._ahead if ahead else self._urgent).append(job)
+            self._changed.notify()
+
+    @property
+    def busy(self) -> bool:
+        """Whether a job runs or waits, but for those that are lost."""
+        return bool(self._running or self._urgent or self._ahead)
+
+    @property
+    def stuck(self) -> int:
+        """Threads that were replaced and have not come back."""
+        return len(self._stuck)
+
+    def replace_stuck(self, limit: float) -> None:
+        """Start another thread for each that has been at one job for ``limit`` seconds.
+
+        Such a thread cannot be ended: it waits within the kernel, most likely for a file server. It ends by
+        itself should that job ever be done.
+        """
+        before = time.monotonic() - limit
+        if all(began > before for began, _ in list(self._running.values())):
+            return
+        with self._changed:
+            for thread, (began, _) in list(self._running.items()):
+                if began <= before and len(self._stuck) < MOST_STUCK:
+                    _log.warning("%s has been stuck for %.0f s and is replaced", thread.name, limit)
+                    del self._running[thread]
+                    self._threads.discard(thread)
+                    self._stuck.add(thread)
+                    self._start()
 
     def stop(self, timeout: float) -> bool:
-        """End the threads once the jobs given are done; False if that takes more than ``timeout`` seconds."""
-        for _ in self._threads:
-            self._jobs.put(None)
-        for thread in self._threads:
-            thread.join(timeout / len(self._threads))
-        return not any(thread.is_alive() for thread in self._threads)
+        """End the threads once the clients' jobs are done; False if that takes over ``timeout`` seconds."""
+        end = time.monotonic() + timeout
+        with self._changed:
+            self._stopping = True
+            self._ahead.clear()
+            self._changed.notify_all()
+            threads = list(self._threads)
+        for thread in threads:
+            thread.join(max(0.0, end - time.monotonic()))
+        return not any(thread.is_alive() for thread in threads)
+
+    def _start(self) -> None:
+        self._started += 1
+        thread = threading.Thread(target=self._run, name=f"worker-{self._started}", daemon=True)
+        self._threads.add(thread)
+        thread.start()
 
     def _run(self) -> None:
-        while (job := self._jobs.get()) is not None:
+        while (job := self._next()) is not None:
             try:
                 job()
             except Exception:  # noqa: BLE001  one job is not to end the thread
                 _log.exception("a job failed")
             del job  # or it, and all it refers to, would live until the next one comes
         self._at_end()
+
+    def _next(self) -> Job | None:
+        """The calling thread's next job; None when it is to end."""
+        me = threading.current_thread()
+        with self._changed:
+            self._running.pop(me, None)
+            if me in self._stuck:  # another has taken its place
+                self._stuck.discard(me)
+                return None
+            while True:
+                job = self._take()
+                if job is not None:
+                    self._running[me] = time.monotonic(), job[1]
+                    return job[0]
+                if self._stopping:
+                    return None
+                self._changed.wait()
+
+    def _take(self) -> tuple[Job, bool] | None:
+        if self._urgent:
+            return self._urgent.popleft(), False
+        if self._ahead and sum(ahead for _, ahead in self._running.values()) < self._most_ahead:
+            return self._ahead.popleft(), True
+        return None
