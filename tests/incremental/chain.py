@@ -1,0 +1,80 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""One token table after the other: each made from the last one, each compared with one made from nothing."""
+
+import struct
+
+from kallsymsd.core import _native, incremental, pipeline
+from kallsymsd.core.dialects import BY_NAME, LTO_CLANG
+from kallsymsd.core.incremental import Change
+from kallsymsd.core.symbols import NO_PERCPU, SymbolTable
+from kallsymsd.core.tables import Tables
+from tests.reference.tokens import compress
+
+#: A dialect with name order and an LTO cut; the token table knows of none.
+DIALECT = BY_NAME["v6.6"]
+
+
+def symbols_of(strings: list[bytes]) -> SymbolTable:
+    """A symbol table of these strings, in this order."""
+    starts = [0]
+    for string in strings:
+        starts.append(starts[-1] + len(string) + 1)
+    return SymbolTable(
+        bytes(8 * len(strings)),
+        b"".join(string + b"\0" for string in strings),
+        struct.pack(f"={len(starts)}I", *starts),
+        text_address=0,
+        percpu=NO_PERCPU,
+        origin=None,
+        warnings=b"",
+    )
+
+
+def cold(strings: list[bytes]) -> Tables:
+    """Tables without memory."""
+    return pipeline.tabulate(symbols_of(strings), DIALECT, LTO_CLANG)
+
+
+def update(old: Tables, strings: list[bytes]) -> tuple[Tables, Change]:
+    """Tables made from ``old``, whatever number of strings changed."""
+    updated = incremental.changed(old, symbols_of(strings), most=1 << 30)
+    assert updated is not None
+    return updated
+
+
+def outcome(old: Tables, strings: list[bytes]) -> str:
+    """How far the replay of ``old``'s steps comes for these strings."""
+    new = symbols_of(strings)
+    before = old.symbols
+    _, removed, added = _native.align(before.strings, before.starts, new.strings, new.starts)
+    replay = _native.Replay.start(
+        old.tokens,
+        _native.select(before.strings, before.starts, removed),
+        _native.select(new.strings, new.starts, added),
+    )
+    if replay is None:
+        return "other bytes"
+    if replay.stuck:
+        return "stuck"
+    if replay.rename != bytes(range(256)):
+        return "tokens changed codes"
+    return "stands" if replay.table.pairs == old.tokens.pairs else "longer or shorter"
+
+
+def assert_same(made: Tables, right: Tables) -> None:
+    """Everything that is written, and the history, on which later updates rest."""
+    assert made.tokens.pairs == right.tokens.pairs
+    assert made.tokens.dump() == right.tokens.dump()
+    for column in ("codes", "code_starts", "names", "markers", "expansions", "by_name", "seqs_of_names"):
+        assert getattr(made, column) == getattr(right, column), column
+
+
+def assert_as_specified(made: Tables, strings: list[bytes]) -> None:
+    """The token table and the names are those of the readable specification."""
+    right = compress(strings)
+    assert made.expansions == right.expansions
+    zero = made.tokens.zero_pair
+    written = made.codes[:-1].split(b"\0") if strings else []
+    if zero:
+        written = [codes.replace(bytes(zero), b"\0") for codes in written]
+    assert written == right.compressed
