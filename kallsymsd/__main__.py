@@ -18,10 +18,10 @@ from typing import TYPE_CHECKING
 from kallsymsd import __version__
 from kallsymsd.engine.private import NotPrivateError, private_directory
 from kallsymsd.service.instance import AlreadyRunningError, Instance
+from kallsymsd.service.kept import Kept, load, save
 from kallsymsd.service.manager import BadSocketError, inherited_listener, notify
 from kallsymsd.service.paths import BadPathError, cache_directory, own_uid, socket_path
 from kallsymsd.service.server import Server
-from kallsymsd.service.stats import Counter, Counters, Snapshot, load, save
 from kallsymsd.service.tally import Tally
 
 if TYPE_CHECKING:
@@ -57,13 +57,13 @@ def main(arguments: list[str] | None = None) -> int:
     _raise_descriptor_limit()
     cache: Path = (options.cache_dir or cache_directory(os.environ)).absolute()
     limit: int = options.cache_limit * _MEBIBYTE
-    counters = Counters(load(cache))
-    counters.set(Counter.CACHE_LIMIT, limit)
+    tally = Tally(lambda kept: _save(cache, kept), time.monotonic(), load(cache))
+    tally.limit(limit)
     server = Server(
         instance,
         lambda: _make_engine(cache, limit),
         version=__version__,
-        tally=Tally(counters, lambda snapshot: _save(cache, snapshot), time.monotonic()),
+        tally=tally,
         configuration={"socket": str(path), "cache_dir": str(cache), "cache_limit": limit},
         workers=max(2, min(4, os.cpu_count() or 1)),
         idle_limit=options.idle_exit,
@@ -137,10 +137,10 @@ def _make_engine(cache: Path, limit: int) -> "Engine":
         return Engine(None, no_store=str(error))
 
 
-def _save(cache: Path, snapshot: Snapshot) -> None:
+def _save(cache: Path, kept: Kept) -> None:
     try:
         private_directory(cache)
-        save(cache, snapshot)
+        save(cache, kept)
     except NotPrivateError:
         return  # said when the engine was loaded
     except OSError as error:

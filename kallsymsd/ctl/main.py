@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING
 from kallsymsd import __version__
 from kallsymsd.ctl.query import QueryError, ask, is_running, wait_until_gone
 from kallsymsd.ctl.show import bytes_text, show_rows, stats_rows
+from kallsymsd.service.kept import load
 from kallsymsd.service.paths import BadPathError, cache_directory, check_socket_path, own_uid, socket_path
-from kallsymsd.service.stats import load
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -58,9 +58,10 @@ def _parser() -> argparse.ArgumentParser:
 
 def _stats(path: Path, options: argparse.Namespace) -> int:
     running = is_running(path)
-    values = ask(path, "stats") if running else load(options.cache_dir or cache_directory(os.environ))
-    if values is None:
+    kept = None if running else load(options.cache_dir or cache_directory(os.environ))
+    if not running and kept is None:
         raise QueryError(f"no daemon serves {path}, and no counters have been kept")
+    values = ask(path, "stats") if kept is None else kept.message()
     if options.json:
         print(json.dumps({**values, "running": running}))
         return 0

@@ -10,6 +10,8 @@ from time import perf_counter_ns
 from typing import TYPE_CHECKING, NamedTuple
 
 from kallsyms_client.wire import HIT, STAGES, BuildRequest, How
+from kallsymsd.service.history import History
+from kallsymsd.service.paths import path_text
 from kallsymsd.service.reading import MapReader, UnreadableError, is_path_of
 
 if TYPE_CHECKING:  # loading the engine takes time; the daemon listens before that
@@ -65,7 +67,10 @@ class Outcome(NamedTuple):
 
 
 class Builds:
-    """Takes tickets to the engine."""
+    """Takes tickets to the engine.
+
+    history  the last requests
+    """
 
     def __init__(self, make_engine: Callable[[], Engine], done: Callable[[Ticket, Outcome], None]) -> None:
         """``make_engine`` is called once, by the first worker that needs it: loading it takes time.
@@ -74,6 +79,7 @@ class Builds:
         """
         self._make_engine = make_engine
         self._done = done
+        self.history = History()
         self._reader = MapReader()
         self._engine: Engine | None = None
         self._engine_lock = threading.Lock()
@@ -103,10 +109,10 @@ class Builds:
             engine = self._loaded()
             question = self._question(engine, ticket)
         except UnreadableError as error:
-            self._done(ticket, Outcome(None, How(), failure=str(error)))
+            self._fail(ticket, Outcome(None, How(), failure=str(error)))
             return
         except Exception as error:  # noqa: BLE001  whatever it is, the client goes on without us
-            self._done(ticket, _broken(error))
+            self._fail(ticket, _broken(error))
             return
         finally:
             ticket.close()
@@ -117,6 +123,7 @@ class Builds:
                 self._running[equal].append(ticket)
                 return
             self._running[equal] = [ticket]
+        last = self.history.last_map(ticket.request, question.map)
         try:
             answer, how = engine.build(question)
             outcome = Outcome(answer, how)
@@ -124,10 +131,18 @@ class Builds:
             outcome = _broken(error)
         with self._running_lock:
             tickets = self._running.pop(equal)
-        for waiting in tickets:
-            self._done(waiting, _for_ticket(outcome, waiting, shared=waiting is not ticket))
+        outcomes = [_for_ticket(outcome, waiting, shared=waiting is not ticket) for waiting in tickets]
+        for waiting, own in zip(tickets, outcomes, strict=True):
+            self._done(waiting, own)
+        # Nobody waits for the rest.
+        for waiting, own in zip(tickets, outcomes, strict=True):
+            self.history.add(waiting, own, question.map, last)
         if outcome.answer is not None:
             engine.keep(question, outcome.answer, outcome.how)
+
+    def _fail(self, ticket: Ticket, outcome: Outcome) -> None:
+        self._done(ticket, outcome)
+        self.history.add(ticket, outcome)
 
     def _loaded(self) -> Engine:
         with self._engine_lock:
@@ -138,7 +153,7 @@ class Builds:
     def _question(self, engine: Engine, ticket: Ticket) -> Question:
         before = perf_counter_ns()
         if is_path_of(ticket.request.map_path, ticket.descriptor):
-            ticket.label = os.fsdecode(ticket.request.map_path)
+            ticket.label = path_text(ticket.request.map_path)
         with self._reader.read(ticket.descriptor) as content:
             question = engine.identify(ticket.request, content)
         ticket.read = (perf_counter_ns() - before) // 1000

@@ -53,6 +53,11 @@ def check_socket_path(path: Path) -> None:
         )
 
 
+def path_text(path: bytes) -> str:
+    """A path as messages carry it: always valid text."""
+    return path.decode("utf-8", "backslashreplace")
+
+
 def lock_path(socket_path: Path) -> Path:
     """Path of the lock that the daemon serving ``socket_path`` holds."""
     return socket_path.with_name(socket_path.name + ".lock")

@@ -86,9 +86,11 @@ class Server:
         self._hub = Hub(instance.listener, self._take, self._gone)
         self._builds = Builds(make_engine, self._post)
         self._workers = Workers(workers, self._worker_ends)
-        self._commands: dict[str, Callable[[], Mapping[str, Any]]] = {
+        self._commands: dict[str, Callable[[Mapping[str, Any]], Mapping[str, Any]]] = {
             "stats": self._stats,
+            "zero": self._zero,
             "status": self._status,
+            "explain": self._explain,
             "stop": self._stop,
         }
 
@@ -191,13 +193,22 @@ class Server:
     def _control(self, connection: Connection, message: Mapping[str, Any]) -> None:
         name = message.get("command")
         command = self._commands.get(name) if isinstance(name, str) else None
-        answer = command() if command is not None else {"error": f"unknown command {name!r:.100}"}
+        answer = command(message) if command is not None else {"error": f"unknown command {name!r:.100}"}
         self._hub.send(connection, encode_message(wire.ANSWER, answer))
 
-    def _stats(self) -> Mapping[str, Any]:
-        return self._tally.snapshot(self._store)
+    def _stats(self, _: Mapping[str, Any]) -> Mapping[str, Any]:
+        return self._tally.snapshot(self._store).message()
 
-    def _status(self) -> Mapping[str, Any]:
+    def _zero(self, _: Mapping[str, Any]) -> Mapping[str, Any]:
+        """The counters as they were, which begin at zero again."""
+        before = self._tally.snapshot(self._store).message()
+        self._tally.zero()
+        return before
+
+    def _explain(self, message: Mapping[str, Any]) -> Mapping[str, Any]:
+        return {"requests": self._builds.history.entries(str(message.get("tree", "")))}
+
+    def _status(self, _: Mapping[str, Any]) -> Mapping[str, Any]:
         now = time.monotonic()
         engine = self._builds.engine
         return {
@@ -212,7 +223,7 @@ class Server:
             **self._configuration,
         }
 
-    def _stop(self) -> Mapping[str, Any]:
+    def _stop(self, _: Mapping[str, Any]) -> Mapping[str, Any]:
         # The announcement goes before the answer: whoever has the answer finds no daemon any more.
         self._drain()
         return {"state": self._state.value}

@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What the daemon counts: one table that all outputs are made from, and its persistence."""
+"""What the daemon counts: one table that all outputs are made from."""
 
-import json
+from collections.abc import Mapping
 from enum import StrEnum
-from pathlib import Path
 from typing import NamedTuple
 
 
@@ -13,12 +12,26 @@ class Counter(StrEnum):
     REQUESTS = "requests"
     HITS = "hits"
     MISSES = "misses"
+    ADDRESSES = "addresses"
+    INCREMENTAL = "incremental"
+    COLD = "cold"
     SHARED = "shared"
     BAD_INPUT = "bad_input"
     FAILURES = "failures"
     HANGUPS = "hangups"
     BYTES = "bytes"
     SECONDS = "seconds"
+    SYMBOLS = "symbols"
+    SYMBOLS_RECOMPUTED = "symbols_recomputed"
+    TOKEN_STEPS = "token_steps"  # noqa: S105  no password
+    TOKEN_STEPS_KEPT = "token_steps_kept"  # noqa: S105
+    AHEAD = "ahead"
+    AHEAD_USED = "ahead_used"
+    AHEAD_WASTED = "ahead_wasted"
+    COLD_SYMBOLS = "cold_symbols"
+    COLD_SECONDS = "cold_seconds"
+    WARM_SYMBOLS = "warm_symbols"
+    WARM_SECONDS = "warm_seconds"
     CACHE_ENTRIES = "cache_entries"
     CACHE_BYTES = "cache_bytes"
     CACHE_LIMIT = "cache_limit"
@@ -51,12 +64,26 @@ TABLE = (
     Row(Counter.REQUESTS, "build requests received"),
     Row(Counter.HITS, "requests answered without computing anything"),
     Row(Counter.MISSES, "requests whose answer was computed"),
+    Row(Counter.ADDRESSES, "misses whose map differed from the last one in addresses only"),
+    Row(Counter.INCREMENTAL, "misses that changed the tree's last tables"),
+    Row(Counter.COLD, "misses computed from nothing"),
     Row(Counter.SHARED, "misses that joined a computation under way for another client"),
     Row(Counter.BAD_INPUT, "misses whose map cannot be made into tables"),
     Row(Counter.FAILURES, "requests that the daemon could not serve"),
     Row(Counter.HANGUPS, "requests whose client did not wait for the answer"),
     Row(Counter.BYTES, "assembly and binary handed to clients", Unit.BYTES),
     Row(Counter.SECONDS, "time from request to answer, summed", Unit.SECONDS),
+    Row(Counter.SYMBOLS, "symbols in the answers"),
+    Row(Counter.SYMBOLS_RECOMPUTED, "of these, compressed anew: all of a cold run, the changed ones else"),
+    Row(Counter.TOKEN_STEPS, "steps of the token tables that were changed"),
+    Row(Counter.TOKEN_STEPS_KEPT, "of these, kept from the tables before"),
+    Row(Counter.AHEAD, "answers computed before they were asked for"),
+    Row(Counter.AHEAD_USED, "requests that found theirs made, or begun, ahead"),
+    Row(Counter.AHEAD_WASTED, "answers made ahead that nobody asked for"),
+    Row(Counter.COLD_SYMBOLS, "symbols of the cold runs"),
+    Row(Counter.COLD_SECONDS, "computing time of the cold runs", Unit.SECONDS),
+    Row(Counter.WARM_SYMBOLS, "symbols of the answers made in any other way"),
+    Row(Counter.WARM_SECONDS, "time from request to answer of these", Unit.SECONDS),
     Row(Counter.CACHE_ENTRIES, "entries in the cache directory: answers, and states of trees", gauge=True),
     Row(Counter.CACHE_BYTES, "size of the cache directory", Unit.BYTES, gauge=True),
     Row(Counter.CACHE_LIMIT, "size it may have", Unit.BYTES, gauge=True),
@@ -66,12 +93,6 @@ TABLE = (
 
 _INTEGRAL = frozenset(row.counter for row in TABLE if row.unit is not Unit.SECONDS)
 
-#: Name of the file in the cache directory that keeps the counters across restarts.
-FILENAME = "counters.json"
-
-_MAX_FILE = 1 << 16
-
-
 #: Numbers by the counters' keys.
 Snapshot = dict[str, int | float]
 
@@ -80,11 +101,11 @@ class Counters:
     """The numbers. Used by one thread."""
 
     def __init__(self, kept: Snapshot | None = None) -> None:
-        """Begin at zero, or where ``kept`` (what :func:`load` returned) left off."""
+        """Begin at zero, or where ``kept`` (an earlier snapshot) left off."""
         self._values: dict[Counter, int | float] = {row.counter: 0 for row in TABLE}
         for row in TABLE:
             if kept is not None and not row.gauge:
-                self._values[row.counter] = kept.get(row.counter, 0)
+                self._values[row.counter] = kept.get(row.counter.value, 0)
 
     def __getitem__(self, counter: Counter) -> int | float:
         return self._values[counter]
@@ -102,22 +123,8 @@ class Counters:
         return {row.counter.value: self._values[row.counter] for row in TABLE}
 
 
-def save(directory: Path, values: Snapshot) -> None:
-    """Write a snapshot into the cache directory, whole or not at all; OSError when that fails."""
-    temporary = directory / (FILENAME + ".new")
-    temporary.write_text(json.dumps(values), encoding="ascii")
-    temporary.replace(directory / FILENAME)
-
-
-def load(directory: Path) -> Snapshot | None:
-    """The snapshot that :func:`save` wrote last; None if there is none or it cannot be read."""
-    try:
-        with (directory / FILENAME).open("rb") as file:
-            values = json.loads(file.read(_MAX_FILE))
-    except (OSError, ValueError, RecursionError):
-        return None
-    if not isinstance(values, dict):
-        return None
+def read(values: Mapping[str, object]) -> Snapshot:
+    """A snapshot from a file or message; what is missing or impossible counts as 0."""
     return {row.counter.value: _number(row.counter, values.get(row.counter.value)) for row in TABLE}
 
 

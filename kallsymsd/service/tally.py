@@ -3,10 +3,15 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING
 
-from kallsyms_client.wire import HIT
-from kallsymsd.service.stats import Counter, Counters, Snapshot
+from kallsyms_client.wire import ADDRESSES, COLD, HIT, INCREMENTAL, STAGES
+from kallsymsd.service.figures import Figures
+from kallsymsd.service.kept import Kept
+from kallsymsd.service.latency import LatencyCounts
+from kallsymsd.service.marks import Marks
+from kallsymsd.service.stats import Counter, Counters
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -17,21 +22,43 @@ if TYPE_CHECKING:
 #: Seconds until counters that changed are written.
 SAVE_INTERVAL = 10.0
 
+_WAYS = {
+    COLD: Counter.COLD,
+    INCREMENTAL: Counter.INCREMENTAL,
+    ADDRESSES: Counter.ADDRESSES,
+    HIT: Counter.HITS,
+}
+
 
 class Tally:
     """Every request is counted once as it comes, and once as a hit, miss, failure or hang-up."""
 
-    def __init__(self, counters: Counters, save: Callable[[Snapshot], None], now: float) -> None:
-        """``save`` writes a snapshot to disk."""
-        self._counters = counters
+    def __init__(
+        self,
+        save: Callable[[Kept], None],
+        now: float,
+        kept: Kept | None = None,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        """``save`` writes to disk, ``kept`` is where an earlier daemon left off, ``clock`` tells the time."""
+        self._counters = Counters(kept.figures.counters if kept is not None else None)
+        self._latencies = LatencyCounts(kept.figures.latencies if kept is not None else None)
+        self._marks = Marks(kept.marks, kept.last_request) if kept is not None else Marks()
+        self._zero = kept.zero if kept is not None else 0.0
         self._save = save
-        self._saved = counters.snapshot()
+        self._clock = clock
+        self._saved = self._counters.snapshot()
         self._save_at = now + SAVE_INTERVAL
         self._damaged = 0
         self._evictions = 0
 
+    def limit(self, count: int) -> None:
+        """How many bytes the cache may have."""
+        self._counters.set(Counter.CACHE_LIMIT, count)
+
     def request(self) -> None:
         """A build request came."""
+        self._marks.request(self._clock(), Figures(self._counters.snapshot(), self._latencies.snapshot()))
         self._counters.add(Counter.REQUESTS)
 
     def failure(self) -> None:
@@ -42,19 +69,61 @@ class Tally:
         """A client left without its answer."""
         self._counters.add(Counter.HANGUPS)
 
+    def ahead(self) -> None:
+        """An answer was computed before it was asked for."""
+        self._counters.add(Counter.AHEAD)
+
+    def ahead_wasted(self) -> None:
+        """An answer that was made ahead is of no use any more, and nobody has asked for it."""
+        self._counters.add(Counter.AHEAD_WASTED)
+
     def outcome(self, outcome: Outcome, seconds: float) -> None:
         """A request got its outcome, so long after it came."""
-        self._counters.add(Counter.SECONDS, seconds)
-        if outcome.answer is None:
+        add = self._counters.add
+        add(Counter.SECONDS, seconds)
+        self._latencies.add("request", round(seconds * 1e6))
+        answer, how = outcome.answer, outcome.how
+        if answer is None:
             self.failure()
             return
-        self._counters.add(Counter.HITS if outcome.how.made == HIT else Counter.MISSES)
-        self._counters.add(Counter.SHARED, int(outcome.shared))
-        self._counters.add(Counter.BAD_INPUT, int(not outcome.answer.ok))
-        self._counters.add(Counter.BYTES, outcome.answer.size)
+        add(Counter.BYTES, answer.size)
+        if how.made != HIT:
+            add(Counter.MISSES)
+            add(Counter.SHARED, int(outcome.shared))
+        if not answer.ok:
+            add(Counter.BAD_INPUT)
+            return
+        add(_WAYS[how.made])
+        add(Counter.SYMBOLS, how.symbols)
+        add(Counter.AHEAD_USED, int(how.ready))
+        if how.made != COLD:
+            add(Counter.WARM_SYMBOLS, how.symbols)
+            add(Counter.WARM_SECONDS, seconds)
+        if outcome.shared:
+            return  # what was computed counts for the client that caused it
+        for stage, microseconds in zip(STAGES, how.stages, strict=True):
+            if microseconds:
+                self._latencies.add(stage, microseconds)
+        if how.made == COLD:
+            add(Counter.SYMBOLS_RECOMPUTED, how.symbols)
+            add(Counter.COLD_SYMBOLS, how.symbols)
+            add(Counter.COLD_SECONDS, sum(how.stages) / 1e6)
+        elif how.made == INCREMENTAL:
+            add(Counter.SYMBOLS_RECOMPUTED, how.changed)
+            add(Counter.TOKEN_STEPS, how.steps)
+            add(Counter.TOKEN_STEPS_KEPT, how.kept)
 
-    def snapshot(self, store: Store | None) -> Snapshot:
-        """All counters, with what ``store`` says by now. Asks no disk."""
+    def zero(self) -> None:
+        """Begin to count from nothing."""
+        limit = self._counters[Counter.CACHE_LIMIT]
+        self._counters = Counters()
+        self._counters.set(Counter.CACHE_LIMIT, limit)
+        self._latencies = LatencyCounts()
+        self._marks.clear()
+        self._zero = self._clock()
+
+    def snapshot(self, store: Store | None) -> Kept:
+        """Everything counted, with what ``store`` says by now. Asks no disk."""
         if store is not None:
             self._counters.set(Counter.CACHE_ENTRIES, store.entries)
             self._counters.set(Counter.CACHE_BYTES, store.bytes)
@@ -63,7 +132,8 @@ class Tally:
             self._counters.add(Counter.CACHE_DAMAGED, damaged - self._damaged)
             self._counters.add(Counter.CACHE_EVICTIONS, evictions - self._evictions)
             self._damaged, self._evictions = damaged, evictions
-        return self._counters.snapshot()
+        figures = Figures(self._counters.snapshot(), self._latencies.snapshot())
+        return Kept(figures, list(self._marks), self._marks.last_request, self._zero)
 
     def save_due(self) -> float | None:
         """When the counters are to be written next; None while nothing has changed."""
@@ -71,6 +141,7 @@ class Tally:
 
     def take_save(self, now: float, store: Store | None) -> Callable[[], None]:
         """The job that writes the counters as they are now; for a worker."""
-        snapshot = self._saved = self.snapshot(store)
+        kept = self.snapshot(store)
+        self._saved = kept.figures.counters
         self._save_at = now + SAVE_INTERVAL
-        return lambda: self._save(snapshot)
+        return lambda: self._save(kept)

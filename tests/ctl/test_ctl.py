@@ -19,8 +19,8 @@ from kallsymsd.ctl import main, query
 from kallsymsd.ctl.show import bytes_text
 from kallsymsd.engine.engine import Engine
 from kallsymsd.engine.private import Lock
+from kallsymsd.service.kept import read, save
 from kallsymsd.service.paths import lock_path
-from kallsymsd.service.stats import Counters, save
 from tests.service.peer import PATIENCE, Daemon, FakeCore, serving
 
 FIXED = {"requests", "hits", "misses", "bytes", "seconds", "cache_entries", "cache_bytes", "cache_limit"}
@@ -110,7 +110,7 @@ def test_stop_ends_the_daemon_before_it_returns(daemon: Daemon, socket_path: Pat
 
 def test_without_a_daemon_stats_are_those_it_kept(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "cache" / "kallsymsd").mkdir(parents=True)
-    save(tmp_path / "cache" / "kallsymsd", {**Counters().snapshot(), "requests": 41})
+    save(tmp_path / "cache" / "kallsymsd", read({"requests": 41}))
     assert main.main(["stats", "--json"]) == 0
     values = json.loads(capsys.readouterr().out)
     assert (values["requests"], values["running"]) == (41, False)

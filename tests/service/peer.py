@@ -20,7 +20,6 @@ from kallsymsd.engine.maps import MapText
 from kallsymsd.engine.result import BuildResult
 from kallsymsd.service.instance import Instance
 from kallsymsd.service.server import Server
-from kallsymsd.service.stats import Counters
 from kallsymsd.service.tally import Tally
 
 # Long enough for a machine under load; a test that gets here has failed.
@@ -181,13 +180,12 @@ class Daemon:
 
     def __init__(self, path: Path, make_engine: Callable[[], Engine]) -> None:
         self.path = path
-        self.saved: list[dict[str, int | float]] = []
-        self.counters = Counters()
+        self.saved: list[dict[str, Any]] = []
         self.server = Server(
             Instance(path),
             make_engine,
             version=__version__,
-            tally=Tally(self.counters, self.saved.append, 0.0),
+            tally=Tally(lambda kept: self.saved.append(kept.message()), 0.0),
             configuration={"socket": str(path)},
             workers=2,
         )

@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -518,3 +519,33 @@ def test_the_peer_of_these_tests_knows_the_end(daemon: Daemon) -> None:
     peer.sock.recv(100)
     assert peer.is_at_end()
     peer.close()
+
+
+def test_counting_can_begin_at_zero_again(daemon: Daemon, a_map: MakeMap) -> None:
+    build(daemon, a_map(b"ffff T a"))
+    with daemon.peer() as peer:
+        peer.control({"command": "zero"})
+        assert peer.answer()["requests"] == 1
+    stats = daemon.stats()
+    assert (stats["requests"], stats["bytes"], sum(map(sum, stats["latencies"].values()))) == (0, 0, 0)
+    assert stats["zero"] > 0
+
+
+def test_the_last_requests_can_be_asked_for(daemon: Daemon, a_map: MakeMap) -> None:
+    path = a_map(b"1 T a\n")
+    for _ in range(2):
+        build(daemon, path)
+    with daemon.peer() as peer:
+        peer.build(a_map(b"1 T b\n"), tree=b"/other")
+        peer.reply()
+
+    def entries(**changes: str) -> list[dict[str, Any]]:
+        with daemon.peer() as peer:
+            peer.control({"command": "explain", **changes})
+            requests = peer.answer()["requests"]
+            assert isinstance(requests, list)
+            return requests
+
+    wait_for(lambda: len(entries()) == 3)
+    assert [entry["made"] for entry in entries(tree="/tree")] == ["cold", "hit"]
+    assert entries(tree="/nowhere") == []

@@ -1,0 +1,119 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The last requests, and why each was answered as it was."""
+
+from __future__ import annotations
+
+import threading
+import time
+import weakref
+from collections import OrderedDict, deque
+from typing import TYPE_CHECKING, Any
+
+from kallsyms_client.wire import ADDRESSES, HIT, INCREMENTAL, MADE, BuildRequest
+from kallsymsd.service import difference
+from kallsymsd.service.paths import path_text
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from kallsymsd.engine.maps import MapText
+    from kallsymsd.service.builds import Outcome, Ticket
+
+#: Requests remembered.
+MOST = 200
+
+# Trees whose last map is known, as long as the engine keeps it.
+_MOST_TREES = 256
+# Characters of a line that are shown.
+_SHOWN = 200
+
+
+class History:
+    """A bounded list of requests. Workers add to it, the loop reads it."""
+
+    def __init__(self, clock: Callable[[], float] = time.time) -> None:
+        """``clock`` tells the time of day."""
+        self._clock = clock
+        self._entries: deque[dict[str, Any]] = deque(maxlen=MOST)
+        # Weakly: what the engine has dropped is not to be kept for the sake of an explanation.
+        self._maps: OrderedDict[tuple[bytes, str, int], weakref.ref[MapText]] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def last_map(self, request: BuildRequest, contents: MapText) -> MapText | None:
+        """The map before ``contents`` in the request's tree, if it is still in memory."""
+        key = request.tree, request.dialect, request.options
+        with self._lock:
+            known = self._maps.pop(key, None)
+            # Links of kernels since v6.11 begin with an empty map; it says nothing about the tree.
+            if contents.text or known is None:
+                self._maps[key] = weakref.ref(contents)
+            else:
+                self._maps[key] = known
+            if len(self._maps) > _MOST_TREES:
+                self._maps.popitem(last=False)
+        return known() if known is not None else None
+
+    def add(
+        self,
+        ticket: Ticket,
+        outcome: Outcome,
+        contents: MapText | None = None,
+        last: MapText | None = None,
+    ) -> None:
+        """A request about ``contents`` was answered; ``last`` is what last_map() gave.
+
+        Compares the two, so it is for a worker to call.
+        """
+        request, how, answer = ticket.request, outcome.how, outcome.answer
+        entry = {
+            "time": self._clock(),
+            "tree": path_text(request.tree),
+            "map": path_text(request.map_path),
+            "dialect": request.dialect,
+            "options": request.options,
+            "made": MADE[how.made] if answer is not None else "failure",
+            "ready": how.ready,
+            "shared": outcome.shared,
+            "symbols": how.symbols,
+            "changed": how.changed,
+            "kept": how.kept,
+            "steps": how.steps,
+            "stages": list(how.stages),
+            "why": _why(outcome, is_first=last is None),
+            "difference": _difference(last, contents),
+        }
+        with self._lock:
+            self._entries.append(entry)
+
+    def entries(self, tree: str = "") -> list[dict[str, Any]]:
+        """The requests from ``tree`` (default: from all trees), oldest first."""
+        with self._lock:
+            return [entry for entry in self._entries if tree in ("", entry["tree"])]
+
+
+def _why(outcome: Outcome, *, is_first: bool) -> str:
+    """Why the answer was not there already, in one line; "" for a hit."""
+    how = outcome.how
+    if outcome.answer is None:
+        return outcome.failure
+    if not outcome.answer.ok:
+        return "bad input: " + outcome.answer.message.decode("utf-8", "replace").partition("\n")[0]
+    if how.made == HIT:
+        return ""
+    if how.made == ADDRESSES:
+        return "the map differs from the last one in addresses only"
+    if how.made == INCREMENTAL:
+        return f"{how.changed} symbols were added, removed or renamed since the last map"
+    if is_first:
+        return "nothing was known of this tree with these options"
+    return "so much differs from the last map that computing all of it costs less"
+
+
+def _difference(last: MapText | None, contents: MapText | None) -> list[Any]:
+    """Number and text of the first line that differs from the last map's; empty if there is none."""
+    if last is None or contents is None or last is contents:
+        return []
+    found = difference.first(last.text, contents.text)
+    if found is None:
+        return []
+    return [found.number, *(line.decode("utf-8", "replace")[:_SHOWN] for line in (found.old, found.new))]
