@@ -4,6 +4,7 @@
 import shutil
 import sys
 import sysconfig
+from pathlib import Path
 
 from setuptools import Extension, setup
 from setuptools.command.build_ext import build_ext
@@ -30,7 +31,7 @@ setup(
             "kallsymsd.core._native",
             sources=["kallsymsd/core/_native.pyx", f"{NATIVE}/pairs.c"],
             include_dirs=[NATIVE],
-            depends=[f"{NATIVE}/pairs.h"],
+            depends=[str(path) for path in Path(NATIVE).glob("*.[hp]*")],
             extra_compile_args=["-O3", "-Wall", "-Wno-unused-function"],
         )
     ],

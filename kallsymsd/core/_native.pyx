@@ -10,6 +10,7 @@ letters and names, each string followed by a zero byte; string i begins at ``sta
 """
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
+from cpython.ref cimport Py_DECREF, PyObject, Py_XDECREF
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free, malloc
 from libc.string cimport memchr, memcmp, memcpy, memmove, memset, strcmp, strlen
@@ -19,6 +20,22 @@ ctypedef const unsigned char[::1] Bytes
 
 cdef inline bytes _bytes(const void *data, size_t size):
     return PyBytes_FromStringAndSize(<const char *>data, <Py_ssize_t>size)
+
+
+cdef extern from "Python.h":
+    # Bytes objects that are filled first and get their size later.
+    PyObject *new_bytes "PyBytes_FromStringAndSize" (const char *data, Py_ssize_t size) except NULL
+    char *bytes_data "PyBytes_AS_STRING" (PyObject *data) nogil
+    int resize_bytes "_PyBytes_Resize" (PyObject **data, Py_ssize_t size) except -1
+
+
+cdef bytes _finished(PyObject **data, size_t size):
+    """The first ``size`` bytes of a bytes object that nobody else has; takes it over."""
+    resize_bytes(data, <Py_ssize_t>size)
+    cdef bytes finished = <bytes>data[0]
+    Py_DECREF(finished)
+    data[0] = NULL
+    return finished
 
 
 cdef inline const uint8_t *_pointer(Bytes data) noexcept:
@@ -59,6 +76,9 @@ def reuse_memory(int most):
 
 
 include "native/hex.pxi"
+include "native/filter.pxi"
+include "native/parse.pxi"
+include "native/sort.pxi"
 include "native/sysmap.pxi"
 include "native/order.pxi"
 include "native/tokens.pxi"

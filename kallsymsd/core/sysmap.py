@@ -16,8 +16,16 @@ def read(text: bytes, dialect: Dialect, options: int) -> SymbolTable:
     Raises InputError with the message of the dialect's own tool for a malformed line (v6.5 and later) or
     when no symbol is left (up to v6.10).
     """
-    addresses, strings, starts, places, width, ranges, range_places, overlong, problem = _native.parse(
-        text, dialect.parser == GETLINE, dialect.own_filter, _c_strings(dialect.own_tables)
+    addresses, strings, starts, places, ranks, width, ranges, range_places, overlong, problem = (
+        _native.read_map(
+            text,
+            dialect.parser == GETLINE,
+            dialect.own_filter,
+            _c_strings(dialect.own_tables),
+            bool(options & ALL_SYMBOLS),
+            dialect.keep_start_stop,
+            bool(options & ABSOLUTE_PERCPU),
+        )
     )
     warnings = b"".join(
         b"Symbol %b too long for kallsyms (%d >= 512).\n"
@@ -28,23 +36,10 @@ def read(text: bytes, dialect: Dialect, options: int) -> SymbolTable:
         raise InputError(warnings + b"line format error", line=problem, detail=_malformed(text, problem))
     if problem < 0:
         warnings += _READ_ERROR
-    if not options & ALL_SYMBOLS:
-        addresses, strings, starts = _native.shrink(
-            addresses, strings, starts, ranges, dialect.keep_start_stop
-        )
-        width = 0
     if not addresses and not dialect.empty:
         raise InputError(warnings + b"No valid symbol.", detail=b"no line of it is a symbol to keep")
-    percpu = ranges[5:7] if options & ABSOLUTE_PERCPU else NO_PERCPU
-    if percpu[0] <= percpu[1]:
-        strings = _native.mark_percpu(addresses, strings, starts, *percpu)
-    order = _native.address_order(addresses, strings, starts)
-    if order is not None:
-        addresses, strings, starts = _native.reorder(addresses, strings, starts, order)
-    origin = None
-    if width:
-        ranks = _native.identity(len(places) // 4) if order is None else _native.ranks(order)
-        origin = Origin(width, places, ranks, range_places)
+    percpu = ranges[1:] if options & ABSOLUTE_PERCPU else NO_PERCPU
+    origin = Origin(width, places, ranks, range_places) if width else None
     return SymbolTable(
         addresses,
         strings,

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 #: Bytes of maps and answers kept: two passes of a large kernel's link, about 11 MB each.
 LIMIT = 24 << 20
 
+# Bytes compared before the rest.
+_END = 4096
+
 
 class MapText:
     """Contents of a map.
@@ -72,9 +75,11 @@ class RecentMaps:
 
     def _known(self, content: bytes | memoryview) -> MapText | None:
         size = len(content)
+        # What moved in a map has moved at its end, too: most others are told apart there.
+        end = content[-_END:]
         for known in reversed(self._maps):
             # startswith is a memcmp for any buffer; "==" between bytes and memoryview goes item by item.
-            if len(known.text) == size and known.text.startswith(content):
+            if len(known.text) == size and known.text.endswith(end) and known.text.startswith(content):
                 return known
         return None
 

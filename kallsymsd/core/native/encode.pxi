@@ -21,22 +21,24 @@ def encode_names(Bytes codes, size_t count, bint has_zero, uint8_t zero_first, u
     cdef bytes markers = _bytes(NULL, ((count + mask) >> marker_shift) * sizeof(uint32_t))
     cdef bytes starts = _bytes(NULL, (count + 1) * sizeof(uint32_t))
     cdef uint8_t *padded = NULL
-    cdef uint8_t *out = NULL
+    cdef PyObject *names = NULL
     cdef spelled columns
     columns.marker = <uint32_t *>PyBytes_AS_STRING(markers)
     columns.start = <uint32_t *>PyBytes_AS_STRING(starts)
     columns.marker_shift = marker_shift
     try:
         padded = <uint8_t *>_allocate(size + PAIR_GAP)
-        out = <uint8_t *>_allocate(size + count + PAIR_GAP)
+        names = new_bytes(NULL, size + count + PAIR_GAP)
         with nogil:
             memcpy(padded, code, size)
             memset(padded + size, 0, PAIR_GAP)
-            used = pair_spell(out, padded, size, zero_first if has_zero else 0, zero_second, &columns)
-        return _bytes(out, used), markers, starts
+            used = pair_spell(
+                <uint8_t *>bytes_data(names), padded, size, zero_first if has_zero else 0, zero_second, &columns
+            )
+        return _finished(&names, used), markers, starts
     finally:
         free(padded)
-        free(out)
+        Py_XDECREF(names)
 
 
 def encode_seqs(Bytes order):

@@ -1,0 +1,193 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Map lines -> symbols, with the filters that need only the line itself."""
+
+cdef enum:
+    NAME_LIMIT = 512          # KSYM_NAME_LEN: longer names are dropped with a warning
+    SCANF_WIDTH = 2048        # longest word that "%2048s" takes
+    COPY_BLOCK = 32           # bytes copied at once
+
+cdef struct Parsed:
+    uint64_t *address
+    uint32_t *start           # and, at the end, the end of the last string
+    uint8_t *strings
+    size_t count, used
+    uint32_t *place           # where in the text each name begins
+    Ranges ranges
+    size_t width              # digits of every kept symbol's address: 8 or 16; 0 as soon as one differs
+    # Names of 512 bytes and more, as (offset, length) in the text.
+    size_t *overlong
+    size_t overlong_count, overlong_room
+
+cdef int _overlong(Parsed *parsed, size_t offset, size_t length) noexcept nogil:
+    """Note a name for the warnings; -1 without memory."""
+    cdef size_t room
+    cdef size_t *grown
+    if parsed.overlong_count == parsed.overlong_room:
+        room = 2 * parsed.overlong_room + 16
+        grown = <size_t *>malloc(2 * room * sizeof(size_t))
+        if grown == NULL:
+            return -1
+        if parsed.overlong_count:
+            memcpy(grown, parsed.overlong, 2 * parsed.overlong_count * sizeof(size_t))
+        free(parsed.overlong)
+        parsed.overlong = grown
+        parsed.overlong_room = room
+    parsed.overlong[2 * parsed.overlong_count] = offset
+    parsed.overlong[2 * parsed.overlong_count + 1] = length
+    parsed.overlong_count += 1
+    return 0
+
+
+cdef inline int _take(
+    Parsed *parsed, Filter *filter, const uint8_t *text, const uint8_t *end, const uint8_t *line,
+    uint64_t address, uint8_t kind, const uint8_t *name, size_t length
+) noexcept nogil:
+    """One symbol, whose address begins at ``line``: filter it, note ranges, append it; -1 without memory."""
+    cdef uint8_t *out
+    cdef uint32_t place = <uint32_t>(name - text)
+    if length >= NAME_LIMIT:
+        return _overlong(parsed, place, length)
+    if length == 5 and _is(name, length, "_text"):
+        parsed.ranges.text = address
+        parsed.ranges.text_place = place
+    if kind == c'u' or kind == c'n':
+        return 0
+    if (kind == c'a' or kind == c'A') and not (
+        _is(name, length, "__kernel_syscall_via_break")
+        or _is(name, length, "__kernel_syscall_via_epc")
+        or _is(name, length, "__kernel_sigtramp")
+        or _is(name, length, "__gp")
+    ):
+        return 0
+    if filter.own and _own_filter_drops(filter, kind, name, length):
+        return 0
+    if length >= 6 and length <= 15 and name[0] == c'_':
+        _note_range(&parsed.ranges, name, length, address, place)
+    parsed.address[parsed.count] = address
+    parsed.start[parsed.count] = <uint32_t>parsed.used
+    parsed.place[parsed.count] = place
+    if <size_t>(name - line) != parsed.width + 3:
+        parsed.width = 0
+    parsed.count += 1
+    out = parsed.strings + parsed.used
+    out[0] = kind
+    # Most names fit into a block of fixed size, which needs no call; there is room behind both.
+    if length <= COPY_BLOCK and name + COPY_BLOCK <= end:
+        memcpy(out + 1, name, COPY_BLOCK)
+    else:
+        memcpy(out + 1, name, length)
+    out[length + 1] = 0
+    parsed.used += length + 2
+    return 0
+
+
+cdef Py_ssize_t _parse_getline(Parsed *parsed, Filter *filter, const uint8_t *text, size_t size) noexcept nogil:
+    """Lines "address type name"; returns the number of a malformed line (from 1), 0, or -1 without memory."""
+    cdef const uint8_t *end = text + size
+    cdef const uint8_t *line = text
+    cdef const uint8_t *eol
+    cdef const uint8_t *p
+    cdef const uint8_t *nul
+    cdef uint64_t address
+    cdef size_t digits
+    cdef Py_ssize_t number = 0
+    cdef bint negative, overflow
+    cdef bint has_nul = memchr(text, 0, size) != NULL
+    while line < end:
+        number += 1
+        eol = <const uint8_t *>memchr(line, c'\n', <size_t>(end - line))
+        if eol == NULL:
+            eol = end
+        p = line
+        negative = False
+        digits = _hex(p, eol, &address, &overflow)
+        if digits != 16 and (digits == 0 or (digits == 1 and p[0] == c'0')):
+            # What else strtoull() accepts: white space, a sign, 0x.
+            while p < eol and _SPACE[p[0]]:
+                p += 1
+            if p < eol and (p[0] == c'-' or p[0] == c'+'):
+                negative = p[0] == c'-'
+                p += 1
+            if eol - p > 2 and p[0] == c'0' and p[1] | 0x20 == c'x' and not _HEX[p[2]] & 0x80:
+                p += 2
+            digits = _hex(p, eol, &address, &overflow)
+            if digits == 0:
+                return number
+            if negative and not overflow:
+                address = 0 - address
+        p += digits
+        if eol - p < 3 or p[0] != c' ' or p[1] >= 0x80 or p[1] == 0 or p[2] != c' ':
+            return number
+        nul = <const uint8_t *>memchr(p + 3, 0, <size_t>(eol - p - 3)) if has_nul else NULL
+        if nul == NULL:
+            nul = eol
+        if _take(parsed, filter, text, end, line, address, p[1], p + 3, <size_t>(nul - p - 3)):
+            return -1
+        line = eol + 1
+    return 0
+
+
+cdef Py_ssize_t _parse_fscanf(Parsed *parsed, Filter *filter, const uint8_t *text, size_t size) noexcept nogil:
+    """What fscanf("%llx %c %2048s\\n") makes of the text; lines that do not fit are skipped.
+
+    Returns 0, -1 without memory, or -2 when the tool would have printed "Read error or end of file.".
+    """
+    cdef const uint8_t *end = text + size
+    cdef const uint8_t *p = text
+    cdef const uint8_t *q
+    cdef const uint8_t *line
+    cdef const uint8_t *name
+    cdef uint64_t address
+    cdef size_t digits
+    cdef uint8_t kind
+    cdef bint negative, overflow, at_end = False
+    while True:
+        while p < end and _SPACE[p[0]]:
+            p += 1
+        if p == end:
+            break
+        line = p
+        negative = p[0] == c'-'
+        if p[0] == c'-' or p[0] == c'+':
+            p += 1
+        digits = 0
+        if end - p >= 2 and p[0] == c'0' and p[1] | 0x20 == c'x':
+            p += 2
+            address = 0
+            overflow = False
+            digits = 1  # the 0 of 0x is a number already
+            p += _hex(p, end, &address, &overflow)
+        else:
+            digits = _hex(p, end, &address, &overflow)
+            p += digits
+        if digits:
+            if negative and not overflow:
+                address = 0 - address
+            while p < end and _SPACE[p[0]]:
+                p += 1
+            if p == end:
+                at_end = True
+                break
+            kind = p[0]
+            p += 1
+            while p < end and _SPACE[p[0]]:
+                p += 1
+            if p == end:
+                at_end = True
+                break
+            name = p
+            while p < end and p - name < SCANF_WIDTH and not _SPACE[p[0]]:
+                p += 1
+            q = <const uint8_t *>memchr(name, 0, <size_t>(p - name))
+            if q == NULL:
+                q = p
+            if kind and _take(parsed, filter, text, end, line, address, kind, name, <size_t>(q - name)):
+                return -1
+        else:
+            # fgets() takes the rest of the line, or as much as its buffer holds.
+            if p == end:
+                at_end = True
+                break
+            q = <const uint8_t *>memchr(p, c'\n', min(<size_t>(end - p), <size_t>SCANF_WIDTH))
+            p = q + 1 if q != NULL else p + min(<size_t>(end - p), <size_t>SCANF_WIDTH)
+    return -2 if at_end else 0

@@ -1,0 +1,81 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Stable sorting of positions by a 64-bit key."""
+
+cdef struct Entry:
+    uint64_t key
+    uint32_t index
+
+cdef enum:
+    INSERTION_MOST = 16       # runs up to this length are sorted by insertion
+    RADIX_LEAST = 1024        # runs from this length on are sorted by radix
+
+
+cdef void _insertion_sort(Entry *entries, size_t count) noexcept nogil:
+    cdef size_t i, j
+    cdef Entry moved
+    for i in range(1, count):
+        moved = entries[i]
+        j = i
+        while j and entries[j - 1].key > moved.key:
+            entries[j] = entries[j - 1]
+            j -= 1
+        entries[j] = moved
+
+
+cdef void _merge_sort(Entry *entries, Entry *spare, size_t count) noexcept nogil:
+    cdef size_t half = count // 2, i = 0, j = half, out = 0
+    if count <= INSERTION_MOST:
+        _insertion_sort(entries, count)
+        return
+    _merge_sort(entries, spare, half)
+    _merge_sort(entries + half, spare, count - half)
+    if entries[half - 1].key <= entries[half].key:
+        return
+    memcpy(spare, entries, half * sizeof(Entry))
+    while i < half and j < count:
+        if entries[j].key < spare[i].key:
+            entries[out] = entries[j]
+            j += 1
+        else:
+            entries[out] = spare[i]
+            i += 1
+        out += 1
+    memcpy(entries + out, spare + i, (half - i) * sizeof(Entry))
+
+
+cdef void _radix_sort(Entry *entries, Entry *spare, size_t count) noexcept nogil:
+    """Least significant byte first; bytes that are equal in all keys cost one look."""
+    cdef size_t histogram[8][256]
+    cdef size_t i, total, here
+    cdef int byte, value
+    cdef Entry *source = entries
+    cdef Entry *target = spare
+    cdef Entry *swap
+    memset(histogram, 0, sizeof(histogram))
+    for i in range(count):
+        for byte in range(8):
+            histogram[byte][entries[i].key >> (8 * byte) & 0xff] += 1
+    for byte in range(8):
+        if histogram[byte][source[0].key >> (8 * byte) & 0xff] == count:
+            continue
+        total = 0
+        for value in range(256):
+            here = histogram[byte][value]
+            histogram[byte][value] = total
+            total += here
+        for i in range(count):
+            value = <int>(source[i].key >> (8 * byte) & 0xff)
+            target[histogram[byte][value]] = source[i]
+            histogram[byte][value] += 1
+        swap = source
+        source = target
+        target = swap
+    if source != entries:
+        memcpy(entries, source, count * sizeof(Entry))
+
+
+cdef inline void _stable_sort(Entry *entries, Entry *spare, size_t count) noexcept nogil:
+    if count >= RADIX_LEAST:
+        _radix_sort(entries, spare, count)
+    else:
+        _merge_sort(entries, spare, count)
