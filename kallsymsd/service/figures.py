@@ -25,7 +25,7 @@ class Figures(NamedTuple):
 
     def message(self) -> dict[str, Any]:
         """The form for files and messages; read() is its inverse."""
-        return {**self.counters, "latencies": dict(self.latencies)}
+        return {**self.counters, "latencies": {name: each.message() for name, each in self.latencies.items()}}
 
     def minus(self, earlier: Figures) -> Figures:
         """What was counted since ``earlier``; what says how things are now stays."""
@@ -34,8 +34,7 @@ class Figures(NamedTuple):
             for key, value in self.counters.items()
         }
         latencies = {
-            name: latency.minus(histogram, earlier.latencies[name])
-            for name, histogram in self.latencies.items()
+            name: histogram.minus(earlier.latencies[name]) for name, histogram in self.latencies.items()
         }
         return Figures(counters, latencies)
 

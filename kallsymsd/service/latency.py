@@ -3,6 +3,7 @@
 
 from collections.abc import Mapping, Sequence
 from itertools import accumulate, pairwise
+from typing import Any, NamedTuple, Self, TypeGuard
 
 from kallsyms_client.wire import STAGES
 
@@ -15,10 +16,47 @@ _OCTAVES = 27
 #: Upper bounds of the buckets in microseconds; what is above the last one counts for it.
 BOUNDS = tuple(bound for octave in range(_OCTAVES) for bound in (3 << octave >> 1, 2 << octave))
 
-#: Counts of a histogram, bucket by bucket; the zeros at its end may be missing.
-Histogram = Sequence[int]
 
-#: Histograms by what they time.
+class Histogram(NamedTuple):
+    """How many took how long.
+
+    total   microseconds, summed
+    counts  by bucket; the zeros at the end are missing
+    """
+
+    total: int = 0
+    counts: tuple[int, ...] = ()
+
+    @property
+    def events(self) -> int:
+        """How many there are."""
+        return sum(self.counts)
+
+    def percentile(self, part: float) -> float:
+        """Seconds within which ``part`` (0 to 1) of all stayed; 0 if there are none.
+
+        Those in one bucket count as evenly spread between its bounds.
+        """
+        wanted = part * self.events
+        edges = pairwise((0, *BOUNDS))
+        for (lower, upper), count, seen in zip(edges, self.counts, accumulate(self.counts), strict=False):
+            if count and seen >= wanted:
+                inside = (wanted - (seen - count)) / count
+                return (lower + (upper - lower) * inside) / 1e6
+        return 0.0
+
+    def minus(self, earlier: Self) -> "Histogram":
+        """What was counted since ``earlier``; nothing is less than 0."""
+        padded = [*earlier.counts, *[0] * len(BOUNDS)]
+        counts = [max(0, count - before) for count, before in zip(self.counts, padded, strict=False)]
+        return Histogram(max(0, self.total - earlier.total), _trimmed(counts))
+
+    def message(self) -> dict[str, Any]:
+        """The form for files and messages."""
+        return {"microseconds": self.total, "counts": list(self.counts)}
+
+
+#: Histograms by the names of TIMED.
 Latencies = Mapping[str, Histogram]
 
 
@@ -28,36 +66,21 @@ class LatencyCounts:
     def __init__(self, kept: Latencies | None = None) -> None:
         """Begin empty, or where ``kept`` left off."""
         self._counts = {name: [0] * len(BOUNDS) for name in TIMED}
+        self._totals = dict.fromkeys(TIMED, 0)
         for name, histogram in (kept or {}).items():
-            self._counts[name][: len(histogram)] = histogram
+            self._counts[name][: len(histogram.counts)] = histogram.counts
+            self._totals[name] = histogram.total
 
     def add(self, name: str, microseconds: int) -> None:
         """Count one that took so long."""
         self._counts[name][_bucket(microseconds)] += 1
+        self._totals[name] += microseconds
 
     def snapshot(self) -> Latencies:
         """All histograms as they are now."""
-        return {name: _trimmed(counts) for name, counts in self._counts.items()}
-
-
-def percentile(histogram: Histogram, part: float) -> float:
-    """Seconds within which ``part`` (0 to 1) of all stayed; 0 if there are none.
-
-    Those in one bucket count as evenly spread between its bounds.
-    """
-    wanted = part * sum(histogram)
-    edges = pairwise((0, *BOUNDS))
-    for (lower, upper), count, seen in zip(edges, histogram, accumulate(histogram), strict=False):
-        if count and seen >= wanted:
-            inside = (wanted - (seen - count)) / count
-            return (lower + (upper - lower) * inside) / 1e6
-    return 0.0
-
-
-def minus(later: Histogram, earlier: Histogram) -> Histogram:
-    """What was counted between two moments; nothing in a bucket is less than 0."""
-    padded = [*earlier, *[0] * len(BOUNDS)]
-    return _trimmed([max(0, count - before) for count, before in zip(later, padded, strict=False)])
+        return {
+            name: Histogram(self._totals[name], _trimmed(counts)) for name, counts in self._counts.items()
+        }
 
 
 def read(value: object) -> Latencies:
@@ -67,9 +90,18 @@ def read(value: object) -> Latencies:
 
 
 def _read(value: object) -> Histogram:
-    if not isinstance(value, list | tuple) or len(value) > len(BOUNDS):
-        return []
-    return list(value) if all(type(count) is int and 0 <= count < 2**63 for count in value) else []
+    if not isinstance(value, dict):
+        return Histogram()
+    total, counts = value.get("microseconds"), value.get("counts")
+    if not isinstance(counts, list | tuple) or len(counts) > len(BOUNDS):
+        return Histogram()
+    if not _is_count(total) or not all(_is_count(count) for count in counts):
+        return Histogram()
+    return Histogram(total, _trimmed(counts))
+
+
+def _is_count(value: object) -> TypeGuard[int]:
+    return type(value) is int and 0 <= value < 2**63
 
 
 def _bucket(microseconds: int) -> int:
@@ -80,8 +112,8 @@ def _bucket(microseconds: int) -> int:
     return min(2 * octave + upper_half, len(BOUNDS) - 1)
 
 
-def _trimmed(counts: Sequence[int]) -> Histogram:
+def _trimmed(counts: Sequence[int]) -> tuple[int, ...]:
     end = len(counts)
     while end and not counts[end - 1]:
         end -= 1
-    return list(counts[:end])
+    return tuple(counts[:end])

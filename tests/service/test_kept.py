@@ -11,7 +11,8 @@ from kallsymsd.service.kept import FILENAME, Kept, load, read, save
 from kallsymsd.service.marks import Mark
 from kallsymsd.service.tally import Tally
 
-SOME = figures.read({"requests": 3, "seconds": 1.5, "latencies": {"parse": [0, 2, 1]}})
+LATENCIES = {"parse": {"microseconds": 8, "counts": [0, 2, 1]}}
+SOME = figures.read({"requests": 3, "seconds": 1.5, "latencies": LATENCIES})
 
 
 def test_what_is_saved_is_loaded(tmp_path: Path) -> None:
@@ -49,9 +50,11 @@ def test_a_damaged_file_is_no_file(tmp_path: Path, content: bytes) -> None:
     "wrong",
     [
         {"latencies": 3},
-        {"latencies": {"parse": [0, -1]}},
-        {"latencies": {"parse": [0.5]}},
-        {"latencies": {"parse": [1] * 1000}},
+        {"latencies": {"parse": [0, 1]}},
+        {"latencies": {"parse": {"microseconds": 1, "counts": [0, -1]}}},
+        {"latencies": {"parse": {"microseconds": 1, "counts": [0.5]}}},
+        {"latencies": {"parse": {"microseconds": 1, "counts": [1] * 1000}}},
+        {"latencies": {"parse": {"microseconds": "1", "counts": [1]}}},
         {"marks": "none"},
         {"marks": [3, None]},
         {"last_request": "yesterday"},
