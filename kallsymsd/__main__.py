@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kallsymsd import __version__
+from kallsymsd.core import _native
 from kallsymsd.engine.private import NotPrivateError, private_directory
 from kallsymsd.service.instance import AlreadyRunningError, Instance
 from kallsymsd.service.kept import Kept, load, save
@@ -55,6 +56,7 @@ def main(arguments: list[str] | None = None) -> int:
     _log.info("version %s listens on %s", __version__, path)
     notify(os.environ, "READY=1")
     _raise_descriptor_limit()
+    _native.reuse_memory(_REUSED_MEMORY)
     cache: Path = (options.cache_dir or cache_directory(os.environ)).absolute()
     limit: int = options.cache_limit * _MEBIBYTE
     tally = Tally(lambda kept: _save(cache, kept), time.monotonic(), load(cache))
@@ -125,11 +127,9 @@ def _seconds(text: str) -> int:
 
 def _make_engine(cache: Path, limit: int) -> "Engine":
     # Here and not above: the socket is there before these are loaded.
-    from kallsymsd.core import _native  # noqa: PLC0415
     from kallsymsd.engine.engine import Engine  # noqa: PLC0415
     from kallsymsd.engine.store import Store, StoreUnavailableError  # noqa: PLC0415
 
-    _native.reuse_memory(_REUSED_MEMORY)
     try:
         return Engine(Store(cache, limit))
     except (NotPrivateError, StoreUnavailableError) as error:

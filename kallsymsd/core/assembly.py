@@ -28,14 +28,19 @@ class Assembly:
     """A .S and the .bin that it includes.
 
     text    the .S
-    binary  the .bin: the tables one after the other, without padding
+    pieces  the .bin: the tables one after the other, without padding
     """
 
-    __slots__ = ("binary", "text")
+    __slots__ = ("pieces", "text")
 
-    def __init__(self, text: bytes, binary: bytes) -> None:
+    def __init__(self, text: bytes, pieces: list[bytes]) -> None:
         self.text = text
-        self.binary = binary
+        self.pieces = pieces
+
+    @property
+    def binary(self) -> bytes:
+        """The .bin in one."""
+        return b"".join(self.pieces)
 
 
 def plain(tables: Tables) -> bytes:
@@ -55,7 +60,7 @@ def incbin(tables: Tables, target: Target, bin_name: bytes, *, debug: bool = Fal
     itself (no header, no macro), and carries the digest of the .bin where a compiler cache sees it and the
     assembler does not.
     """
-    encoded, binary, digest = _binary(tables, target)
+    encoded, digest = _binary(tables, target)
     starts = {}
     start = 0
     for table, data in encoded.items():
@@ -76,27 +81,26 @@ def incbin(tables: Tables, target: Target, bin_name: bytes, *, debug: bool = Fal
         parts += _labelled(tables, table, align, body)
     if debug:
         parts.append(_debug_listing(tables))
-    return Assembly(b"".join(parts), binary)
+    return Assembly(b"".join(parts), list(encoded.values()))
 
 
-def _binary(tables: Tables, target: Target) -> tuple[dict[str, bytes], bytes, bytes]:
-    """The tables of a .bin by name, in its order; the .bin; its SHA-256 in hex.
+def _binary(tables: Tables, target: Target) -> tuple[dict[str, bytes], bytes]:
+    """The tables of a .bin by name, in its order, and its SHA-256 in hex.
 
     The offsets, all that changes when only addresses do, come last, so that the digest of what is before them
     can be kept.
     """
     encoded = tables.encode(target)
-    front = [data for table, data in encoded.items() if table != "offsets"]
+    offsets = encoded.pop("offsets", None)
     if target not in tables.digests:
         tables.digests[target] = hashlib.sha256()
-        for data in front:
+        for data in encoded.values():
             tables.digests[target].update(data)
     digest = tables.digests[target].copy()
-    if "offsets" in encoded:
-        offsets = encoded["offsets"] = encoded.pop("offsets")
-        front.append(offsets)
+    if offsets is not None:
+        encoded["offsets"] = offsets
         digest.update(offsets)
-    return encoded, b"".join(front), digest.hexdigest().encode()
+    return encoded, digest.hexdigest().encode()
 
 
 def _labelled(tables: Tables, table: str, align: bytes, body: bytes) -> list[bytes]:

@@ -35,11 +35,11 @@ class Answer:
         self.status = result.status
         self.how = result.how
         self.text_length = len(result.text)
-        self.binary_length = len(result.binary)
+        self.binary_length = sum(len(piece) for piece in result.pieces)
         self.message = result.message
         self.descriptor = -1
         if result.ok:
-            self.descriptor = _sealed((result.text, result.binary))
+            self.descriptor = _sealed((result.text, *result.pieces))
             weakref.finalize(self, os.close, self.descriptor)
 
     @property

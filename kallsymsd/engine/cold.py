@@ -15,9 +15,9 @@ def build(request: BuildRequest, map_text: bytes) -> BuildResult:
     watch = Stopwatch()
     try:
         tables = pipeline.build(map_text, BY_NAME[request.dialect], request.options, watch.lap)
-        text, binary = encode(request, tables)
+        text, pieces = encode(request, tables)
     except InputError as error:
         return BuildResult.bad_input(error.render(request.map_path))
     watch.lap("write")
     how = How(symbols=tables.num_syms, steps=len(tables.tokens.pairs), stages=watch.stages)
-    return BuildResult(OK, how, text=text, binary=binary, message=tables.warnings)
+    return BuildResult(OK, how, text=text, pieces=pieces, message=tables.warnings)

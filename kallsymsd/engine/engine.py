@@ -85,11 +85,8 @@ class Engine:
         """Why answers are not stored, in one line; "" as long as they are."""
         return self.store.problem if self.store is not None else self._no_store
 
-    def identify(self, request: BuildRequest, content: bytes | memoryview) -> Question:
-        """The question that ``request`` is about a map with ``content``; nothing is computed yet.
-
-        ``content`` may lie in a buffer that is used again afterwards.
-        """
+    def identify(self, request: BuildRequest, content: bytes) -> Question:
+        """The question that ``request`` is about a map with ``content``; nothing is computed yet."""
         return Question(request, self._maps.find(content))
 
     def build(self, question: Question) -> tuple[Answer, How]:

@@ -23,6 +23,6 @@ def decode(entry: bytes) -> BuildResult:
         OK,
         reply.how,
         text=entry[end:binary_at],
-        binary=entry[binary_at:],
+        pieces=(entry[binary_at:],),
         message=reply.message,
     )

@@ -7,10 +7,13 @@ from kallsymsd.core.tables import Tables
 from kallsymsd.core.target import Target
 
 
-def encode(request: BuildRequest, tables: Tables) -> tuple[bytes, bytes]:
-    """Assembly text and .bin of the form that ``request`` asks for; InputError when it cannot hold a name."""
+def encode(request: BuildRequest, tables: Tables) -> tuple[bytes, list[bytes]]:
+    """Assembly text and, in pieces, the .bin of the form that ``request`` asks for.
+
+    InputError when that form cannot hold a name.
+    """
     if request.form == ASM:
-        return assembly.plain(tables), b""
+        return assembly.plain(tables), []
     target = Target(request.bits, request.big_endian)
     included = assembly.incbin(tables, target, request.bin_name, debug=request.debug)
-    return included.text, included.binary
+    return included.text, included.pieces

@@ -50,17 +50,14 @@ class RecentMaps:
         self._size = 0
         self._lock = threading.Lock()
 
-    def find(self, content: bytes | memoryview) -> MapText:
-        """The map with this ``content``: the one in memory, else a new one, which is remembered.
-
-        ``content`` may lie in a buffer that is used again afterwards.
-        """
-        # The lock is held while maps are compared and copied: the interpreter's is anyway, and two threads
-        # with the same new map must not make two of it.
+    def find(self, content: bytes) -> MapText:
+        """The map with this ``content``: the one in memory, else a new one, which is remembered."""
+        # The lock is held while maps are compared: the interpreter's is anyway, and two threads with the same
+        # new map must not make two of it.
         with self._lock:
             known = self._known(content)
             if known is None:
-                known = MapText(bytes(content))
+                known = MapText(content)
                 self._remember(known, len(known.text))
             else:
                 self._remember(known, 0)
@@ -73,13 +70,12 @@ class RecentMaps:
             if contents in self._maps:
                 self._remember(contents, answer.size)
 
-    def _known(self, content: bytes | memoryview) -> MapText | None:
+    def _known(self, content: bytes) -> MapText | None:
         size = len(content)
         # What moved in a map has moved at its end, too: most others are told apart there.
         end = content[-_END:]
         for known in reversed(self._maps):
-            # startswith is a memcmp for any buffer; "==" between bytes and memoryview goes item by item.
-            if len(known.text) == size and known.text.endswith(end) and known.text.startswith(content):
+            if len(known.text) == size and known.text.endswith(end) and known.text == content:
                 return known
         return None
 

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """What one build request leads to."""
 
+from collections.abc import Sequence
+
 from kallsyms_client.wire import BAD_INPUT, OK, How
 
 
@@ -10,11 +12,11 @@ class BuildResult:
     status   wire.OK or wire.BAD_INPUT
     how      how the tables were made
     text     assembly text: plain assembly, or the .S that includes ``binary``
-    binary   contents of the .bin; empty for plain assembly
+    pieces   contents of the .bin in pieces; none for plain assembly
     message  lines for standard error, with final newline unless empty
     """
 
-    __slots__ = ("binary", "how", "message", "status", "text")
+    __slots__ = ("how", "message", "pieces", "status", "text")
 
     def __init__(
         self,
@@ -22,14 +24,19 @@ class BuildResult:
         how: How,
         *,
         text: bytes = b"",
-        binary: bytes = b"",
+        pieces: Sequence[bytes] = (),
         message: bytes = b"",
     ) -> None:
         self.status = status
         self.how = how
         self.text = text
-        self.binary = binary
+        self.pieces = pieces
         self.message = message
+
+    @property
+    def binary(self) -> bytes:
+        """Contents of the .bin in one; empty for plain assembly."""
+        return b"".join(self.pieces)
 
     @property
     def ok(self) -> bool:

@@ -54,11 +54,11 @@ class Trees:
             # Links of kernels since v6.11 begin with an empty map; it says nothing about the tree.
             if state.tables.num_syms:
                 self._put(key, state)
-            text, binary = encode(request, state.tables)
+            text, pieces = encode(request, state.tables)
         except InputError as error:
             return BuildResult.bad_input(error.render(request.map_path))
         watch.lap("write")
-        return BuildResult(OK, how, text=text, binary=binary, message=state.tables.warnings)
+        return BuildResult(OK, how, text=text, pieces=pieces, message=state.tables.warnings)
 
     def save(self) -> None:
         """Write the states that changed to the store."""

@@ -8,17 +8,19 @@ import os
 import threading
 from time import perf_counter_ns
 from typing import TYPE_CHECKING, NamedTuple
+from weakref import WeakKeyDictionary, ref
 
 from kallsyms_client.wire import HIT, STAGES, BuildRequest, How
 from kallsymsd.service.history import History
 from kallsymsd.service.paths import path_text
-from kallsymsd.service.reading import MapReader, UnreadableError, is_path_of
+from kallsymsd.service.reading import UnreadableError, is_path_of, read_map
 
 if TYPE_CHECKING:  # loading the engine takes time; the daemon listens before that
     from collections.abc import Callable
 
     from kallsymsd.engine.answer import Answer
     from kallsymsd.engine.engine import AnswerKey, Engine, Question
+    from kallsymsd.engine.maps import MapText
 
 _log = logging.getLogger("kallsymsd")
 
@@ -26,25 +28,34 @@ _READ = STAGES.index("read")
 
 
 class Ticket:
-    """One client's request on its way.
+    """One client's request on its way; or work ahead of one that may come.
 
     request     what it asked for
     descriptor  its map, ours to close
     began       when it came, in seconds of the loop's clock
-    label       what a person is shown: the map's path, once that is proved to be the map's
+    path        the map's path, once that is proved to be the map's; "" until then
+    ahead       no client has asked yet
     cancelled   the client is gone; set by the loop, read by workers
     read        microseconds that reading the map took
     """
 
-    __slots__ = ("began", "cancelled", "descriptor", "label", "read", "request")
+    __slots__ = ("ahead", "began", "cancelled", "descriptor", "path", "read", "request")
 
-    def __init__(self, request: BuildRequest, descriptor: int, began: float) -> None:
+    def __init__(
+        self, request: BuildRequest, descriptor: int, began: float, *, path: str = "", ahead: bool = False
+    ) -> None:
         self.request = request
         self.descriptor = descriptor
         self.began = began
-        self.label = "a map"
+        self.path = path
+        self.ahead = ahead
         self.cancelled = False
         self.read = 0
+
+    @property
+    def label(self) -> str:
+        """The map, for a person."""
+        return path_text(os.fsencode(self.path)) or "a map"
 
     def close(self) -> None:
         """Close the map."""
@@ -56,8 +67,8 @@ class Ticket:
 class Outcome(NamedTuple):
     """What became of a ticket: an answer, or a line of text that says why there is none.
 
-    how     how the answer was made for this client
-    shared  another client's request caused the computation
+    how     how the answer was made for this client; ready if that was done, or begun, before anybody asked
+    shared  the computation is another ticket's
     """
 
     answer: Answer | None
@@ -80,10 +91,11 @@ class Builds:
         self._make_engine = make_engine
         self._done = done
         self.history = History()
-        self._reader = MapReader()
         self._engine: Engine | None = None
         self._engine_lock = threading.Lock()
         self._running: dict[tuple[AnswerKey, bytes], list[Ticket]] = {}
+        # Answers made ahead that no client has had yet, and the map before theirs.
+        self._unclaimed: WeakKeyDictionary[Answer, ref[MapText] | None] = WeakKeyDictionary()
         self._running_lock = threading.Lock()
 
     def warm_up(self) -> None:
@@ -131,18 +143,44 @@ class Builds:
             outcome = _broken(error)
         with self._running_lock:
             tickets = self._running.pop(equal)
-        outcomes = [_for_ticket(outcome, waiting, shared=waiting is not ticket) for waiting in tickets]
+            told, last = self._claim(outcome, tickets, last)
+        # Of clients that join work ahead, one stands for it.
+        owners = ticket, next((each for each in tickets if not each.ahead), ticket) if ticket.ahead else ticket
+        outcomes = [_for_ticket(told, waiting, shared=waiting not in owners) for waiting in tickets]
         for waiting, own in zip(tickets, outcomes, strict=True):
             self._done(waiting, own)
         # Nobody waits for the rest.
         for waiting, own in zip(tickets, outcomes, strict=True):
-            self.history.add(waiting, own, question.map, last)
+            if not waiting.ahead:
+                self.history.add(waiting, own, question.map, last)
         if outcome.answer is not None:
             engine.keep(question, outcome.answer, outcome.how)
 
+    def _claim(
+        self, outcome: Outcome, tickets: list[Ticket], last: MapText | None
+    ) -> tuple[Outcome, MapText | None]:
+        """What clients among ``tickets`` are told, and the map before theirs.
+
+        Work that was done ahead is told of as that, the first time; it is a hit from then on. The caller
+        holds the lock, so that no client comes between an answer's making and its entry here.
+        """
+        answer, how = outcome.answer, outcome.how
+        if answer is None:
+            return outcome, last
+        asked = not all(each.ahead for each in tickets)
+        if how.made != HIT and tickets[0].ahead and not asked:
+            self._unclaimed[answer] = ref(last) if last is not None else None
+        elif how.made != HIT and tickets[0].ahead:
+            return outcome._replace(how=_copy(how, ready=True)), last
+        elif how.made == HIT and asked and answer in self._unclaimed:
+            before = self._unclaimed.pop(answer)
+            return outcome._replace(how=_copy(answer.how, ready=True)), before() if before else None
+        return outcome, last
+
     def _fail(self, ticket: Ticket, outcome: Outcome) -> None:
         self._done(ticket, outcome)
-        self.history.add(ticket, outcome)
+        if not ticket.ahead:
+            self.history.add(ticket, outcome)
 
     def _loaded(self) -> Engine:
         with self._engine_lock:
@@ -153,28 +191,29 @@ class Builds:
     def _question(self, engine: Engine, ticket: Ticket) -> Question:
         before = perf_counter_ns()
         if is_path_of(ticket.request.map_path, ticket.descriptor):
-            ticket.label = path_text(ticket.request.map_path)
-        with self._reader.read(ticket.descriptor) as content:
-            question = engine.identify(ticket.request, content)
+            ticket.path = os.fsdecode(ticket.request.map_path)
+        question = engine.identify(ticket.request, read_map(ticket.descriptor))
         ticket.read = (perf_counter_ns() - before) // 1000
         return question
 
 
 def _for_ticket(outcome: Outcome, ticket: Ticket, *, shared: bool) -> Outcome:
     """``outcome`` as this ticket's client is told it: with the time its own map took to read."""
-    how = outcome.how
-    stages = list(how.stages)
-    stages[_READ] += ticket.read
-    own = How(
+    own = _copy(outcome.how, ready=outcome.how.ready)
+    own.stages[_READ] += ticket.read
+    return outcome._replace(how=own, shared=shared and own.made != HIT)
+
+
+def _copy(how: How, *, ready: bool) -> How:
+    return How(
         how.made,
-        ready=how.ready,
+        ready=ready,
         symbols=how.symbols,
         changed=how.changed,
         kept=how.kept,
         steps=how.steps,
-        stages=stages,
+        stages=list(how.stages),
     )
-    return outcome._replace(how=own, shared=shared and how.made != HIT)
 
 
 def _broken(error: Exception) -> Outcome:

@@ -3,15 +3,10 @@
 
 import os
 import stat
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 #: Largest map, in bytes; an amd64 kernel with everything in it has about 15 MB.
 MAX_MAP = 1 << 30
-
-# A buffer above this size is not kept for the next map.
-_KEEP = 64 << 20
 
 # A map that somebody writes while we read is read again this often.
 _ATTEMPTS = 3
@@ -21,45 +16,18 @@ class UnreadableError(Exception):
     """The descriptor does not give a map; the text says why, in one line."""
 
 
-class MapReader:
-    """Reads maps into buffers that are used again.
+def read_map(descriptor: int) -> bytes:
+    """Contents of the file.
 
-    Fresh memory for 7 MB costs more than reading them (page faults). There are as many buffers as maps were
-    ever read at the same time.
+    Read, never mapped: a mapping of a file that is cut short kills the process. Named offsets, since the
+    client shares the file's position. Raises UnreadableError for anything but a regular file of at most
+    MAX_MAP bytes that is open for reading and keeps still.
     """
-
-    def __init__(self) -> None:
-        self._buffers: list[bytearray] = []
-
-    @contextmanager
-    def read(self, descriptor: int) -> Iterator[memoryview]:
-        """Contents of the file, while the context lasts.
-
-        Read, never mapped: a mapping of a file that is cut short kills the process. Named offsets, since
-        the client shares the file's position. Raises UnreadableError for anything but a regular file of at
-        most MAX_MAP bytes that is open for reading and keeps still.
-        """
-        size = _size(descriptor)
-        buffer = self._take(size)
-        try:
-            for _ in range(_ATTEMPTS):
-                content = _read_still(descriptor, memoryview(buffer))
-                if content is not None:
-                    break
-            else:
-                raise UnreadableError("the map changes while it is read")
-            yield content
-        finally:
-            if len(buffer) <= _KEEP:
-                self._buffers.append(buffer)
-
-    def _take(self, size: int) -> bytearray:
-        try:
-            buffer = self._buffers.pop()
-        except IndexError:
-            buffer = bytearray()
-        # Some room to spare: the map of the next build may be a bit longer.
-        return buffer if len(buffer) >= size else bytearray(size + size // 8)
+    for _ in range(_ATTEMPTS):
+        content = _read_still(descriptor, _size(descriptor))
+        if content is not None:
+            return content
+    raise UnreadableError("the map changes while it is read")
 
 
 def _size(descriptor: int) -> int:
@@ -75,17 +43,15 @@ def _size(descriptor: int) -> int:
     return status.st_size
 
 
-def _read_still(descriptor: int, buffer: memoryview) -> memoryview | None:
-    """All of the file, in ``buffer``; None if it changed meanwhile, or does not fit."""
+def _read_still(descriptor: int, size: int) -> bytes | None:
+    """All ``size`` bytes of the file; None if it changed meanwhile."""
     try:
         before = os.fstat(descriptor)
-        content = buffer[: before.st_size]
-        complete = _fill(descriptor, content)
+        content = _pread(descriptor, size)
         after = os.fstat(descriptor)
     except OSError as error:
         raise UnreadableError(f"the map cannot be read: {error.strerror}") from error
-    still = complete and len(content) == after.st_size and _identity(before) == _identity(after)
-    return content if still else None
+    return content if len(content) == after.st_size and _identity(before) == _identity(after) else None
 
 
 def is_path_of(path: bytes, descriptor: int) -> bool:
@@ -101,12 +67,6 @@ def _identity(status: os.stat_result) -> tuple[int, int, int]:
     return status.st_size, status.st_mtime_ns, status.st_ctime_ns
 
 
-def _fill(descriptor: int, content: memoryview) -> bool:
-    """Read the start of the file into ``content``; False if the file ends earlier."""
-    at = 0
-    while at < len(content):
-        count = os.preadv(descriptor, [content[at:]], at)
-        if count == 0:
-            return False
-        at += count
-    return True
+def _pread(descriptor: int, size: int) -> bytes:
+    """The first ``size`` bytes of the file, or what there is; in one piece, as MAX_MAP is below 2 GiB."""
+    return os.pread(descriptor, size, 0)

@@ -19,7 +19,7 @@ from kallsymsd.engine.result import BuildResult
 
 def result(text: bytes = b"text", binary: bytes = b"binary") -> BuildResult:
     how = How(COLD, symbols=5, steps=7, stages=[1, 2, 3, 4, 5, 6, 7])
-    return BuildResult(OK, how, text=text, binary=binary, message=b"a warning\n")
+    return BuildResult(OK, how, text=text, pieces=(binary,), message=b"a warning\n")
 
 
 def test_the_descriptor_holds_the_text_and_then_the_binary() -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from kallsymsd.service import reading
-from kallsymsd.service.reading import MAX_MAP, MapReader, UnreadableError, is_path_of
+from kallsymsd.service.reading import MAX_MAP, UnreadableError, is_path_of, read_map
 
 
 @contextmanager
@@ -23,11 +23,6 @@ def opened(path: Path, flags: int = os.O_RDONLY) -> Iterator[int]:
         os.close(descriptor)
 
 
-def read(reader: MapReader, descriptor: int) -> bytes:
-    with reader.read(descriptor) as content:
-        return bytes(content)
-
-
 @pytest.mark.parametrize("size", [0, 1, 4096, 1_000_003])
 def test_a_file_is_read_whole_wherever_its_position_is(tmp_path: Path, size: int) -> None:
     content = os.urandom(size)
@@ -35,31 +30,8 @@ def test_a_file_is_read_whole_wherever_its_position_is(tmp_path: Path, size: int
     path.write_bytes(content)
     with opened(path) as descriptor:
         os.lseek(descriptor, 100, os.SEEK_SET)
-        assert read(MapReader(), descriptor) == content
+        assert read_map(descriptor) == content
         assert os.lseek(descriptor, 0, os.SEEK_CUR) == 100
-
-
-def test_a_buffer_is_used_again_and_nothing_of_the_last_map_is_left(tmp_path: Path) -> None:
-    reader = MapReader()
-    for content in (b"a" * 1000, b"b" * 10, b"", b"c" * 1100, b"d" * 5000):
-        path = tmp_path / "m"
-        path.write_bytes(content)
-        with opened(path) as descriptor:
-            assert read(reader, descriptor) == content
-    assert len(reader._buffers) == 1
-
-
-def test_two_maps_at_a_time_do_not_mix(tmp_path: Path) -> None:
-    reader = MapReader()
-    (tmp_path / "a").write_bytes(b"a" * 100)
-    (tmp_path / "b").write_bytes(b"b" * 100)
-    with (
-        opened(tmp_path / "a") as one,
-        opened(tmp_path / "b") as two,
-        reader.read(one) as first,
-        reader.read(two) as second,
-    ):
-        assert (bytes(first), bytes(second)) == (b"a" * 100, b"b" * 100)
 
 
 def test_what_is_not_a_regular_file_is_refused(tmp_path: Path) -> None:
@@ -74,36 +46,36 @@ def test_what_is_not_a_regular_file_is_refused(tmp_path: Path) -> None:
     ):
         for descriptor in (fifo, directory, device, left.fileno()):
             with pytest.raises(UnreadableError, match="not a regular file"):
-                read(MapReader(), descriptor)
+                read_map(descriptor)
 
 
 @pytest.mark.parametrize("flags", [os.O_WRONLY, os.O_PATH])
 def test_a_descriptor_that_cannot_be_read_is_refused(tmp_path: Path, flags: int) -> None:
     (tmp_path / "m").write_bytes(b"content")
     with opened(tmp_path / "m", flags) as descriptor, pytest.raises(UnreadableError, match="Bad file"):
-        read(MapReader(), descriptor)
+        read_map(descriptor)
 
 
 def test_a_file_above_the_limit_is_refused_before_memory_is_taken_for_it(tmp_path: Path) -> None:
     (tmp_path / "m").touch()
     os.truncate(tmp_path / "m", MAX_MAP + 1)
     with opened(tmp_path / "m") as descriptor, pytest.raises(UnreadableError, match="the most is"):
-        read(MapReader(), descriptor)
+        read_map(descriptor)
 
 
 def change_after_reads(monkeypatch: pytest.MonkeyPatch, change: "list[object]") -> None:
     """Let each read of a whole file be followed by the next change."""
-    fill = reading._fill
+    pread = reading._pread
 
-    def filling(descriptor: int, content: memoryview) -> bool:
-        complete = fill(descriptor, content)
+    def reading_slowly(descriptor: int, size: int) -> bytes:
+        content = pread(descriptor, size)
         if change:
             action = change.pop(0)
             assert callable(action)
             action()
-        return complete
+        return content
 
-    monkeypatch.setattr(reading, "_fill", filling)
+    monkeypatch.setattr(reading, "_pread", reading_slowly)
 
 
 def test_a_map_that_changes_once_while_it_is_read_is_read_again(
@@ -114,7 +86,7 @@ def test_a_map_that_changes_once_while_it_is_read_is_read_again(
     os.utime(path, (1, 1))
     change_after_reads(monkeypatch, [lambda: path.write_bytes(b"new content")])
     with opened(path) as descriptor:
-        assert read(MapReader(), descriptor) == b"new content"
+        assert read_map(descriptor) == b"new content"
 
 
 def test_a_map_that_shrinks_while_it_is_read_is_read_again(
@@ -124,7 +96,7 @@ def test_a_map_that_shrinks_while_it_is_read_is_read_again(
     path.write_bytes(bytes(100_000))
     change_after_reads(monkeypatch, [lambda: os.truncate(path, 10)])
     with opened(path) as descriptor:
-        assert read(MapReader(), descriptor) == bytes(10)
+        assert read_map(descriptor) == bytes(10)
 
 
 def test_a_map_that_keeps_changing_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -137,7 +109,7 @@ def test_a_map_that_keeps_changing_is_refused(tmp_path: Path, monkeypatch: pytes
 
     change_after_reads(monkeypatch, [grow] * 10)
     with opened(path) as descriptor, pytest.raises(UnreadableError, match="changes while it is read"):
-        read(MapReader(), descriptor)
+        read_map(descriptor)
 
 
 def test_a_file_cut_short_all_the_time_never_harms(tmp_path: Path) -> None:
@@ -156,7 +128,7 @@ def test_a_file_cut_short_all_the_time_never_harms(tmp_path: Path) -> None:
         with opened(path) as descriptor:
             for _ in range(50):
                 try:
-                    assert len(read(MapReader(), descriptor)) in (0, 1 << 20)
+                    assert len(read_map(descriptor)) in (0, 1 << 20)
                 except UnreadableError:
                     continue
     finally:
