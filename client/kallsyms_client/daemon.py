@@ -18,14 +18,34 @@ PATIENCE = 60.0
 MAX_PATH = 107
 
 _INT = 4
+# Seconds between two attempts to get into a full queue.
+_PAUSE = 0.005
 
 
-class AbsentError(Exception):
-    """There is no daemon; the text says where it was looked for."""
+class UnansweredError(Exception):
+    """The daemon did not answer; the text says which and why.
+
+    reason    a key of tally.REASONS; "absent" is no trouble
+    waited    seconds waited in vain: for the connection, and since the last sign of life
+    outdated  path and protocol of a daemon that is older than we are, None for others
+    """
+
+    def __init__(
+        self, text: str, reason: str, waited: float = 0.0, outdated: tuple[bytes, int] | None = None
+    ) -> None:
+        super().__init__(text)
+        self.reason = reason
+        self.waited = waited
+        self.outdated = outdated
 
 
-class TroubleError(Exception):
-    """There is a daemon, and it is of no use; the text says which and why."""
+class _RefusedError(Exception):
+    """The daemon did what it should not have done, or said why it cannot."""
+
+    def __init__(self, text: str, reason: str, *, is_older: bool = False) -> None:
+        super().__init__(text)
+        self.reason = reason
+        self.is_older = is_older
 
 
 def ask(
@@ -33,28 +53,40 @@ def ask(
 ) -> tuple[wire.BuildReply, int]:
     """The daemon's reply to ``request``, and the descriptor of the result (-1 if the reply has none).
 
-    Raises AbsentError or TroubleError.
+    Raises UnansweredError.
     """
-    sock, path = _connect(environment)
+    sock, path, waited = _connect(environment)
+    conversation = _Conversation(sock)
     try:
-        conversation = _Conversation(sock)
-        try:
-            reply = conversation.build(request, map_descriptor)
-            return reply, conversation.take_descriptor()
-        finally:
-            conversation.close()
-    except TimeoutError as error:
-        raise TroubleError(f"{path}: no answer in time") from error
-    except OSError as error:
-        raise TroubleError(f"{path}: {error.strerror}") from error
-    except (wire.WireError, TroubleError) as error:
-        raise TroubleError(f"{path}: {error}") from error
+        reply = conversation.build(request, map_descriptor)
+        return reply, conversation.take_descriptor()
+    except (OSError, wire.WireError, _RefusedError) as error:
+        shown = f"kallsymsd at {path.decode('utf-8', 'replace')}"
+        waited += conversation.waited
+        if isinstance(error, wire.ProtocolError):
+            outdated = (path, error.protocol) if error.protocol < wire.PROTOCOL else None
+            raise UnansweredError(f"{shown}: {error}", "version", waited, outdated) from error
+        if isinstance(error, TimeoutError):
+            raise UnansweredError(f"{shown}: no answer in time", "silent", waited) from error
+        if isinstance(error, OSError):
+            raise UnansweredError(f"{shown}: {error.strerror}", "closed", waited) from error
+        if isinstance(error, wire.WireError):
+            raise UnansweredError(f"{shown}: {error}", "protocol", waited) from error
+        outdated = (path, wire.PROTOCOL) if error.is_older else None
+        raise UnansweredError(f"{shown}: {error}", error.reason, waited, outdated) from error
+    finally:
+        conversation.close()
 
 
 class _Conversation:
-    """One request on one connection."""
+    """One request on one connection.
+
+    waited  seconds since the last frame. Counted wait by wait, and none as more than it was granted: neither
+            a slow machine nor a client that was stopped is to pass for a silent daemon
+    """
 
     def __init__(self, sock: _socket.socket) -> None:
+        self.waited = 0.0
         self._sock = sock
         self._received = bytearray()
         self._descriptors: list[int] = []
@@ -66,58 +98,80 @@ class _Conversation:
             self._send(wire.preamble() + wire.frame(wire.BUILD, request.encode()), map_descriptor)
         except (BrokenPipeError, ConnectionResetError):
             pass  # it hung up; it may have said why before
-        deadline = time.monotonic() + SILENCE
-        wire.check_preamble(self._take(wire.PREAMBLE_SIZE, deadline))
+        wire.check_preamble(self._take(wire.PREAMBLE_SIZE))
         while True:
-            deadline = min(time.monotonic() + SILENCE, self._end)
-            kind, length = wire.parse_header(self._take(wire.HEADER_SIZE, deadline))
-            body = self._take(length, deadline)
+            kind, length = wire.parse_header(self._take(wire.HEADER_SIZE))
+            body = self._take(length)
             if kind == wire.REPLY:
                 return self._checked(wire.BuildReply.decode(body), request)
             if kind == wire.FAILURE:
-                raise TroubleError(_one_line(body))
+                raise _RefusedError(_one_line(body), "refused")
+            if kind == wire.VERSION:
+                theirs, ours = _one_line(body), request.version
+                raise _RefusedError(
+                    f"is version {theirs}, not {ours}", "version", is_older=_is_older(theirs, ours)
+                )
             if kind != wire.HEARTBEAT:
                 raise wire.WireError(f"frame of kind {kind} instead of a reply")
+            self.waited = 0.0
 
     def _send(self, data: bytes, descriptor: int) -> None:
-        self._sock.settimeout(SILENCE)
         rights = descriptor.to_bytes(_INT, sys.byteorder)
-        sent = self._sock.sendmsg([data], [(_socket.SOL_SOCKET, _socket.SCM_RIGHTS, rights)])
-        if sent < len(data):
-            self._sock.sendall(data[sent:])
+        ancillary = [(_socket.SOL_SOCKET, _socket.SCM_RIGHTS, rights)]
+        while data:
+            before = self._prepare_to_wait()
+            try:
+                sent = self._sock.sendmsg([data], ancillary)
+            finally:
+                self._count_wait(before)
+            data, ancillary = data[sent:], []
 
-    def _take(self, size: int, deadline: float) -> bytes:
-        """The next ``size`` bytes; TimeoutError at ``deadline``."""
+    def _take(self, size: int) -> bytes:
+        """The next ``size`` bytes; TimeoutError when too much time has passed since the last frame."""
         while len(self._received) < size:
-            left = deadline - time.monotonic()
-            if left <= 0:
-                raise TimeoutError
-            self._sock.settimeout(left)
-            space = _socket.CMSG_SPACE(_INT)
-            data, ancillary, flags, _ = self._sock.recvmsg(1 << 16, space, _socket.MSG_CMSG_CLOEXEC)
+            before = self._prepare_to_wait()
+            try:
+                data, ancillary, flags, _ = self._sock.recvmsg(
+                    1 << 16, _socket.CMSG_SPACE(_INT), _socket.MSG_CMSG_CLOEXEC
+                )
+            finally:
+                self._count_wait(before)
             for level, kind, payload in ancillary:
                 if (level, kind) == (_socket.SOL_SOCKET, _socket.SCM_RIGHTS):
                     for at in range(0, len(payload), _INT):
                         self._descriptors.append(int.from_bytes(payload[at : at + _INT], sys.byteorder))
             if flags & _socket.MSG_CTRUNC:
-                raise TroubleError("sent descriptors that could not be received")
+                raise _RefusedError("sent descriptors that could not be received", "local")
             if not data:
-                raise TroubleError("closed the connection")
+                raise _RefusedError("closed the connection", "closed")
             self._received += data
         taken = bytes(self._received[:size])
         del self._received[:size]
         return taken
 
+    def _prepare_to_wait(self) -> float:
+        """Grant the next call on the socket what is left; the time."""
+        now = time.monotonic()
+        if self.waited >= SILENCE or now >= self._end:
+            raise TimeoutError
+        self._sock.settimeout(SILENCE - self.waited)
+        return now
+
+    def _count_wait(self, before: float) -> None:
+        self.waited = min(self.waited + time.monotonic() - before, SILENCE)
+
     def _checked(self, reply: wire.BuildReply, request: wire.BuildRequest) -> wire.BuildReply:
         if len(self._descriptors) != (reply.status == wire.OK):
-            raise TroubleError(f"replied with {len(self._descriptors)} descriptors")
+            raise _RefusedError(f"replied with {len(self._descriptors)} descriptors", "protocol")
         if reply.status == wire.OK:
             status = posix.fstat(self._descriptors[0])
             length = reply.text_length + reply.binary_length
             if status.st_mode & 0o170000 != 0o100000 or status.st_size != length:
-                raise TroubleError(f"replied with a descriptor that is not a file of {length} bytes")
+                raise _RefusedError(
+                    f"replied with a descriptor that is not a file of {length} bytes", "protocol"
+                )
             if request.form == wire.ASM and reply.binary_length:
-                raise TroubleError("replied with a .bin that was not asked for")
+                raise _RefusedError("replied with a .bin that was not asked for", "protocol")
         return reply
 
     def take_descriptor(self) -> int:
@@ -137,43 +191,64 @@ def _one_line(text: bytes) -> str:
     return "".join(letter if letter.isprintable() else "?" for letter in words)
 
 
-def _connect(environment: dict[bytes, bytes]) -> tuple[_socket.socket, str]:
-    """A connection to the first daemon found, and its path for messages."""
+def _is_older(theirs: str, ours: str) -> bool:
+    """Whether version ``theirs`` is before ``ours``; False if that cannot be said."""
+    try:
+        return [int(part) for part in theirs.split(".")] < [int(part) for part in ours.split(".")]
+    except ValueError:
+        return False
+
+
+def _connect(environment: dict[bytes, bytes]) -> tuple[_socket.socket, bytes, float]:
+    """A connection to the first daemon found, its path, and the seconds waited for it."""
     why = ""
     for places in (_named_places, _standard_places):
         for path in places(environment):
             shown = path.decode("utf-8", "replace")
             if len(path) > MAX_PATH:
-                raise TroubleError(f"{shown}: {len(path)} bytes, a socket's path has at most {MAX_PATH}")
-            sock = _socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM)
+                text = f"{shown}: {len(path)} bytes, a socket's path has at most {MAX_PATH}"
+                raise UnansweredError(f"kallsymsd at {text}", "path")
             try:
-                _connect_within(sock, path)
+                sock = _socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM)
+            except OSError as error:
+                raise UnansweredError(f"cannot ask kallsymsd: {error.strerror}", "local") from error
+            waited = 0.0
+            try:
+                waited = _connect_within(sock, path)
+                is_ours = _is_ours(sock)
             except (FileNotFoundError, NotADirectoryError, PermissionError, ConnectionRefusedError) as error:
                 sock.close()
                 why = why or f"{shown}: {error.strerror}"
+                continue
             except OSError as error:
                 sock.close()
-                raise TroubleError(f"{shown}: {error.strerror or 'timed out'}") from error
-            else:
-                if not _is_ours(sock):
-                    sock.close()
-                    raise TroubleError(f"{shown}: belongs to another user")
-                return sock, shown
-    raise AbsentError(why)
+                full = isinstance(error, BlockingIOError)
+                raise UnansweredError(
+                    f"kallsymsd at {shown}: {error.strerror}",
+                    "full" if full else "local",
+                    CONNECT if full else waited,
+                ) from error
+            if not is_ours:
+                sock.close()
+                raise UnansweredError(f"kallsymsd at {shown}: belongs to another user", "foreign", waited)
+            return sock, path, waited
+    raise UnansweredError(f"no daemon at {why}", "absent")
 
 
-def _connect_within(sock: _socket.socket, path: bytes) -> None:
-    deadline = time.monotonic() + CONNECT
+def _connect_within(sock: _socket.socket, path: bytes) -> float:
+    """Connect; the seconds waited for that. BlockingIOError after CONNECT seconds."""
+    waited = 0.0
     sock.settimeout(CONNECT)
     while True:
         try:
             sock.connect(path)
         except BlockingIOError:  # EAGAIN: the queue is full
-            if time.monotonic() > deadline:
+            if waited >= CONNECT:
                 raise
-            time.sleep(0.005)
+            time.sleep(_PAUSE)
+            waited += _PAUSE
         else:
-            return
+            return waited
 
 
 def _named_places(environment: dict[bytes, bytes]) -> list[bytes]:
@@ -188,7 +263,7 @@ def _standard_places(environment: dict[bytes, bytes]) -> list[bytes]:
     """Where the daemon's socket is when the environment says nothing, or says where it is not."""
     if environment.get(b"KALLSYMSD_SOCKET"):
         return []
-    uid = _own_uid()
+    uid = own_uid()
     places = [b"/run/user/%d/kallsymsd/s" % uid]
     # Anybody may make this name, so it must be ours and closed to others. Under fakeroot, geteuid() and what
     # lstat() says are false alike.
@@ -208,7 +283,7 @@ def _is_ours(sock: _socket.socket) -> bool:
     The cheap question comes first. Under fakeroot its answer is a false 0: then only root can pass for us.
     """
     peer = _peer_uid(sock)
-    return peer == posix.geteuid() or peer == _own_uid()
+    return peer == posix.geteuid() or peer == own_uid()
 
 
 def _peer_uid(sock: _socket.socket) -> int:
@@ -217,7 +292,7 @@ def _peer_uid(sock: _socket.socket) -> int:
     return int.from_bytes(credentials[_INT : 2 * _INT], sys.byteorder)
 
 
-def _own_uid() -> int:
+def own_uid() -> int:
     """The user id that others see of us. Not geteuid(): under fakeroot that claims to be root."""
     left, right = _socket.socketpair()
     try:

@@ -14,6 +14,9 @@ from kallsyms_client.report import ClientError, failure, say, strerror
 from kallsymsd import __version__
 from kallsymsd.core.dialects import BY_NAME, DIALECTS, GETLINE, Dialect, find
 
+# Reasons for going without a daemon that are no trouble.
+_SILENT = ("absent", "input")
+
 _FILE_FORM = 4  # file arguments: VMLINUX IN.map OUT.S OUT.bin
 
 Environment = dict[bytes, bytes]
@@ -40,19 +43,24 @@ class _Outputs:
 
 
 class _Result:
-    """A reply, with its parts as they are to be written; ``maker`` says who made it unless the daemon did."""
+    """A reply, with its parts as they are to be written.
 
-    __slots__ = ("binary", "how", "maker", "message", "status", "text")
+    maker       says who made it unless the daemon did
+    unanswered  why the daemon did not although it was to be asked
+    verified    whose result equals it, with KALLSYMSD=verify
+    """
 
-    def __init__(
-        self, status: int, how: wire.How, message: bytes, *, text: Piece, binary: Piece, maker: bytes
-    ) -> None:
+    __slots__ = ("binary", "how", "maker", "message", "status", "text", "unanswered", "verified")
+
+    def __init__(self, status: int, how: wire.How, message: bytes, *, text: Piece, binary: Piece) -> None:
         self.status = status
         self.how = how
         self.message = message
         self.text = text
         self.binary = binary
-        self.maker = maker
+        self.maker = b""
+        self.unanswered: daemon.UnansweredError | None = None
+        self.verified = b""
 
 
 def run(program: bytes, arguments: list[bytes], environment: Environment) -> None:
@@ -95,8 +103,18 @@ def run(program: bytes, arguments: list[bytes], environment: Environment) -> Non
         tree=tree,
     )
     result = _obtain(request, descriptor, environment)
+    if result.status == wire.OK:
+        _deliver(result, outputs, verbose=command.verbose)
+    if result.unanswered is not None:
+        from kallsyms_client.aftermath import settle
+
+        settle(result.unanswered, environment)
     if result.status != wire.OK:
         raise ClientError(result.message)
+
+
+def _deliver(result: _Result, outputs: _Outputs, *, verbose: bool) -> None:
+    """Write the result, and what there is to say about it."""
     say(result.message)
     write(
         StandardOutput(result.text)
@@ -104,8 +122,10 @@ def run(program: bytes, arguments: list[bytes], environment: Environment) -> Non
         else FileArgument(outputs.assembly, result.text),
         None if outputs.binary is None else FileArgument(outputs.binary, result.binary),
     )
-    if command.verbose:
+    if verbose:
         say(b"kallsyms: " + result.how.describe().encode() + result.maker + b"\n")
+        if result.verified:
+            say(b"kallsyms: equal to the result of %b\n" % result.verified)
 
 
 def _choose_dialect(command: Command, environment: Environment) -> tuple[Dialect, bytes]:
@@ -181,39 +201,59 @@ def _working_directory() -> bytes:
 def _obtain(request: wire.BuildRequest, descriptor: int, environment: Environment) -> _Result:
     """The result, from the daemon or made here, as $KALLSYMSD wants it."""
     policy = environment.get(b"KALLSYMSD") or b"auto"
-    if policy not in (b"auto", b"off", b"require"):
-        raise failure(b"KALLSYMSD=%b: must be auto, off or require" % policy)
+    if policy not in (b"auto", b"off", b"require", b"verify"):
+        raise failure(b"KALLSYMSD=%b: must be auto, off, require or verify" % policy)
+    if policy == b"verify":
+        from kallsyms_client import verify
+
+        if not verify.is_nested(environment):
+            descriptor = verify.as_file(descriptor, request.map_path)
+            result = _ask_or_compute(request, descriptor, environment, policy)
+            result.verified = verify.check(
+                request, descriptor, environment, status=result.status, text=result.text, binary=result.binary
+            )
+            return result
+        policy = b"off"
+    return _ask_or_compute(request, descriptor, environment, policy)
+
+
+def _ask_or_compute(
+    request: wire.BuildRequest, descriptor: int, environment: Environment, policy: bytes
+) -> _Result:
     status = posix.fstat(descriptor)
     size = status.st_size if status.st_mode & 0o170000 == 0o100000 else -1
     if policy == b"off":
-        why = "KALLSYMSD=off"
-    elif size < 0:
-        why = "the map is not a regular file"
+        return _compute(request, descriptor, size, "KALLSYMSD=off")
+    try:
+        if size < 0:
+            raise daemon.UnansweredError("the map is not a regular file", "input")
+        reply, source = daemon.ask(request, descriptor, environment)
+    except daemon.UnansweredError as error:
+        unanswered = error
     else:
-        try:
-            return _ask(request, descriptor, environment)
-        except daemon.AbsentError as error:
-            why = f"no daemon at {error}"
-        except daemon.TroubleError as error:
-            why = f"kallsymsd at {error}"
-            if policy == b"auto":
-                say(
-                    f"kallsyms: warning: {why}; computing without it. "
-                    "See kallsymsctl status, or set KALLSYMSD=off\n".encode()
-                )
+        text = Piece(source, 0, reply.text_length)
+        binary = Piece(source, reply.text_length, reply.binary_length)
+        return _Result(reply.status, reply.how, reply.message, text=text, binary=binary)
     if policy == b"require":
-        raise failure(f"KALLSYMSD=require: {why}".encode())
-    return _compute(request, descriptor, size, b" (in-process: %b)" % why.encode())
+        if unanswered.outdated:
+            from kallsyms_client.aftermath import settle
+
+            settle(unanswered, environment)
+        raise failure(f"KALLSYMSD=require: {unanswered}".encode())
+    if unanswered.reason not in _SILENT:
+        say(f"kallsyms: warning: {unanswered}; computing without it. {_remedy(unanswered)}\n".encode())
+    result = _compute(request, descriptor, size, str(unanswered))
+    result.unanswered = unanswered
+    return result
 
 
-def _ask(request: wire.BuildRequest, descriptor: int, environment: Environment) -> _Result:
-    reply, source = daemon.ask(request, descriptor, environment)
-    text = Piece(source, 0, reply.text_length)
-    binary = Piece(source, reply.text_length, reply.binary_length)
-    return _Result(reply.status, reply.how, reply.message, text=text, binary=binary, maker=b"")
+def _remedy(unanswered: daemon.UnansweredError) -> str:
+    if unanswered.outdated:
+        return "It is asked to leave"
+    return "See kallsymsctl status, or set KALLSYMSD=off"
 
 
-def _compute(request: wire.BuildRequest, descriptor: int, size: int, maker: bytes) -> _Result:
+def _compute(request: wire.BuildRequest, descriptor: int, size: int, why: str) -> _Result:
     from kallsyms_client import local
 
     try:
@@ -224,4 +264,6 @@ def _compute(request: wire.BuildRequest, descriptor: int, size: int, maker: byte
         raise ClientError(name + b": " + strerror(error) + b"\n") from error
     made = local.build(request, map_text)
     text, binary = Piece(made.text, 0, len(made.text)), Piece(made.binary, 0, len(made.binary))
-    return _Result(made.status, made.how, made.message, text=text, binary=binary, maker=maker)
+    result = _Result(made.status, made.how, made.message, text=text, binary=binary)
+    result.maker = b" (in-process: %b)" % why.encode()
+    return result

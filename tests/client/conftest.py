@@ -43,7 +43,8 @@ class Kallsyms:
     """The program, in a directory of its own and with nothing else's environment.
 
     here         its working directory
-    environment  a test may change it; KALLSYMSD_SOCKET names a place where nobody listens
+    environment  a test may change it; KALLSYMSD_SOCKET names a place where nobody listens, and no daemon
+                 is started there
     """
 
     here: Path
@@ -97,6 +98,7 @@ def kallsyms(tmp_path: Path) -> Kallsyms:
         "XDG_RUNTIME_DIR": str(tmp_path / "run"),
         "XDG_CACHE_HOME": str(tmp_path / "cache"),
         "XDG_CONFIG_HOME": str(tmp_path / "config"),
+        "CI": "true",  # start no daemon
     }
     program = Kallsyms(here, environment)
     program.write("in.map", MAP)

@@ -257,7 +257,7 @@ def test_an_unknown_policy_is_an_error(kallsyms: Kallsyms) -> None:
     kallsyms.environment["KALLSYMSD"] = "never"
     run = kallsyms(*ARGUMENTS)
     assert (run.status, run.out) == (1, b"")
-    assert run.err == b"kallsyms: KALLSYMSD=never: must be auto, off or require\n"
+    assert run.err == b"kallsyms: KALLSYMSD=never: must be auto, off, require or verify\n"
 
 
 def test_a_path_too_long_for_a_socket_is_named_with_its_length(kallsyms: Kallsyms) -> None:
@@ -294,7 +294,7 @@ def test_a_place_in_the_queue_that_gets_free_in_time_is_taken(
 
         accepting = threading.Timer(0.1, accept)
         accepting.start()
-        sock, _ = daemon._connect({b"KALLSYMSD_SOCKET": bytes(socket_path)})
+        sock, *_ = daemon._connect({b"KALLSYMSD_SOCKET": bytes(socket_path)})
         sock.close()
         accepting.join()
 
@@ -305,10 +305,10 @@ def test_a_daemon_of_another_user_is_not_trusted(socket_path: Path, monkeypatch:
         listener.bind(str(socket_path))
         listener.listen()
         # Under fakeroot geteuid() is wrong, and the kernel knows better.
-        sock, _ = daemon._connect({b"KALLSYMSD_SOCKET": bytes(socket_path)})
+        sock, *_ = daemon._connect({b"KALLSYMSD_SOCKET": bytes(socket_path)})
         sock.close()
-        monkeypatch.setattr(daemon, "_own_uid", lambda: 12345)
-        with pytest.raises(daemon.TroubleError, match="belongs to another user"):
+        monkeypatch.setattr(daemon, "own_uid", lambda: 12345)
+        with pytest.raises(daemon.UnansweredError, match="belongs to another user"):
             daemon._connect({b"KALLSYMSD_SOCKET": bytes(socket_path)})
 
 

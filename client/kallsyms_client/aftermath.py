@@ -1,0 +1,57 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What a run that the daemon did not answer does once the build has its files; never an error."""
+
+import _socket
+import time
+
+from kallsyms_client import tally, wire
+from kallsyms_client.daemon import CONNECT, SILENCE, UnansweredError
+
+Environment = dict[bytes, bytes]
+
+
+def settle(unanswered: UnansweredError, environment: Environment) -> None:
+    """Ask an outdated daemon to leave, count, and start a daemon for the next request where there is none."""
+    waited = unanswered.waited
+    if unanswered.outdated:
+        waited += ask_to_leave(*unanswered.outdated, min(CONNECT, CONNECT + SILENCE - waited))
+    place = tally.directory(environment)
+    if place:
+        tally.count(place, unanswered.reason, waited)
+    if place and unanswered.reason == "absent":
+        from kallsyms_client.start import start
+
+        start(environment, place)
+
+
+def ask_to_leave(path: bytes, protocol: int, patience: float) -> float:
+    """Ask the daemon at ``path``, which speaks ``protocol``, to end.
+
+    Returns the seconds waited, at most ``patience``. Its answer is awaited because closing the connection
+    takes a request back.
+    """
+    waited = 0.0
+    message = wire.stop(protocol)
+    try:
+        sock = _socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM)
+        try:
+            sock.settimeout(0)
+            sock.connect(path)
+            sock.send(message)
+            received = 0
+            # Its preamble, then the header of its answer.
+            while received < wire.PREAMBLE_SIZE + wire.HEADER_SIZE and waited < patience:
+                sock.settimeout(patience - waited)
+                before = time.monotonic()
+                try:
+                    data = sock.recv(wire.PREAMBLE_SIZE + wire.HEADER_SIZE)
+                finally:
+                    waited = min(waited + time.monotonic() - before, patience)
+                if not data:
+                    break
+                received += len(data)
+        finally:
+            sock.close()
+    except OSError:
+        pass  # the next client will ask again
+    return waited
