@@ -28,13 +28,37 @@ _MOST_TREES = 256
 _SHOWN = 200
 
 
+class _Entry:
+    """A request, and the maps that show why it was answered as it was.
+
+    Comparing them costs as much as answering a request, so it waits until somebody asks. The engine keeps two
+    or three maps; the difference of those it has dropped is not known any more.
+    """
+
+    __slots__ = ("_contents", "_difference", "_last", "message")
+
+    def __init__(self, message: dict[str, Any], last: MapText | None, contents: MapText | None) -> None:
+        self.message = message
+        self._last = weakref.ref(last) if last is not None else None
+        self._contents = weakref.ref(contents) if contents is not None else None
+        self._difference: list[Any] | None = None
+
+    def difference(self) -> list[Any]:
+        """Number and text of the first line that differs from the last map's; empty if none is known."""
+        if self._difference is None:
+            last = self._last() if self._last is not None else None
+            contents = self._contents() if self._contents is not None else None
+            self._difference = _difference(last, contents)
+        return self._difference
+
+
 class History:
     """A bounded list of requests. Workers add to it, the loop reads it."""
 
     def __init__(self, clock: Callable[[], float] = time.time) -> None:
         """``clock`` tells the time of day."""
         self._clock = clock
-        self._entries: deque[dict[str, Any]] = deque(maxlen=MOST)
+        self._entries: deque[_Entry] = deque(maxlen=MOST)
         # Weakly: what the engine has dropped is not to be kept for the sake of an explanation.
         self._maps: OrderedDict[tuple[bytes, str, int], weakref.ref[MapText]] = OrderedDict()
         self._lock = threading.Lock()
@@ -60,10 +84,7 @@ class History:
         contents: MapText | None = None,
         last: MapText | None = None,
     ) -> None:
-        """A request about ``contents`` was answered; ``last`` is what last_map() gave.
-
-        Compares the two, so it is for a worker to call.
-        """
+        """A request about ``contents`` was answered; ``last`` is what last_map() gave."""
         request, how, answer = ticket.request, outcome.how, outcome.answer
         entry = {
             "time": self._clock(),
@@ -80,15 +101,15 @@ class History:
             "steps": how.steps,
             "stages": list(how.stages),
             "why": _why(outcome, is_first=last is None),
-            "difference": _difference(last, contents),
         }
         with self._lock:
-            self._entries.append(entry)
+            self._entries.append(_Entry(entry, last, contents))
 
     def entries(self, tree: str = "") -> list[dict[str, Any]]:
         """The requests from ``tree`` (default: from all trees), oldest first."""
         with self._lock:
-            return [entry for entry in self._entries if tree in ("", entry["tree"])]
+            found = [entry for entry in self._entries if tree in ("", entry.message["tree"])]
+        return [{**entry.message, "difference": entry.difference()} for entry in found]
 
 
 def _why(outcome: Outcome, *, is_first: bool) -> str:
