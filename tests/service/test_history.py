@@ -23,7 +23,8 @@ def ask(tree: bytes = b"/tree", options: int = 1) -> BuildRequest:
 
 def add(history: History, outcome: Outcome, old: bytes | None, new: bytes) -> dict[str, object]:
     last = MapText(old) if old is not None else None
-    history.add(Ticket(ask(), -1, 0.0), outcome, MapText(new), last)
+    contents = MapText(new)  # in a variable, as the engine would keep it
+    history.add(Ticket(ask(), -1, 0.0), outcome, contents, last)
     return history.entries()[-1]
 
 
@@ -46,6 +47,14 @@ def test_it_is_said_why_an_answer_was_not_there(how: How, old: bytes | None, tex
 def test_the_first_difference_is_said() -> None:
     entry = add(History(), Outcome(ANSWER, How(INCREMENTAL)), b"1 T a\n2 T b\n", b"1 T a\n2 T c\n")
     assert entry["difference"] == [2, "2 T b", "2 T c"]
+
+
+def test_of_maps_that_are_not_in_memory_any_more_no_difference_is_known() -> None:
+    history = History()
+    history.add(
+        Ticket(ask(), -1, 0.0), Outcome(ANSWER, How(INCREMENTAL)), MapText(b"1 T a\n"), MapText(b"1 T b\n")
+    )
+    assert history.entries()[-1]["difference"] == []
 
 
 def test_a_failure_and_bad_input_say_what_is_wrong() -> None:
