@@ -118,8 +118,8 @@ class Rebuilds(RuleBasedStateMachine):
 
 
 def _run(machine: type[RuleBasedStateMachine]) -> None:
-    """Sequences of 40 steps: 5 with hypothesis' profile dev, 20 with ci, 250 with thorough."""
-    count = min(250, max(5, settings().max_examples // 20))
+    """Sequences of 40 steps: 5 with hypothesis' profile dev, 20 with ci, 300 with thorough."""
+    count = min(300, max(5, settings().max_examples // 20))
     run_state_machine_as_test(
         machine,
         settings=settings(
