@@ -25,6 +25,16 @@ def main() -> int:
     except ClientError as failure:
         say(failure.message)
         return 1
+    except (
+        OSError,
+        MemoryError,
+    ) as error:  # nothing that has a message of its own: all is short on this machine
+        say(
+            f"kallsyms: {error if isinstance(error, OSError) else 'out of memory'}\n".encode(
+                encoding, "surrogateescape"
+            )
+        )
+        return 1
     except KeyboardInterrupt:
         # make must see that we died of the signal.
         import signal

@@ -73,10 +73,11 @@ def decode(data: bytes) -> list[Fallback]:
     while 0 <= at <= len(data) - SIZE:
         reason, waited, when = (int.from_bytes(data[at + i : at + i + 4], "little") for i in (4, 8, 12))
         device, inode = (int.from_bytes(data[at + i : at + i + 8], "little") for i in (16, 24))
-        if reason < len(_NAMES):
+        is_whole = data.find(_MAGIC, at + len(_MAGIC), at + SIZE) < 0
+        if is_whole and reason < len(_NAMES):
             found.append(Fallback(_NAMES[reason], waited / 1e6, when, (device, inode)))
             at += SIZE
-        else:  # of a later version, or no record
+        else:  # a part, or of a later version
             at += len(_MAGIC)
         at = data.find(_MAGIC, at)
     return found

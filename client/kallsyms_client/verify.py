@@ -88,9 +88,10 @@ def check(
     elif status != wire.OK:
         raise _difference(environment, _LIBRARY, "it makes tables of this map")
     elif tables is not None:
-        target = Target(request.bits, request.big_endian)
         difference = between_texts(_bytes(text), expected[0], tables)
-        difference = difference or between_bins(_bytes(binary), expected[1], tables, target)
+        if request.form == wire.INCBIN and not difference:
+            target = Target(request.bits, request.big_endian)
+            difference = between_bins(_bytes(binary), expected[1], tables, target)
         if difference:
             raise _difference(environment, _LIBRARY, difference)
     if tool:

@@ -108,6 +108,7 @@ def fake_daemon(path: Path, behave: Callable[[Peer], None]) -> Iterator[FakeDaem
         finally:
             stopping.set()
             thread.join(20)
+            path.unlink()
     assert not fake.errors, fake.errors
 
 
