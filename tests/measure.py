@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Measuring programs: CPU and wall time of a child, of a function, of a daemon."""
 
+import contextlib
 import os
 import subprocess
 import sys
@@ -21,6 +22,8 @@ LAUNCH = (
 
 STARTUP_LIMIT = 10.0
 SETTLED = 0.05
+#: Seconds in which a daemon writes what is new; it does so every 10 s.
+SAVE_LIMIT = 15.0
 
 
 @dataclass(frozen=True)
@@ -94,6 +97,7 @@ class Daemon:
             "XDG_CACHE_HOME": os.fspath(directory / "cache"),
             "XDG_RUNTIME_DIR": os.fspath(directory),
         }
+        self._cache = directory / "cache"
         self._log = directory / "log"
 
     def __enter__(self) -> Self:
@@ -124,6 +128,44 @@ class Daemon:
         """CPU seconds of the daemon so far, all its threads."""
         # The CPU clock of another process, as clock_getcpuclockid(3) makes it of a pid.
         return time.clock_gettime((~self._process.pid << 3) | 2)
+
+    def memory(self) -> int:
+        """Resident bytes of the daemon."""
+        rollup = Path(f"/proc/{self._process.pid}/smaps_rollup").read_text()
+        return int(rollup.partition("Rss:")[2].split()[0]) << 10
+
+    def peak(self) -> int:
+        """The most resident bytes it ever had."""
+        status = Path(f"/proc/{self._process.pid}/status").read_text()
+        return int(status.partition("VmHWM:")[2].split()[0]) << 10
+
+    def memory_files(self) -> int:
+        """Bytes of the memory files it holds open, which are in memory but not resident in the process."""
+        total = 0
+        for link in Path(f"/proc/{self._process.pid}/fd").iterdir():
+            with contextlib.suppress(FileNotFoundError):
+                if os.fspath(link.readlink()).startswith("/memfd:"):
+                    total += link.stat().st_size
+        return total
+
+    def stored(self) -> frozenset[tuple[str, int, int]]:
+        """What stands in the cache directory; changes whenever the daemon writes there."""
+        found = set()
+        for path in self._cache.rglob("*"):
+            with contextlib.suppress(FileNotFoundError):
+                status = path.stat()
+                found.add((path.name, status.st_size, status.st_mtime_ns))
+        return frozenset(found)
+
+    def await_save(self) -> None:
+        """Wait until the daemon has written what it writes every few seconds, and rests."""
+        before = self.stored()
+        limit = time.monotonic() + SAVE_LIMIT
+        while self.stored() == before:
+            if time.monotonic() > limit:
+                raise RuntimeError(f"kallsymsd wrote nothing in {SAVE_LIMIT:.0f} s")
+            time.sleep(SETTLED)
+        self.settle()
 
     def settle(self) -> None:
         """Wait until the daemon rests: what it does after its reply is part of the cost."""

@@ -1,0 +1,53 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Maps of several times the symbols: what a first build and rebuilds cost the daemon."""
+
+import random
+import tempfile
+from pathlib import Path
+
+from kallsyms_client.wire import ADDRESSES, COLD, INCREMENTAL
+from tests.measure import Daemon
+
+from . import edits
+from .edits import KernelMap
+from .job import Job
+from .recorder import Recorder
+from .tree import Tree
+
+#: Times the symbols of the real map.
+SIZES = (1, 2, 5, 10)
+#: Symbols changed in each size.
+CHANGED = 100
+
+FIRST = "cold"
+MOVED = "addresses only"
+EDITED = f"{CHANGED} symbols"
+WAYS = (FIRST, MOVED, EDITED)
+
+
+def row(way: str, times: int) -> str:
+    """Name of the row for ``way``, one of WAYS, with so many times the symbols."""
+    return f"x{times}: {way}"
+
+
+#: Rows of requests in the order of display.
+ROWS = tuple(row(way, times) for way in WAYS for times in SIZES)
+
+
+def measure(job: Job, maps: dict[int, KernelMap], donor: KernelMap, seed: int, recorder: Recorder) -> None:
+    """Build a tree of each size, and rebuild it after edits."""
+    for times, base in maps.items():
+        rng = random.Random(seed)
+        names = edits.new_names(base, donor, rng)
+        now = edits.shift(base, rng)
+        texts = [base.text(), now.text()]
+        for edit in edits.EDITS.values():
+            now = edit(now, CHANGED, rng, names)
+            texts.append(now.text())
+        with tempfile.TemporaryDirectory(prefix="kd-") as directory, Daemon(Path(directory)) as daemon:
+            tree = Tree(job, daemon, Path(directory))
+            for number, text in enumerate(texts):
+                way, made = (
+                    ((FIRST, COLD), (MOVED, ADDRESSES))[number] if number < 2 else (EDITED, INCREMENTAL)
+                )
+                recorder.request(row(way, times), tree.rebuild(text), {made})

@@ -1,0 +1,188 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The results as tables for a person and as JSON for a program."""
+
+import json
+import os
+import platform
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from rich.table import Table
+
+from kallsyms_client.wire import STAGES
+
+from . import limits
+from .job import Job
+from .programs import TOOL, TOOL_GCC
+from .recorder import Recorder, median
+from .tree import Request
+
+_MARK = "EXCEEDED"
+
+
+def tables(title: str, recorder: Recorder) -> Iterator[Table]:
+    """For a person."""
+    yield _programs(title, recorder)
+    yield _requests(recorder)
+    yield _checks(recorder)
+    yield _stages(recorder)
+
+
+def _table(title: str, *headings: str) -> Table:
+    table = Table(title=title)
+    table.add_column("", no_wrap=True)
+    for heading in headings:
+        table.add_column(heading, justify="right")
+    return table
+
+
+def _programs(title: str, recorder: Recorder) -> Table:
+    table = _table(
+        title, "CPU ms", "wall ms", "CPU : tool", "CPU : tool+gcc", "wall : tool", "wall : tool+gcc"
+    )
+    tool, tool_gcc = recorder.program(TOOL), recorder.program(TOOL_GCC)
+    for name in recorder.programs:
+        row = recorder.program(name)
+        table.add_row(
+            name,
+            f"{row.cpu * 1e3:.1f}",
+            f"{row.wall * 1e3:.1f}",
+            f"{row.cpu / tool.cpu:.4f}",
+            f"{row.cpu / tool_gcc.cpu:.4f}",
+            f"{row.wall / tool.wall:.4f}",
+            f"{row.wall / tool_gcc.wall:.4f}",
+        )
+    return table
+
+
+def _requests(recorder: Recorder) -> Table:
+    table = _table(
+        "CPU of the daemon", "samples", "CPU ms", "least", "most", "wall ms", "CPU : tool+gcc", "limit", ""
+    )
+    tool_gcc = recorder.program(TOOL_GCC).cpu
+    for name, requests in recorder.requests.items():
+        cpu = recorder.cpu(name)
+        limit = limits.OF_TOOL_GCC.get(name)
+        table.add_row(
+            name,
+            str(len(requests)),
+            f"{cpu * 1e3:.2f}",
+            f"{min(request.cpu for request in requests) * 1e3:.2f}",
+            f"{max(request.cpu for request in requests) * 1e3:.2f}",
+            f"{median(request.wall for request in requests) * 1e3:.2f}",
+            f"{cpu / tool_gcc:.5f}",
+            f"{limit:.3f}" if limit is not None else "",
+            _MARK if limit is not None and cpu / tool_gcc > limit else "",
+        )
+    return table
+
+
+def _checks(recorder: Recorder) -> Table:
+    table = _table("Against the limits", "measured", "limit", "unit", "")
+    for check in limits.checks(recorder):
+        table.add_row(
+            check.what, f"{check.value:.4g}", f"{check.limit:g}", check.unit, _MARK if check.exceeded else ""
+        )
+    for name, values in recorder.amounts.items():
+        if name not in {check.what for check in limits.checks(recorder)}:
+            value = median(values)
+            seconds = value < 1e4
+            table.add_row(
+                name, f"{value * 1e3:.1f}" if seconds else f"{value / 1e6:.4g}", "", _unit(value), ""
+            )
+    return table
+
+
+def _unit(value: float) -> str:
+    """Seconds and bytes of these measurements are far apart."""
+    return "ms CPU" if value < 1e4 else "MB"
+
+
+def _stages(recorder: Recorder) -> Table:
+    table = _table("Stages as the daemon tells them, wall ms", *STAGES, "sum", "CPU")
+    for name, requests in recorder.requests.items():
+        stages = stage_medians(requests)
+        cells = [f"{stage / 1e3:.2f}" for stage in (*stages, sum(stages))]
+        table.add_row(name, *cells, f"{recorder.cpu(name) * 1e3:.2f}")
+    return table
+
+
+def stage_medians(requests: list[Request]) -> list[float]:
+    """Microseconds of each stage."""
+    return [median(request.how.stages[at] for request in requests) for at in range(len(STAGES))]
+
+
+def as_json(job: Job, rounds: int, recorder: Recorder) -> str:
+    """For a program: seconds, ratios and every single run, and where they were measured."""
+    tool, tool_gcc = recorder.program(TOOL), recorder.program(TOOL_GCC)
+    return json.dumps(
+        {
+            "map": job.real_map.name,
+            "symbols": job.symbols,
+            "tool": f"linux-kbuild-{job.oracle.version}",
+            "rounds": rounds,
+            "machine": {
+                "cpus": os.cpu_count(),
+                "model": cpu_model(),
+                "kernel": platform.release(),
+                "python": platform.python_version(),
+            },
+            "measurements": {
+                name: {
+                    "cpu_seconds": (row := recorder.program(name)).cpu,
+                    "wall_seconds": row.wall,
+                    "cpu_to_tool": row.cpu / tool.cpu,
+                    "cpu_to_tool_and_gcc": row.cpu / tool_gcc.cpu,
+                    "wall_to_tool": row.wall / tool.wall,
+                    "wall_to_tool_and_gcc": row.wall / tool_gcc.wall,
+                    "runs": [[sample.cpu, sample.wall] for sample in runs],
+                }
+                for name, runs in recorder.programs.items()
+            },
+            "requests": {
+                name: {
+                    "daemon_cpu_seconds": recorder.cpu(name),
+                    "daemon_cpu_to_tool_and_gcc": recorder.cpu(name) / tool_gcc.cpu,
+                    "limit": limits.OF_TOOL_GCC.get(name),
+                    "runs": [_request(request) for request in requests],
+                }
+                for name, requests in recorder.requests.items()
+            },
+            "amounts": dict(recorder.amounts),
+            "limits": [
+                {
+                    "what": check.what,
+                    "value": check.value,
+                    "limit": check.limit,
+                    "unit": check.unit,
+                    "exceeded": check.exceeded,
+                }
+                for check in limits.checks(recorder)
+            ],
+        },
+        indent=1,
+    )
+
+
+def _request(request: Request) -> dict[str, Any]:
+    how = request.how
+    return {
+        "cpu": request.cpu,
+        "after": request.after,
+        "wall": request.wall,
+        "made": request.made,
+        "ready": how.ready,
+        "changed": how.changed,
+        "kept": how.kept,
+        "steps": how.steps,
+        "stages": how.stages,
+    }
+
+
+def cpu_model() -> str:
+    """What the kernel says of the processor."""
+    for line in Path("/proc/cpuinfo").read_text().splitlines():
+        if line.startswith("model name"):
+            return line.partition(": ")[2]
+    return platform.machine()
