@@ -145,7 +145,10 @@ class Builds:
             tickets = self._running.pop(equal)
             told, last = self._claim(outcome, tickets, last)
         # Of clients that join work ahead, one stands for it.
-        owners = ticket, next((each for each in tickets if not each.ahead), ticket) if ticket.ahead else ticket
+        owners = (
+            ticket,
+            next((each for each in tickets if not each.ahead), ticket) if ticket.ahead else ticket,
+        )
         outcomes = [_for_ticket(told, waiting, shared=waiting not in owners) for waiting in tickets]
         for waiting, own in zip(tickets, outcomes, strict=True):
             self._done(waiting, own)
@@ -190,7 +193,7 @@ class Builds:
 
     def _question(self, engine: Engine, ticket: Ticket) -> Question:
         before = perf_counter_ns()
-        if is_path_of(ticket.request.map_path, ticket.descriptor):
+        if not ticket.path and is_path_of(ticket.request.map_path, ticket.descriptor):
             ticket.path = os.fsdecode(ticket.request.map_path)
         question = engine.identify(ticket.request, read_map(ticket.descriptor))
         ticket.read = (perf_counter_ns() - before) // 1000

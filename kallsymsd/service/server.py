@@ -16,12 +16,14 @@ from typing import TYPE_CHECKING, Any
 from kallsyms_client import wire
 from kallsyms_client.wire import BuildRequest, WireError
 from kallsymsd.core.dialects import BY_NAME
+from kallsymsd.service.ahead import Ahead
 from kallsymsd.service.builds import Builds, Outcome, Ticket
 from kallsymsd.service.codec import Frame, decode_message, encode_message
 from kallsymsd.service.connection import Connection
 from kallsymsd.service.hub import PEER_LIMIT, Hub
 from kallsymsd.service.instance import Instance
 from kallsymsd.service.tally import Tally
+from kallsymsd.service.watch import Watcher
 from kallsymsd.service.workers import Workers
 
 if TYPE_CHECKING:
@@ -61,6 +63,7 @@ class Server:
         configuration: Mapping[str, str | int],
         workers: int,
         idle_limit: float = 0.0,
+        watch: bool = True,
     ) -> None:
         """``instance`` is listening already; the server closes it. ``make_engine`` runs in a worker.
 
@@ -69,6 +72,7 @@ class Server:
         configuration  what status shows
         workers        threads that compute
         idle_limit     seconds without a client after which the daemon ends; 0 for never
+        watch          compute ahead when a map is written
         """
         self._instance = instance
         self._version = version
@@ -86,6 +90,13 @@ class Server:
         self._hub = Hub(instance.listener, self._take, self._gone)
         self._builds = Builds(make_engine, self._post)
         self._workers = Workers(workers, self._worker_ends)
+        self._ahead = Ahead(
+            lambda ahead: Watcher(ahead.hear, ahead.overflow, enabled=watch),
+            submit=lambda job: self._workers.submit(job, ahead=True),
+            serve=self._builds.serve,
+            tally=tally,
+            wake=self._hub.wake,
+        )
         self._commands: dict[str, Callable[[Mapping[str, Any]], Mapping[str, Any]]] = {
             "stats": self._stats,
             "zero": self._zero,
@@ -101,6 +112,7 @@ class Server:
             while self._state is not State.STOPPED:
                 self._hub.turn(self._due())
                 self._hand_out()
+                self._ahead.turn(time.monotonic())
                 self._keep_time(time.monotonic())
         finally:
             self._close()
@@ -160,6 +172,9 @@ class Server:
         now = time.monotonic()
         while self._outcomes:
             ticket, outcome = self._outcomes.popleft()
+            if ticket.ahead:
+                self._ahead.finished(ticket, outcome)
+                continue
             connection = self._waiting.pop(ticket, None)
             if connection is None:
                 continue  # it has hung up
@@ -177,6 +192,7 @@ class Server:
                 self._hub.fail(connection, f"the messages about this map are too long: {len(reply)} bytes")
                 continue
             self._hub.send(connection, wire.frame(wire.REPLY, reply), outcome.answer)
+            self._ahead.answered(ticket, outcome, now)
 
     def _gone(self, connection: Connection) -> None:
         """A connection ended; if it waits for a build, that is left to end for the cache, or never begins."""
@@ -217,11 +233,17 @@ class Server:
             "state": self._state.value if engine is not None else "starting",
             "uptime": now - self._began,
             "clients": len(self._hub.connections),
-            "busy": [{"what": each.label, "seconds": now - each.began} for each in self._waiting],
+            "busy": self._busy(now),
+            "watch": self._ahead.status(now),
             "problem": engine.problem if engine is not None else "",
             "stuck": self._workers.stuck,
             **self._configuration,
         }
+
+    def _busy(self, now: float) -> list[Mapping[str, Any]]:
+        work = [(each.label, each.began, False) for each in self._waiting]
+        work += [(what, began, True) for what, began in self._ahead.busy().items()]
+        return [{"what": what, "seconds": now - began, "ahead": ahead} for what, began, ahead in work]
 
     def _stop(self, _: Mapping[str, Any]) -> Mapping[str, Any]:
         # The announcement goes before the answer: whoever has the answer finds no daemon any more.
@@ -232,7 +254,7 @@ class Server:
 
     def _due(self) -> float | None:
         """When something is to be done even if nothing happens; None while there is nothing."""
-        due = [self._tally.save_due()]
+        due = [self._tally.save_due(), self._ahead.due()]
         if self._waiting:
             due.append(self._next_beat)
         if self._state is State.DRAINING:
@@ -242,7 +264,7 @@ class Server:
         return min((each for each in due if each is not None), default=None)
 
     def _keep_time(self, now: float) -> None:
-        if self._hub.connections:
+        if self._hub.connections or self._workers.busy:
             self._last_client = now
         if self._stop_requested or self._is_idle(now):
             self._drain()
@@ -306,6 +328,7 @@ class Server:
     def _close(self) -> None:
         self._instance.withdraw()
         self._hub.close()
+        self._ahead.close()
         spent = time.monotonic() - self._drain_began if self._state is not State.SERVING else 0.0
         if not self._workers.stop(max(DRAIN_LIMIT - spent, 0.5)):
             _log.warning("a build was still running")

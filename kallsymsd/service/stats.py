@@ -28,6 +28,7 @@ class Counter(StrEnum):
     AHEAD = "ahead"
     AHEAD_USED = "ahead_used"
     AHEAD_WASTED = "ahead_wasted"
+    WATCH_OVERFLOWS = "watch_overflows"
     COLD_SYMBOLS = "cold_symbols"
     COLD_SECONDS = "cold_seconds"
     WARM_SYMBOLS = "warm_symbols"
@@ -80,6 +81,7 @@ TABLE = (
     Row(Counter.AHEAD, "answers computed before they were asked for"),
     Row(Counter.AHEAD_USED, "requests that found theirs made, or begun, ahead"),
     Row(Counter.AHEAD_WASTED, "answers made ahead that nobody asked for"),
+    Row(Counter.WATCH_OVERFLOWS, "times that events of watched directories were lost"),
     Row(Counter.COLD_SYMBOLS, "symbols of the cold runs"),
     Row(Counter.COLD_SECONDS, "computing time of the cold runs", Unit.SECONDS),
     Row(Counter.WARM_SYMBOLS, "symbols of the answers made in any other way"),

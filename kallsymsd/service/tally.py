@@ -77,6 +77,10 @@ class Tally:
         """An answer that was made ahead is of no use any more, and nobody has asked for it."""
         self._counters.add(Counter.AHEAD_WASTED)
 
+    def overflow(self) -> None:
+        """Events of watched directories were lost."""
+        self._counters.add(Counter.WATCH_OVERFLOWS)
+
     def outcome(self, outcome: Outcome, seconds: float) -> None:
         """A request got its outcome, so long after it came."""
         add = self._counters.add
