@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from kallsyms_client import wire
+from kallsymsd.ctl.command import CommandError
 from kallsymsd.engine.private import is_locked
 from kallsymsd.service.codec import Decoder, Frame, decode_message, encode_message
 from kallsymsd.service.paths import lock_path, own_uid, peer_uid
@@ -18,7 +19,7 @@ _ACCEPTS = frozenset({wire.ANSWER, wire.FAILURE})
 _POLL = 0.02
 
 
-class QueryError(Exception):
+class QueryError(CommandError):
     """A daemon is there but does not answer as it should; one line of text that says what to do."""
 
 

@@ -2,32 +2,67 @@
 """Numbers as a person reads them: tables on a terminal, plain lines anywhere else."""
 
 import sys
+import time
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-from kallsymsd.service.stats import TABLE, Row, Snapshot, Unit
+from kallsymsd.service.stats import Unit
+
+if TYPE_CHECKING:
+    from rich.console import Group
+
+#: Key, value and explanation.
+Rows = Sequence[tuple[str, str, str]]
 
 
-def show_rows(title: str, rows: list[tuple[str, str, str]]) -> None:
-    """Print rows of key, value and explanation."""
+def show_tables(tables: Sequence[tuple[str, Rows]], *, numbers: bool = False) -> None:
+    """Print tables below each other, their columns in line; a table has a title and rows.
+
+    ``numbers``: the values are numbers, to be aligned at their right.
+    """
     if sys.stdout.isatty():
         from rich.console import Console  # noqa: PLC0415  costs more start-up time than all else
-        from rich.table import Table  # noqa: PLC0415
 
-        table = Table(title=title, title_justify="left", box=None, show_header=False)
-        table.add_column(style="bold")
-        table.add_column(justify="right")
-        table.add_column(style="dim")
-        for row in rows:
-            table.add_row(*row)
-        Console().print(table)
+        Console(highlight=False).print(rich_tables(tables, numbers=numbers))
         return
-    width = max(len(key) for key, _, _ in rows)
-    for key, value, _ in rows:
-        print(f"{key:{width}} {value}")
+    width = max(len(key) for _, rows in tables for key, _, _ in rows)
+    for _, rows in tables:
+        for key, value, _ in rows:
+            print(f"{key:{width}} {value}".rstrip())
 
 
-def stats_rows(values: Snapshot) -> list[tuple[str, str, str]]:
-    """Key, value and explanation of every counter."""
-    return [(row.counter.value, _render(row, values.get(row.counter.value, 0)), row.help) for row in TABLE]
+def rich_tables(tables: Sequence[tuple[str, Rows]], *, numbers: bool = False) -> "Group":
+    """The tables as one thing that rich can print."""
+    from rich.console import Group  # noqa: PLC0415
+    from rich.table import Table  # noqa: PLC0415
+    from rich.text import Text  # noqa: PLC0415
+
+    rows = [row for _, rows in tables for row in rows]
+    widths = [max(len(row[column]) for row in rows) for column in range(2)]
+    parts: list[Text | Table] = []
+    for title, rows_of_title in tables:
+        table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
+        table.add_column(width=widths[0] + 2, no_wrap=True)
+        if numbers:
+            table.add_column(width=widths[1], justify="right", no_wrap=True)
+        else:
+            table.add_column(overflow="fold")
+        table.add_column(style="dim", overflow="fold")
+        for key, value, explanation in rows_of_title:
+            table.add_row(Text(f"  {key}"), Text(value), Text(explanation))
+        parts += [Text(title, style="bold"), table]
+    return Group(*parts)
+
+
+def number_text(value: float, unit: Unit) -> str:
+    """A number with its unit."""
+    match unit:
+        case Unit.BYTES:
+            return bytes_text(value)
+        case Unit.SECONDS:
+            return seconds_text(value)
+        case Unit.COUNT:
+            return f"{value:,}"
 
 
 def bytes_text(count: float) -> str:
@@ -39,11 +74,28 @@ def bytes_text(count: float) -> str:
     return f"{count:.1f} TiB"
 
 
-def _render(row: Row, value: float) -> str:
-    match row.unit:
-        case Unit.BYTES:
-            return bytes_text(value)
-        case Unit.SECONDS:
-            return f"{value:.3f} s"
-        case Unit.COUNT:
-            return str(value)
+def seconds_text(seconds: float) -> str:
+    """A time with the unit that suits it."""
+    if seconds < 0.001:
+        return f"{seconds * 1e6:.0f} us"
+    if seconds < 1:
+        return f"{seconds * 1000:.3g} ms" if seconds < 0.9995 else "1.0 s"
+    if seconds < 120:
+        return f"{seconds:.1f} s"
+    minutes = seconds / 60
+    return f"{minutes:.0f} min" if minutes < 120 else long_text(seconds)
+
+
+def long_text(seconds: float) -> str:
+    """Hours or days."""
+    return f"{seconds / 3600:.0f} h" if seconds < 48 * 3600 else f"{seconds / 86400:.0f} days"
+
+
+def share_text(part: float, whole: float) -> str:
+    """A part of a whole in per cent; "" where there is no whole."""
+    return f"{100 * part / whole:.1f} %" if whole else ""
+
+
+def moment_text(moment: float) -> str:
+    """A moment in local time."""
+    return time.strftime("%Y-%m-%d %H:%M", time.localtime(moment))

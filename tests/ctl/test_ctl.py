@@ -3,6 +3,7 @@
 
 import json
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -17,34 +18,12 @@ from kallsyms_client import wire
 from kallsymsd import __version__
 from kallsymsd.ctl import main, query
 from kallsymsd.ctl.show import bytes_text
-from kallsymsd.engine.engine import Engine
 from kallsymsd.engine.private import Lock
 from kallsymsd.service.kept import read, save
 from kallsymsd.service.paths import lock_path
-from tests.service.peer import PATIENCE, Daemon, FakeCore, serving
+from tests.service.peer import PATIENCE, Daemon
 
 FIXED = {"requests", "hits", "misses", "bytes", "seconds", "cache_entries", "cache_bytes", "cache_limit"}
-
-
-@pytest.fixture(autouse=True)
-def directories(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Everything below the test's own directory."""
-    (tmp_path / "run").mkdir(mode=0o700)
-    monkeypatch.delenv("KALLSYMSD_SOCKET", raising=False)
-    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path / "run"))
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-
-
-@pytest.fixture
-def socket_path(tmp_path: Path) -> Path:
-    return tmp_path / "run" / "kallsymsd" / "s"
-
-
-@pytest.fixture
-def daemon(socket_path: Path) -> Iterator[Daemon]:
-    with serving(socket_path, lambda: Engine(None, FakeCore())) as daemon:
-        daemon.server._configuration = {"socket": str(socket_path), "cache_dir": "/c", "cache_limit": 5 << 20}
-        yield daemon
 
 
 def build(daemon: Daemon, tmp_path: Path) -> None:
@@ -73,14 +52,23 @@ def test_stats_for_a_pipe_are_plain_lines(
     assert set(lines) >= FIXED
 
 
-def test_stats_on_a_terminal_say_what_the_numbers_are(
-    daemon: Daemon, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("command", ["stats", "status"])
+def test_a_terminal_of_80_columns_holds_all_lines(
+    daemon: Daemon,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    command: str,
 ) -> None:
-    assert daemon.thread.is_alive()
+    build(daemon, tmp_path)
     monkeypatch.setattr(sys.stdout, "isatty", lambda: True, raising=False)
-    monkeypatch.setenv("COLUMNS", "200")
-    assert main.main(["stats"]) == 0
-    assert "requests answered without computing anything" in capsys.readouterr().out
+    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.setenv("TERM", "dumb")
+    assert main.main([command]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert max(map(len, lines)) <= 80
+    if command == "stats":
+        assert any(re.fullmatch(r"  cold +1 +100.0 %  computed from nothing +", line) for line in lines)
 
 
 def test_status_says_what_the_daemon_is(

@@ -1,0 +1,61 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What was counted since a moment, as far as the daemon's marks tell."""
+
+import re
+from datetime import datetime
+from typing import NamedTuple
+
+from kallsymsd.ctl.command import CommandError
+from kallsymsd.service.figures import Figures
+from kallsymsd.service.kept import Kept
+from kallsymsd.service.marks import Mark
+
+_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
+
+
+class Span(NamedTuple):
+    """What was counted from a moment on.
+
+    figures  since then
+    begin    that moment, in seconds of the epoch; 0 for the first request ever
+    """
+
+    figures: Figures
+    begin: float
+
+
+def since(kept: Kept, when: str, now: float) -> Span:
+    """What was counted since ``when``: "zero", "build", a duration such as 90m, or a date and time.
+
+    Marks are not at every moment; the newest one that leaves nothing out is taken. CommandError if ``when``
+    is none of these.
+    """
+    if when == "zero":
+        return Span(kept.figures, kept.zero)
+    if when == "build":
+        builds = [mark for mark in kept.marks if mark.is_build]
+        return _after(kept, builds[-1]) if builds else Span(kept.figures, kept.zero)
+    moment = _moment(when, now)
+    idle = Mark(kept.last_request, now, is_build=False, figures=kept.figures)
+    before = [mark for mark in (*kept.marks, idle) if mark.since <= moment]
+    if not before or moment < kept.zero:
+        return Span(kept.figures, kept.zero)
+    # From since to until nothing was counted, so the figures are as good for any moment between.
+    mark = before[-1]
+    return Span(kept.figures.minus(mark.figures), min(moment, mark.until))
+
+
+def _after(kept: Kept, mark: Mark) -> Span:
+    return Span(kept.figures.minus(mark.figures), mark.until)
+
+
+def _moment(when: str, now: float) -> float:
+    duration = re.fullmatch(r"([0-9]{1,9})([smhdw])", when)
+    if duration:
+        return now - int(duration[1]) * _UNITS[duration[2]]
+    try:
+        return datetime.fromisoformat(when).timestamp()
+    except (ValueError, OverflowError, OSError) as error:
+        raise CommandError(
+            f"--since {when}: is neither build, zero, a duration as 90m or 2d, nor a date as 2026-01-31T14:00"
+        ) from error

@@ -1,0 +1,116 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""kallsymsctl stats: what was counted."""
+
+import argparse
+import sys
+import time
+from pathlib import Path
+
+from kallsymsd.ctl import command, report, saved
+from kallsymsd.ctl.command import CommandError, Context, Parsers
+from kallsymsd.ctl.query import ask, is_running
+from kallsymsd.ctl.report import Report
+from kallsymsd.ctl.since import Span, since
+from kallsymsd.service import figures, kept
+from kallsymsd.service.kept import Kept
+
+_TEXT = """\
+What the daemon has counted, over all its lives, until it is set to zero.
+Where no daemon runs, what it has kept; none is started. On a terminal a
+summary, elsewhere one line for each number.
+
+What --since takes as WHEN:
+  build    the last build's begin: the first request after half a minute
+           without one
+  zero     when everything was set to zero; the default
+  90m, 2d  so many seconds (s), minutes (m), hours (h), days (d) or weeks (w)
+           ago
+  DATE     a date, or date and time, as 2026-01-31T14:00
+The daemon notes its counters when a build begins, and after each half hour
+of uninterrupted work. The newest note is taken that leaves nothing out, so
+that a bit more than asked for may be in the numbers; "since" tells.
+
+The time saved is an estimate: the symbols in the answers, times what a symbol
+costs in a cold run of this daemon, or in a run of the kernel's own tool as
+"kallsymsctl verify" last measured it on this machine, less the time that the
+answers took.
+"""
+_EXAMPLES = """\
+kallsymsctl stats                    # a summary
+kallsymsctl stats --since build      # what the last build was given
+kallsymsctl stats --json | jq .hits  # for programs; keys do not change
+kallsymsctl stats --format tab       # key, tabulator, number
+kallsymsctl stats --format prometheus > k.$$ && mv k.$$ kallsymsd.prom
+                                     # for node_exporter's textfile collector
+"""
+
+
+def register(parsers: Parsers) -> None:
+    """Add the subcommand."""
+    parser = command.add(
+        parsers,
+        "stats",
+        _run,
+        summary="what was counted: requests, time, symbols, cache",
+        text=_TEXT,
+        examples=_EXAMPLES,
+    )
+    parser.add_argument(
+        "--format",
+        choices=("human", "json", "tab", "prometheus"),
+        default="human",
+        help="human: a summary on a terminal, plain lines elsewhere (default)",
+    )
+    parser.add_argument(
+        "--json", action="store_const", const="json", dest="format", help="the same as --format json"
+    )
+    parser.add_argument("--since", metavar="WHEN", default="zero", help="only what was counted since then")
+    parser.add_argument("--zero", action="store_true", help="show what was counted, and begin at zero again")
+    parser.add_argument(
+        "--cache-dir", type=Path, metavar="DIR", default=argparse.SUPPRESS, help=argparse.SUPPRESS
+    )
+
+
+def _run(context: Context, options: argparse.Namespace) -> int:
+    running = is_running(context.socket)
+    known = _known(context, running=running, zero=options.zero)
+    if known is None:
+        raise CommandError(f"no daemon serves {context.socket}, and no counters have been kept")
+    span = since(known, options.since, time.time())
+    made = made_of(span, context.cache, running=running)
+    match options.format:
+        case "json":
+            print(report.as_json(made))
+        case "tab":
+            print(report.as_tab(made))
+        case "prometheus":
+            print(report.as_prometheus(made))
+        case _:
+            from kallsymsd.ctl.summary import show_report  # noqa: PLC0415  programs do not need it
+
+            if not running:
+                print(
+                    f"kallsymsctl: no daemon serves {context.socket}; these are the counters it kept",
+                    file=sys.stderr,
+                )
+            show_report(made)
+    return 0
+
+
+def made_of(span: Span, cache: Path, *, running: bool) -> Report:
+    """The report of a span."""
+    estimate = saved.estimate(span.figures, saved.load(cache))
+    return Report(span.figures, estimate, span.begin, running)
+
+
+def _known(context: Context, *, running: bool, zero: bool) -> Kept | None:
+    """What was counted until now; with ``zero``, that begins at zero again."""
+    if running:
+        return kept.read(ask(context.socket, "zero" if zero else "stats"))
+    known = kept.load(context.cache)
+    if known is not None and zero:
+        try:
+            kept.save(context.cache, Kept(figures.read({}), [], zero=time.time()))
+        except OSError as error:
+            raise CommandError(f"{context.cache}: cannot be written: {error.strerror}") from error
+    return known
