@@ -5,10 +5,12 @@ import random
 import struct
 from collections import Counter
 
+import pytest
 from hypothesis import event, example, given
 from hypothesis import strategies as st
 
-from kallsymsd.core import _native
+from kallsymsd.core import _native, incremental, pipeline
+from kallsymsd.core.dialects import BY_NAME, LTO_CLANG
 from tests.strategies import spelled
 
 from .chain import symbols_of
@@ -116,6 +118,21 @@ def test_the_merged_name_order_is_that_of_sorting(pair: tuple[list[bytes], list[
     assert _numbers(_native.name_order(before.strings, before.starts, cut)) == _by_name(old, cut)
     merged = _native.merge_name_order(old_order, len(old), source, added, after.strings, after.starts, cut)
     assert _numbers(merged) == _by_name(new, cut)
+
+
+@pytest.mark.parametrize(
+    ("dialect", "options", "right"),
+    [("v6.6", LTO_CLANG, [0, 1, 3, 2]), ("v6.6", 0, [1, 0, 3, 2]), ("v6.2", LTO_CLANG, [0, 1, 2, 3])],
+)
+def test_an_update_cuts_names_as_dialect_and_options_say(
+    dialect: str, options: int, right: list[int]
+) -> None:
+    # Two are equal up to ".llvm.", two more up to "."; each pair would sort the other way by what is behind.
+    new = [b"ta.llvm.9", b"ta.llvm.1", b"tb.x", b"tb"]
+    old = pipeline.tabulate(symbols_of(new[:1]), BY_NAME[dialect], options)
+    updated = incremental.changed(old, symbols_of(new), most=100)
+    assert updated is not None
+    assert _numbers(updated[0].by_name) == right
 
 
 @given(pair=_pairs())
