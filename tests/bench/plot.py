@@ -70,7 +70,7 @@ def _against_changes(axes: Axes, symbols: int, recorder: Recorder) -> None:
     _level(axes, recorder.cpu(day.AGAIN), "nothing changed", _GREY)
     axes.set(xlabel="symbols added, removed or renamed", ylabel="CPU of the daemon, ms")
     axes.set_title(f"A rebuild, {symbols:,} symbols in all", loc="left")
-    _logarithmic(axes, list(day.COUNTS))
+    _logarithmic(axes, {count: f"{count:,}" for count in day.COUNTS})
 
 
 def _against_size(axes: Axes, symbols: int, recorder: Recorder) -> None:
@@ -81,19 +81,21 @@ def _against_size(axes: Axes, symbols: int, recorder: Recorder) -> None:
     for way, color in colors.items():
         costs = [recorder.cpu(scale.row(way, times)) * 1e3 for times in scale.SIZES]
         axes.plot(sizes, costs, "o-", color=color)
+        name = names.get(way, way)
         axes.annotate(
-            names.get(way, way), (sizes[0], costs[0]), (0, 9), textcoords="offset points", color=color
+            name, (sizes[-1], costs[-1]), (-10, 3), textcoords="offset points", ha="right", color=color
         )
     axes.set(xlabel="symbols in all")
     axes.set_title("Larger maps", loc="left")
-    _logarithmic(axes, sizes)
+    _logarithmic(axes, {size: f"{size / 1e3:,.0f}k" for size in sizes})
 
 
 def _level(axes: Axes, seconds: float, name: str, color: str) -> None:
     """A cost that does not depend on how much changed."""
     axes.axhline(seconds * 1e3, color=color, linewidth=1, linestyle=(0, (5, 3)))
+    cost = f"{seconds * 1e3:,.0f}" if seconds >= 0.01 else f"{seconds * 1e3:.1f}"
     axes.annotate(
-        f"{name}, {seconds * 1e3:.{2 - len(f'{seconds * 1e3:.0f}') if seconds < 0.01 else 0}f} ms",
+        f"{name}, {cost} ms",
         (1, seconds * 1e3),
         (-2, 3),
         xycoords=("axes fraction", "data"),
@@ -103,11 +105,10 @@ def _level(axes: Axes, seconds: float, name: str, color: str) -> None:
     )
 
 
-def _logarithmic(axes: Axes, ticks: list[int]) -> None:
+def _logarithmic(axes: Axes, ticks: dict[int, str]) -> None:
     axes.set_xscale("log")
     axes.set_yscale("log")
-    axes.set_xticks(ticks)
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda number, _: f"{number:,.0f}"))
+    axes.set_xticks(list(ticks), list(ticks.values()))
     axes.yaxis.set_major_formatter(FuncFormatter(lambda number, _: f"{number:,g}"))
     axes.xaxis.set_minor_locator(NullLocator())
     axes.yaxis.set_minor_locator(NullLocator())
