@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """kallsymsd: the daemon. Stays in the foreground and logs to standard error.
 
-Exit status: 0 after a stop, by message or signal; 1 when it cannot serve; 2 for wrong arguments.
+Exit status: 0 after a stop, by message or signal; 1 when it cannot serve; 2 for wrong arguments or settings.
 """
 
 import argparse
@@ -15,17 +15,31 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from kallsyms_client.tally import take
 from kallsymsd import __version__
 from kallsymsd.core import _native
 from kallsymsd.engine.private import NotPrivateError, private_directory
+from kallsymsd.service.config import (
+    CACHE_DIR,
+    CACHE_LIMIT,
+    IDLE_EXIT,
+    MEMORY_LIMIT,
+    WATCH,
+    Configuration,
+    ConfigurationError,
+    add_flags,
+)
+from kallsymsd.service.config import load as load_configuration
 from kallsymsd.service.instance import AlreadyRunningError, Instance
 from kallsymsd.service.kept import Kept, load, save
 from kallsymsd.service.manager import BadSocketError, inherited_listener, notify
-from kallsymsd.service.paths import BadPathError, cache_directory, own_uid, socket_path
+from kallsymsd.service.paths import BadPathError, own_uid, socket_path
 from kallsymsd.service.server import Server
 from kallsymsd.service.tally import Tally
 
 if TYPE_CHECKING:
+    import socket
+
     from kallsymsd.engine.engine import Engine
 
 _log = logging.getLogger("kallsymsd")
@@ -44,11 +58,13 @@ def main(arguments: list[str] | None = None) -> int:
     os.umask(0o077)
     logging.basicConfig(handlers=[_StandardError()], format="kallsymsd: %(message)s", level=logging.INFO)
     try:
+        configuration = load_configuration(vars(options), os.environ)
+    except ConfigurationError as error:
+        _log.error("%s", error)
+        return 2
+    try:
         listener = inherited_listener(os.environ)
-        if listener is None:
-            path = options.socket or socket_path(os.environ, own_uid())
-        else:
-            path = Path(listener.getsockname())
+        path, origin = _socket(options.socket, listener)
         instance = Instance(path, listener)
     except (AlreadyRunningError, BadPathError, BadSocketError, NotPrivateError) as error:
         _log.error("%s", error)
@@ -57,18 +73,25 @@ def main(arguments: list[str] | None = None) -> int:
     notify(os.environ, "READY=1")
     _raise_descriptor_limit()
     _native.reuse_memory(_REUSED_MEMORY)
-    cache: Path = (options.cache_dir or cache_directory(os.environ)).absolute()
-    limit: int = options.cache_limit * _MEBIBYTE
+    cache = configuration[CACHE_DIR]
     tally = Tally(lambda kept: _save(cache, kept), time.monotonic(), load(cache))
+    limit = configuration[CACHE_LIMIT] * _MEBIBYTE
     tally.limit(limit)
+    tally.fall_back(take(os.fsencode(cache)))
     server = Server(
         instance,
-        lambda: _make_engine(cache, limit),
+        lambda: _make_engine(configuration),
         version=__version__,
         tally=tally,
-        configuration={"socket": str(path), "cache_dir": str(cache), "cache_limit": limit},
+        configuration={
+            "socket": str(path),
+            "cache_dir": str(cache),
+            "cache_limit": limit,
+            "settings": [{"name": "socket", "value": str(path), "origin": origin}, *configuration.rows()],
+        },
         workers=max(2, min(4, os.cpu_count() or 1)),
-        idle_limit=options.idle_exit,
+        idle_limit=configuration[IDLE_EXIT],
+        watch=configuration[WATCH],
     )
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: server.request_stop())
@@ -96,45 +119,34 @@ def _parser() -> argparse.ArgumentParser:
         metavar="PATH",
         help="listen there (default: the service manager's, else by XDG rules)",
     )
-    parser.add_argument("--cache-dir", type=Path, metavar="DIR", help="default: kallsymsd in $XDG_CACHE_HOME")
-    parser.add_argument(
-        "--cache-limit", type=_limit, default=512, metavar="MIB", help="size of the cache (default: 512)"
-    )
-    parser.add_argument(
-        "--idle-exit",
-        type=_seconds,
-        default=3600,
-        metavar="SECONDS",
-        help="end after that long without a client (default: 3600; 0: never)",
-    )
+    add_flags(parser)
     parser.add_argument("--version", action="version", version=f"kallsymsd {__version__}")
     return parser
 
 
-def _limit(text: str) -> int:
-    number = int(text)
-    if not 1 <= number <= 1 << 20:
-        raise ValueError
-    return number
+def _socket(named: Path | None, listener: "socket.socket | None") -> tuple[Path, str]:
+    """Where to listen, and who says so."""
+    if listener is not None:
+        return Path(listener.getsockname()), "the service manager"
+    if named is not None:
+        return named, "--socket"
+    origin = "KALLSYMSD_SOCKET" if os.environ.get("KALLSYMSD_SOCKET") else "default"
+    return socket_path(os.environ, own_uid()), origin
 
 
-def _seconds(text: str) -> int:
-    number = int(text)
-    if number < 0:
-        raise ValueError
-    return number
-
-
-def _make_engine(cache: Path, limit: int) -> "Engine":
+def _make_engine(configuration: Configuration) -> "Engine":
     # Here and not above: the socket is there before these are loaded.
     from kallsymsd.engine.engine import Engine  # noqa: PLC0415
     from kallsymsd.engine.store import Store, StoreUnavailableError  # noqa: PLC0415
+    from kallsymsd.engine.trees import Trees  # noqa: PLC0415
 
+    store, problem = None, ""
     try:
-        return Engine(Store(cache, limit))
+        store = Store(configuration[CACHE_DIR], configuration[CACHE_LIMIT] * _MEBIBYTE)
     except (NotPrivateError, StoreUnavailableError) as error:
         _log.warning("answers are kept in memory only: %s", error)
-        return Engine(None, no_store=str(error))
+        problem = str(error)
+    return Engine(store, Trees(store, configuration[MEMORY_LIMIT] * _MEBIBYTE), no_store=problem)
 
 
 def _save(cache: Path, kept: Kept) -> None:

@@ -2,10 +2,14 @@
 """kallsymsctl stats: what was counted."""
 
 import argparse
+import os
 import sys
 import time
+from collections.abc import Iterable
 from pathlib import Path
 
+from kallsyms_client import tally
+from kallsyms_client.tally import Fallback
 from kallsymsd.ctl import command, report, saved
 from kallsymsd.ctl.command import CommandError, Context, Parsers
 from kallsymsd.ctl.query import ask, is_running
@@ -13,6 +17,7 @@ from kallsymsd.ctl.report import Report
 from kallsymsd.ctl.since import Span, since
 from kallsymsd.service import figures, kept
 from kallsymsd.service.kept import Kept
+from kallsymsd.service.stats import Snapshot, noted
 
 _TEXT = """\
 What the daemon has counted, over all its lives, until it is set to zero.
@@ -77,6 +82,9 @@ def _run(context: Context, options: argparse.Namespace) -> int:
     if known is None:
         raise CommandError(f"no daemon serves {context.socket}, and no counters have been kept")
     span = since(known, options.since, time.time())
+    place = os.fsencode(context.cache)
+    fallbacks = tally.take(place) if options.zero else tally.read(place)
+    span = with_fallbacks(span, fallbacks)
     made = made_of(span, context.cache, running=running)
     match options.format:
         case "json":
@@ -95,6 +103,13 @@ def _run(context: Context, options: argparse.Namespace) -> int:
                 )
             show_report(made)
     return 0
+
+
+def with_fallbacks(span: Span, fallbacks: Iterable[Fallback]) -> Span:
+    """The span with what clients have noted since it began. The daemon counts that when it starts."""
+    added = noted(each for each in fallbacks if each.time >= int(span.begin))
+    counters: Snapshot = {key: value + added[key] for key, value in span.figures.counters.items()}
+    return span._replace(figures=span.figures._replace(counters=counters))
 
 
 def made_of(span: Span, cache: Path, *, running: bool) -> Report:

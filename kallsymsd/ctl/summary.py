@@ -3,10 +3,11 @@
 
 import sys
 
+from kallsyms_client.tally import REASONS
 from kallsymsd.ctl import show
 from kallsymsd.ctl.report import PERCENTILES, Report, items
 from kallsymsd.ctl.show import Rows, bytes_text, number_text, seconds_text, share_text
-from kallsymsd.service.stats import TABLE, Counter
+from kallsymsd.service.stats import Counter
 
 # Shown even if nothing was counted.
 _ALWAYS = (Counter.HITS, Counter.ADDRESSES, Counter.INCREMENTAL, Counter.COLD)
@@ -64,9 +65,9 @@ def _requests(report: Report) -> Rows:
 def _fallbacks(report: Report) -> Rows:
     counters = report.figures.counters
     return [
-        (row.counter.value.removeprefix("fallback_"), f"{counters[row.counter]:,}", row.help)
-        for row in TABLE
-        if row.counter.startswith("fallback_") and counters[row.counter]
+        (reason, f"{counters[f'fallback_{reason}']:,}", text)
+        for reason, text in REASONS.items()
+        if counters[f"fallback_{reason}"]
     ]
 
 

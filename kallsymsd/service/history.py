@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 #: Requests remembered.
 MOST = 200
 
+#: Requests told about at once. Comparing the maps of each takes milliseconds, in which nobody is answered.
+TOLD = 20
+
 # Trees whose last map is known, as long as the engine keeps it.
 _MOST_TREES = 256
 # Characters of a line that are shown.
@@ -106,9 +109,9 @@ class History:
             self._entries.append(_Entry(entry, last, contents))
 
     def entries(self, tree: str = "") -> list[dict[str, Any]]:
-        """The requests from ``tree`` (default: from all trees), oldest first."""
+        """The last requests from ``tree`` (default: from all trees), at most TOLD, oldest first."""
         with self._lock:
-            found = [entry for entry in self._entries if tree in ("", entry.message["tree"])]
+            found = [entry for entry in self._entries if tree in ("", entry.message["tree"])][-TOLD:]
         return [{**entry.message, "difference": entry.difference()} for entry in found]
 
 

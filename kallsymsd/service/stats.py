@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """What the daemon counts: one table that all outputs are made from."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from enum import StrEnum
 from typing import NamedTuple
+
+from kallsyms_client.tally import REASONS, Fallback
 
 
 class Counter(StrEnum):
@@ -19,6 +21,20 @@ class Counter(StrEnum):
     BAD_INPUT = "bad_input"
     FAILURES = "failures"
     HANGUPS = "hangups"
+    FALLBACKS = "fallbacks"
+    FALLBACK_ABSENT = "fallback_absent"
+    FALLBACK_INPUT = "fallback_input"
+    FALLBACK_PATH = "fallback_path"
+    FALLBACK_FOREIGN = "fallback_foreign"
+    FALLBACK_FULL = "fallback_full"
+    FALLBACK_SILENT = "fallback_silent"
+    FALLBACK_CLOSED = "fallback_closed"
+    FALLBACK_PROTOCOL = "fallback_protocol"
+    FALLBACK_VERSION = "fallback_version"
+    FALLBACK_REFUSED = "fallback_refused"
+    FALLBACK_LOCAL = "fallback_local"
+    FALLBACK_WRONG = "fallback_wrong"
+    FALLBACK_SECONDS = "fallback_seconds"
     BYTES = "bytes"
     SECONDS = "seconds"
     SYMBOLS = "symbols"
@@ -72,6 +88,9 @@ TABLE = (
     Row(Counter.BAD_INPUT, "misses whose map cannot be made into tables"),
     Row(Counter.FAILURES, "requests that the daemon could not serve"),
     Row(Counter.HANGUPS, "requests whose client did not wait for the answer"),
+    Row(Counter.FALLBACKS, "requests that a client met without the daemon"),
+    *(Row(Counter(f"fallback_{reason}"), f"of these, because {text}") for reason, text in REASONS.items()),
+    Row(Counter.FALLBACK_SECONDS, "time that clients waited in vain before", Unit.SECONDS),
     Row(Counter.BYTES, "assembly and binary handed to clients", Unit.BYTES),
     Row(Counter.SECONDS, "time from request to answer, summed", Unit.SECONDS),
     Row(Counter.SYMBOLS, "symbols in the answers"),
@@ -123,6 +142,16 @@ class Counters:
     def snapshot(self) -> Snapshot:
         """All counters by key, in the order of the table."""
         return {row.counter.value: self._values[row.counter] for row in TABLE}
+
+
+def noted(fallbacks: Iterable[Fallback]) -> Snapshot:
+    """What the notes of clients add to the counters."""
+    added: Snapshot = dict.fromkeys((row.counter.value for row in TABLE), 0)
+    for each in fallbacks:
+        added[Counter.FALLBACKS] += 1
+        added[f"fallback_{each.reason}"] += 1
+        added[Counter.FALLBACK_SECONDS] += each.waited
+    return added
 
 
 def read(values: Mapping[str, object]) -> Snapshot:

@@ -11,11 +11,12 @@ from kallsymsd.service.figures import Figures
 from kallsymsd.service.kept import Kept
 from kallsymsd.service.latency import LatencyCounts
 from kallsymsd.service.marks import Marks
-from kallsymsd.service.stats import Counter, Counters
+from kallsymsd.service.stats import Counter, Counters, noted
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
+    from kallsyms_client.tally import Fallback
     from kallsymsd.engine.store import Store
     from kallsymsd.service.builds import Outcome
 
@@ -68,6 +69,11 @@ class Tally:
     def hangup(self) -> None:
         """A client left without its answer."""
         self._counters.add(Counter.HANGUPS)
+
+    def fall_back(self, fallbacks: Iterable[Fallback]) -> None:
+        """Clients had to help themselves."""
+        for key, amount in noted(fallbacks).items():
+            self._counters.add(Counter(key), amount)
 
     def ahead(self) -> None:
         """An answer was computed before it was asked for."""

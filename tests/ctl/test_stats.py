@@ -2,16 +2,20 @@
 """What is reported of what was counted, and in which forms."""
 
 import json
+import os
 import re
 from pathlib import Path
 
 import pytest
 
-from kallsymsd.ctl import main, report, saved, since
+from kallsyms_client import tally
+from kallsyms_client.tally import Fallback
+from kallsymsd.ctl import main, report, saved, since, stats
 from kallsymsd.ctl.command import CommandError
 from kallsymsd.ctl.report import Report
 from kallsymsd.ctl.saved import Saved, Stock
 from kallsymsd.ctl.show import seconds_text
+from kallsymsd.ctl.since import Span
 from kallsymsd.service import figures, kept
 from kallsymsd.service.figures import Figures
 from kallsymsd.service.kept import Kept
@@ -235,6 +239,27 @@ def test_the_cache_directory_can_be_named(tmp_path: Path, capsys: pytest.Capture
     ):
         assert main.main(arguments) == 0
         assert json.loads(capsys.readouterr().out)["requests"] == 4
+
+
+def test_what_clients_noted_is_counted_too(
+    daemon: Daemon, cache: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert daemon.thread.is_alive()
+    cache.chmod(0o700)
+    tally.count(os.fsencode(cache), "absent", 0.0)
+    tally.count(os.fsencode(cache), "silent", 0.4)
+    for option, fallbacks in (("--since=1m", 2), ("--since=zero", 2), ("--zero", 2), ("--since=zero", 0)):
+        assert main.main(["stats", "--json", option]) == 0
+        values = json.loads(capsys.readouterr().out)
+        assert values["fallbacks"] == fallbacks
+        assert values["fallback_silent"] == fallbacks / 2
+        assert values["fallback_seconds"] == 0.2 * fallbacks
+
+
+def test_what_clients_noted_earlier_is_left_out() -> None:
+    span = Span(counted(fallbacks=5), begin=1000.0)
+    noted = [Fallback("absent", 0.0, when, (0, 0)) for when in (999, 1000, 1001)]
+    assert stats.with_fallbacks(span, noted).figures.counters["fallbacks"] == 7
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from kallsymsd.engine.answer import Answer
 from kallsymsd.engine.maps import MapText
 from kallsymsd.engine.result import BuildResult
 from kallsymsd.service.builds import Outcome, Ticket
-from kallsymsd.service.history import MOST, History
+from kallsymsd.service.history import MOST, TOLD, History
 from tests.service.peer import request
 
 ANSWER = Answer(BuildResult(0, How(), text=b"text"))
@@ -95,7 +95,8 @@ def test_only_the_last_requests_are_remembered() -> None:
     history = History(clock=iter(range(2 * MOST)).__next__)
     for _ in range(MOST + 10):
         history.add(Ticket(ask(), -1, 0.0), Outcome(ANSWER, How(HIT)))
-    assert [entry["time"] for entry in history.entries()] == list(range(10, MOST + 10))
+    assert len(history._entries) == MOST
+    assert [entry["time"] for entry in history.entries()] == list(range(MOST + 10 - TOLD, MOST + 10))
 
 
 def test_the_requests_of_one_tree_can_be_asked_for() -> None:

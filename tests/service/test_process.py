@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from kallsyms_client import wire
+from kallsyms_client import tally, wire
 
 from .peer import PATIENCE, Peer
 from .test_server import wait_for
@@ -244,3 +244,14 @@ def test_the_socket_is_there_before_the_engine_is_loaded() -> None:
         timeout=PATIENCE,
     )
     assert done.stdout == "[]\n"
+
+
+def test_it_counts_what_clients_noted_before_it_was_there(program: Program) -> None:
+    program.cache.mkdir(mode=0o700, parents=True)
+    tally.count(os.fsencode(program.cache), "absent", 0.0)
+    process = program.serve()
+    process.terminate()
+    process.communicate(timeout=PATIENCE)
+    counters = json.loads((program.cache / "counters.json").read_text())
+    assert (counters["fallbacks"], counters["fallback_absent"]) == (1, 1)
+    assert not (program.cache / "fallbacks").exists()

@@ -3,7 +3,8 @@
 
 import pytest
 
-from kallsymsd.service.stats import TABLE, Counter, Counters, Unit, read
+from kallsyms_client.tally import REASONS, Fallback
+from kallsymsd.service.stats import TABLE, Counter, Counters, Unit, noted, read
 
 # Scripts read these; they never change.
 FIXED = {"requests", "hits", "misses", "bytes", "seconds", "cache_entries", "cache_bytes", "cache_limit"}
@@ -45,3 +46,9 @@ def test_an_impossible_number_counts_as_zero(value: object) -> None:
 def test_seconds_have_fractions() -> None:
     assert next(row for row in TABLE if row.counter is Counter.SECONDS).unit is Unit.SECONDS
     assert read({"seconds": 1.5})["seconds"] == 1.5
+
+
+def test_every_reason_of_clients_has_a_counter() -> None:
+    added = noted([Fallback(reason, 0.25, 0, (0, 0)) for reason in REASONS])
+    assert {added[f"fallback_{reason}"] for reason in REASONS} == {1}
+    assert (added["fallbacks"], added["fallback_seconds"]) == (len(REASONS), 0.25 * len(REASONS))
