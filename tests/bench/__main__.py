@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """What the tables of one kernel cost: the kernel's own tool, and each of our ways, in one run.
 
-    python -m tests.bench [--rounds N] [--map NAME] [--json FILE] [--plot FILE]
+    python -m tests.bench [--rounds N] [--map NAME] [--json FILE] [--markdown FILE] [--plot FILE]
 
 The ways take turns, so that a machine that is slow for a while is slow for all of them. Needs the kernel's
 own tool (tests/fetch-oracles) and gcc; --plot also matplotlib.
@@ -53,6 +53,8 @@ def main() -> None:
         console.print(table)
     if arguments.json:
         arguments.json.write_text(show.as_json(job, arguments.rounds, recorder) + "\n")
+    if arguments.markdown:
+        arguments.markdown.write_text(show.as_markdown(recorder))
     if arguments.plot:
         from .plot import plot  # noqa: PLC0415  whoever wants no plot needs no matplotlib
 
@@ -66,6 +68,9 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, default=7, help="runs of each measurement (default 7)")
     parser.add_argument("--map", choices=sorted(maps.EXPECTED), default="amd64-6.12.117-amd64")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all numbers there too")
+    parser.add_argument(
+        "--markdown", type=Path, metavar="FILE", help="write the tables of docs/performance.md there"
+    )
     parser.add_argument("--plot", type=Path, metavar="FILE", help="draw the costs there, as SVG")
     return parser.parse_args()
 

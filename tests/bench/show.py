@@ -4,7 +4,7 @@
 import json
 import os
 import platform
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -84,19 +84,19 @@ def _checks(recorder: Recorder) -> Table:
         table.add_row(
             check.what, f"{check.value:.4g}", f"{check.limit:g}", check.unit, _MARK if check.exceeded else ""
         )
-    for name, values in recorder.amounts.items():
-        if name not in {check.what for check in limits.checks(recorder)}:
-            value = median(values)
-            seconds = value < 1e4
-            table.add_row(
-                name, f"{value * 1e3:.1f}" if seconds else f"{value / 1e6:.4g}", "", _unit(value), ""
-            )
+    for name, value in _amounts(recorder):
+        number, unit = value.split(" ", 1)
+        table.add_row(name, number, "", unit, "")
     return table
 
 
-def _unit(value: float) -> str:
-    """Seconds and bytes of these measurements are far apart."""
-    return "ms CPU" if value < 1e4 else "MB"
+def _amounts(recorder: Recorder) -> Iterator[tuple[str, str]]:
+    """Amounts that have no limit. Seconds and bytes of these measurements are far apart."""
+    limited = {check.what for check in limits.checks(recorder)}
+    for name, values in recorder.amounts.items():
+        value = median(values)
+        if name not in limited:
+            yield name, f"{value * 1e3:.1f} ms CPU" if value < 1e4 else f"{value / 1e6:.4g} MB"
 
 
 def _stages(recorder: Recorder) -> Table:
@@ -111,6 +111,62 @@ def _stages(recorder: Recorder) -> Table:
 def stage_medians(requests: list[Request]) -> list[float]:
     """Microseconds of each stage."""
     return [median(request.how.stages[at] for request in requests) for at in range(len(STAGES))]
+
+
+def as_markdown(recorder: Recorder) -> str:
+    """The tables of docs/performance.md."""
+    return "\n".join(
+        (
+            *_markdown(("program", "CPU ms", "wall ms", "CPU : tool + gcc"), _program_cells(recorder)),
+            "",
+            *_markdown(
+                ("what the daemon is asked", "CPU ms", "CPU : tool + gcc", "limit"), _row_cells(recorder)
+            ),
+            "",
+            *_markdown(("", "measured", "limit"), _other_cells(recorder)),
+            "",
+            *_markdown(("wall ms of stages", *STAGES), _stage_cells(recorder)),
+            "",
+        )
+    )
+
+
+def _markdown(headings: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> Iterator[str]:
+    yield f"| {' | '.join(headings)} |"
+    yield f"| --- |{' ---: |' * (len(headings) - 1)}"
+    for row in rows:
+        yield f"| {' | '.join(row)} |"
+
+
+def _program_cells(recorder: Recorder) -> Iterator[tuple[str, ...]]:
+    tool_gcc = recorder.program(TOOL_GCC)
+    for name in recorder.programs:
+        row = recorder.program(name)
+        yield name, f"{row.cpu * 1e3:.1f}", f"{row.wall * 1e3:.1f}", f"{row.cpu / tool_gcc.cpu:.4f}"
+
+
+def _row_cells(recorder: Recorder) -> Iterator[tuple[str, ...]]:
+    tool_gcc = recorder.program(TOOL_GCC).cpu
+    for name in recorder.requests:
+        cpu = recorder.cpu(name)
+        limit = limits.OF_TOOL_GCC.get(name)
+        beyond = limit is not None and cpu / tool_gcc > limit
+        shown = f"**{cpu / tool_gcc:.5f}**" if beyond else f"{cpu / tool_gcc:.5f}"
+        yield name, f"{cpu * 1e3:.2f}", shown, f"{limit:.3f}" if limit is not None else ""
+
+
+def _other_cells(recorder: Recorder) -> Iterator[tuple[str, ...]]:
+    for check in limits.checks(recorder):
+        if check.what not in limits.OF_TOOL_GCC:
+            value = f"{check.value:.3g} {check.unit}"
+            yield check.what, f"**{value}**" if check.exceeded else value, f"{check.limit:g}"
+    for name, value in _amounts(recorder):
+        yield name, value, ""
+
+
+def _stage_cells(recorder: Recorder) -> Iterator[tuple[str, ...]]:
+    for name, requests in recorder.requests.items():
+        yield name, *(f"{stage / 1e3:.2f}" for stage in stage_medians(requests))
 
 
 def as_json(job: Job, rounds: int, recorder: Recorder) -> str:
