@@ -60,7 +60,7 @@ class Server:
         *,
         version: str,
         tally: Tally,
-        configuration: Mapping[str, str | int],
+        configuration: Mapping[str, Any],
         workers: int,
         idle_limit: float = 0.0,
         watch: bool = True,

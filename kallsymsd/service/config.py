@@ -1,0 +1,237 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The daemon's settings: one table; from the configuration file, the environment and the command line.
+
+The later of these three wins. Nothing here decides what a build's answer is: that is in each request.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+from kallsymsd.service.paths import cache_directory
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+T = TypeVar("T")
+
+_LARGEST = 1 << 20
+_TRUE = frozenset({"1", "on", "true", "yes"})
+_FALSE = frozenset({"0", "off", "false", "no"})
+
+#: Names the configuration file, instead of the XDG rules.
+FILE_VARIABLE = "KALLSYMSD_CONFIG"
+
+
+class ConfigurationError(Exception):
+    """A setting cannot be used; the text is one line that says where it is and what is wrong."""
+
+
+class Setting(Generic[T]):
+    """A setting.
+
+    name     key in the configuration file, and with two dashes in front the flag
+    parse    its value from text, or from what TOML has; ValueError says what is expected instead
+    default  its value, given the environment, when it is set nowhere
+    shown    that, for a person
+    metavar  stands for the value in help texts; "" for a switch
+    help     what it is, for a person
+    """
+
+    def __init__(
+        self,
+        name: str,
+        parse: Callable[[object], T],
+        default: Callable[[Mapping[str, str]], T],
+        shown: str,
+        metavar: str,
+        help: str,  # noqa: A002  as argparse calls it
+    ) -> None:
+        self.name = name
+        self.parse = parse
+        self.default = default
+        self.shown = shown
+        self.metavar = metavar
+        self.help = help
+
+    @property
+    def variable(self) -> str:
+        """Its name in the environment."""
+        return "KALLSYMSD_" + self.name.upper().replace("-", "_")
+
+    @property
+    def flag(self) -> str:
+        """Its name on the command line."""
+        return "--" + self.name
+
+
+def _mebibytes(value: object) -> int:
+    number = _integer(value)
+    if not 1 <= number <= _LARGEST:
+        raise ValueError(f"a number of MiB from 1 to {_LARGEST}")
+    return number
+
+
+def _seconds(value: object) -> int:
+    number = _integer(value)
+    if number < 0:
+        raise ValueError("a number of seconds, 0 for never")
+    return number
+
+
+def _integer(value: object) -> int:
+    if isinstance(value, int | str) and not isinstance(value, bool):
+        with contextlib.suppress(ValueError):
+            return int(value)
+    raise ValueError("a whole number")
+
+
+def _switch(value: object) -> bool:
+    if isinstance(value, bool):
+        return value
+    if isinstance(value, str) and value.lower() in _TRUE | _FALSE:
+        return value.lower() in _TRUE
+    raise ValueError("true or false")
+
+
+def _directory(value: object) -> Path:
+    if not isinstance(value, str) or not Path(value).is_absolute():
+        raise ValueError("an absolute path")
+    return Path(value)
+
+
+CACHE_DIR = Setting(
+    "cache-dir",
+    _directory,
+    cache_directory,
+    "kallsymsd in $XDG_CACHE_HOME",
+    "DIR",
+    "where answers and counters are kept across restarts",
+)
+CACHE_LIMIT = Setting("cache-limit", _mebibytes, lambda _: 512, "512", "MIB", "size of the cache on disk")
+MEMORY_LIMIT = Setting(
+    "memory-limit", _mebibytes, lambda _: 512, "512", "MIB", "memory for the tables of trees in use"
+)
+IDLE_EXIT = Setting(
+    "idle-exit", _seconds, lambda _: 3600, "3600", "SECONDS", "end after that long without a client; 0: never"
+)
+WATCH = Setting("watch", _switch, lambda _: True, "on", "", "compute ahead when a map is written again")
+
+#: Every setting, in the order of display. The socket is none: clients do not read the file.
+TABLE: tuple[Setting[Any], ...] = (CACHE_DIR, CACHE_LIMIT, MEMORY_LIMIT, IDLE_EXIT, WATCH)
+
+_BY_NAME = {setting.name: setting for setting in TABLE}
+
+
+class Configuration:
+    """The value of each setting, and where that comes from."""
+
+    def __init__(self, values: Mapping[str, tuple[Any, str]]) -> None:
+        """``values`` has value and origin by the setting's name."""
+        self._values = values
+
+    def __getitem__(self, setting: Setting[T]) -> T:
+        value: T = self._values[setting.name][0]  # as its parse() made it
+        return value
+
+    def origin(self, setting: Setting[Any]) -> str:
+        """Where the value is set: a file and line, a variable, a flag, or ``default``."""
+        return self._values[setting.name][1]
+
+    def rows(self) -> list[dict[str, str | int | bool]]:
+        """Name, value and origin of each setting, for status."""
+        return [
+            {"name": name, "value": value if isinstance(value, int) else str(value), "origin": origin}
+            for name, (value, origin) in self._values.items()
+        ]
+
+
+def add_flags(parser: argparse.ArgumentParser) -> None:
+    """Give ``parser`` a flag for each setting. Those that are not there become None."""
+    for setting in TABLE:
+        text = f"{setting.help} (default: {setting.shown})"
+        if setting.metavar:
+            parser.add_argument(setting.flag, metavar=setting.metavar, help=text, dest=setting.name)
+        else:
+            switch = argparse.BooleanOptionalAction
+            parser.add_argument(setting.flag, action=switch, help=text, dest=setting.name)
+
+
+def load(flags: Mapping[str, Any], environment: Mapping[str, str]) -> Configuration:
+    """The configuration for this command line (what add_flags() made of it) and environment.
+
+    Raises ConfigurationError for a value that is none, and for a key in the file that no setting has.
+    """
+    path = file_path(environment)
+    in_file = _read(path, required=bool(environment.get(FILE_VARIABLE)))
+    values: dict[str, tuple[object, str]] = {}
+    for setting in TABLE:
+        flag, variable = flags.get(setting.name), environment.get(setting.variable, "")
+        if flag is not None:
+            if setting is CACHE_DIR:
+                flag = str(Path(flag).absolute())  # a person may name one below where they are
+            values[setting.name] = _parsed(setting, flag, setting.flag), setting.flag
+        elif variable:
+            values[setting.name] = _parsed(setting, variable, setting.variable), setting.variable
+        elif setting.name in in_file:
+            value, origin = in_file[setting.name]
+            values[setting.name] = _parsed(setting, value, f"{origin}: {setting.name}"), origin
+        else:
+            values[setting.name] = setting.default(environment), "default"
+    return Configuration(values)
+
+
+def file_path(environment: Mapping[str, str]) -> Path:
+    """The configuration file: $KALLSYMSD_CONFIG, else kallsymsd/config.toml by the XDG rules."""
+    named = environment.get(FILE_VARIABLE, "")
+    if named:
+        return Path(named)
+    home = Path(environment.get("XDG_CONFIG_HOME", ""))
+    return (home if home.is_absolute() else Path.home() / ".config") / "kallsymsd" / "config.toml"
+
+
+def _parsed(setting: Setting[Any], value: object, place: str) -> object:
+    try:
+        parsed: object = setting.parse(value)
+    except ValueError as error:
+        raise ConfigurationError(f"{place}: must be {error}, not {value!r:.60}") from None
+    return parsed
+
+
+def _read(path: Path, *, required: bool) -> dict[str, tuple[object, str]]:
+    """Value and place of each key in the file."""
+    try:
+        text = path.read_bytes().decode()
+    except FileNotFoundError:
+        if required:
+            raise ConfigurationError(f"{path}: No such file or directory; see {FILE_VARIABLE}") from None
+        return {}
+    except OSError as error:
+        raise ConfigurationError(f"{path}: {error.strerror}") from error
+    except UnicodeDecodeError:
+        raise ConfigurationError(f"{path}: is not UTF-8") from None
+    import tomllib  # noqa: PLC0415  most have no such file, and loading it takes as long as starting Python
+
+    try:
+        content = tomllib.loads(text)
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
+        raise ConfigurationError(f"{path}: {error}") from None
+    places = {key: f"{path}:{_line(text, key)}" for key in content}
+    for key in content:
+        if key not in _BY_NAME:
+            why = f"there are {', '.join(_BY_NAME)}"
+            if key == "socket":
+                why = "set KALLSYMSD_SOCKET, since clients do not read this file"
+            raise ConfigurationError(f"{places[key]}: no setting {key!r:.60}; {why}")
+    return {key: (value, places[key]) for key, value in content.items()}
+
+
+def _line(text: str, key: str) -> int:
+    """Number of the line that sets ``key`` at the top level; tomllib does not tell."""
+    quoted = re.escape(key)
+    pattern = re.compile(rf"""\s*\[*\s*["']?{quoted}["']?\s*[=.\]]""")
+    return next((number for number, line in enumerate(text.splitlines(), 1) if pattern.match(line)), 1)
