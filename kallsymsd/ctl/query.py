@@ -3,6 +3,7 @@
 
 import socket
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -34,8 +35,13 @@ def is_running(path: Path) -> bool:
         raise QueryError(f"{lock_path(path)}: {error.strerror}; remove it") from error
 
 
-def ask(path: Path, command: str, deadline: float = DEADLINE) -> dict[str, Any]:
-    """The daemon's answer to ``command``. QueryError when it has none within ``deadline`` seconds."""
+def ask(
+    path: Path, command: str, deadline: float = DEADLINE, *, more: Mapping[str, str] | None = None
+) -> dict[str, Any]:
+    """The daemon's answer to ``command``, which may say ``more``.
+
+    QueryError when it has none within ``deadline`` seconds.
+    """
     end = time.monotonic() + deadline
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as sock:
         try:
@@ -43,7 +49,7 @@ def ask(path: Path, command: str, deadline: float = DEADLINE) -> dict[str, Any]:
             sock.connect(str(path))
             if peer_uid(sock) != own_uid():
                 raise QueryError(f"{path}: is served by another user; set KALLSYMSD_SOCKET")
-            sock.sendall(wire.preamble() + encode_message(wire.CONTROL, {"command": command}))
+            sock.sendall(wire.preamble() + encode_message(wire.CONTROL, {**(more or {}), "command": command}))
             frame = _receive(sock, end)
             if frame.kind == wire.FAILURE:
                 raise QueryError(f"the daemon refuses: {frame.body.decode('utf-8', 'replace')}")

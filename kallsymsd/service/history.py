@@ -126,6 +126,8 @@ def _why(outcome: Outcome, *, is_first: bool) -> str:
         return ""
     if how.made == ADDRESSES:
         return "the map differs from the last one in addresses only"
+    if how.made == INCREMENTAL and not how.changed:
+        return "no symbol was added, removed or renamed since the last map, but their order differs"
     if how.made == INCREMENTAL:
         return f"{how.changed} symbols were added, removed or renamed since the last map"
     if is_first:

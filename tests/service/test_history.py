@@ -34,6 +34,7 @@ def add(history: History, outcome: Outcome, old: bytes | None, new: bytes) -> di
         (How(HIT), b"1 T a", ""),
         (How(ADDRESSES), b"1 T a", "addresses only"),
         (How(INCREMENTAL, changed=3), b"1 T a", "3 symbols"),
+        (How(INCREMENTAL), b"1 T a", "order differs"),
         (How(COLD), None, "nothing was known"),
         (How(COLD), b"1 T a", "so much differs"),
     ],

@@ -1,0 +1,195 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""kallsymsctl explain: why requests were answered as they were, and what keeps a link from settling."""
+
+import argparse
+import os
+import sys
+import textwrap
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from kallsyms_client import tally
+from kallsyms_client.tally import Fallback
+from kallsyms_client.wire import STAGES
+from kallsymsd.ctl import command, passes
+from kallsymsd.ctl.command import CommandError, Context, Parsers
+from kallsymsd.ctl.query import ask, is_running
+from kallsymsd.ctl.show import seconds_text
+from kallsymsd.service.paths import path_text
+
+# Fallbacks that are told of, as the daemon tells of so many requests.
+_FALLBACKS = 20
+_INDENT = "    "
+# Symbols of each kind that are shown of a difference.
+_SHOWN = 10
+
+_TEXT = """\
+Tells of the last requests (from TREE, if it is given): when, who made the
+answer and how, why it was not there already, the first line that differs from
+the map before, as long as the daemon has both, and the time of each stage.
+
+If TREE has the maps of a link's last pass and of the finished kernel
+(.tmp_vmlinux*.syms and System.map), tells what differs between them. With
+--maps, what differs between any two maps. That is what the kernel's script
+means by "Inconsistent kallsyms data": the tables linked in describe another
+layout than the kernel has.
+"""
+_EXAMPLES = """\
+kallsymsctl explain                # the last requests of all trees
+kallsymsctl explain ~/linux        # those of one tree, and its passes
+kallsymsctl explain --maps .tmp_vmlinux2.syms System.map
+"""
+_STATUS = """\
+0  the maps are equal, or there are none to compare
+1  they differ; or there is nothing to tell
+"""
+_REMEDY = """\
+The tables in the kernel were made from the first map, so they are wrong for
+the second. What to do:
+  make KALLSYMS_EXTRA_PASS=1     one more pass; often the sizes settle then
+  KALLSYMSD=verify make          proves each pass against the kernel's own tool
+  kallsymsctl verify TREE        the same for the maps that are there now
+If it stays: a symbol above is placed by its size or by a linker script's
+expression that the tables themselves move. Without kallsymsd
+(KALLSYMSD=off make) the kernel's own tool must say the same.
+"""
+
+
+def register(parsers: Parsers) -> None:
+    """Add the subcommand."""
+    parser = command.add(
+        parsers,
+        "explain",
+        _run,
+        summary="why requests were answered as they were; what keeps a link from settling",
+        text=_TEXT,
+        examples=_EXAMPLES,
+        status=_STATUS,
+    )
+    parser.add_argument("tree", nargs="?", type=Path, metavar="TREE", help="object tree of a kernel build")
+    parser.add_argument(
+        "--maps", nargs=2, type=Path, metavar=("EARLIER", "LATER"), help="compare these two maps only"
+    )
+
+
+def _run(context: Context, options: argparse.Namespace) -> int:
+    if options.maps:
+        return _explain_maps(*options.maps)
+    told = _tell_requests(context, options.tree)
+    pair = passes.find(options.tree or Path())
+    if pair is None:
+        return 0 if told else 1
+    if told:
+        print()
+    return _explain_maps(*pair)
+
+
+# Requests.
+
+
+def _tell_requests(context: Context, tree: Path | None) -> bool:
+    """Print the last requests; whether there are any."""
+    told = [(each.time, _told_fallback(each)) for each in _fallbacks(context, tree)]
+    if is_running(context.socket):
+        wanted = {"tree": path_text(os.fsencode(tree.resolve()))} if tree else {}
+        requests = ask(context.socket, "explain", more=wanted)["requests"]
+        told += [(each["time"], _told(each, with_tree=tree is None)) for each in requests]
+    else:
+        print(
+            f"kallsymsctl: no daemon serves {context.socket}; it has taken what it knew along",
+            file=sys.stderr,
+        )
+    if not told:
+        print(f"kallsymsctl: no request{f' from {tree}' if tree else ''} is remembered", file=sys.stderr)
+    for _, lines in sorted(told):
+        print(*lines, sep="\n")
+    return bool(told)
+
+
+def _fallbacks(context: Context, tree: Path | None) -> list[Fallback]:
+    """What clients have noted lately about requests (from ``tree``) that they met themselves."""
+    noted = tally.read(os.fsencode(context.cache))
+    if tree is not None:
+        try:
+            status = tree.stat()
+        except OSError as error:
+            raise CommandError(f"{tree}: {error.strerror}") from error
+        noted = [each for each in noted if each.tree == (status.st_dev, status.st_ino)]
+    return noted[-_FALLBACKS:]
+
+
+def _told_fallback(fallback: Fallback) -> list[str]:
+    """Lines about a request that the daemon did not answer."""
+    lines = [f"{_clock(fallback.time)}  fallback, the client computed in-process"]
+    return [*lines, f"    {tally.REASONS[fallback.reason]}"]
+
+
+def _told(request: Mapping[str, Any], *, with_tree: bool) -> list[str]:
+    """Lines about one request."""
+    name = Path(request["map"])
+    shown = name if with_tree or str(name.parent) != request["tree"] else name.name
+    lines = [f"{_clock(request['time'])}  {shown}: {_how(request)}"]
+    if request["why"]:
+        lines.append(f"    {request['why']}")
+    if request["difference"]:
+        number, old, new = request["difference"]
+        lines += [f"    first in line {number}:", f"      - {old or '(end)'}", f"      + {new or '(end)'}"]
+    stages = zip(STAGES, request["stages"], strict=True)
+    times = [f"{stage} {seconds_text(microseconds / 1e6)}" for stage, microseconds in stages if microseconds]
+    if times:
+        lines += textwrap.wrap(", ".join(times), 76, initial_indent=_INDENT, subsequent_indent=_INDENT)
+    return lines
+
+
+def _clock(moment: float) -> str:
+    return time.strftime("%a %H:%M:%S", time.localtime(moment))
+
+
+def _how(request: Mapping[str, Any]) -> str:
+    made = request["made"]
+    words = {
+        "hit": "hit, nothing had to be computed",
+        "failure": "not answered",
+        "addresses": f"new addresses for {request['symbols']:,} symbols",
+        "incremental": (
+            f"incremental, {request['changed']:,} of {request['symbols']:,} symbols, "
+            f"{request['kept']} of {request['steps']} token steps kept"
+        ),
+        "cold": f"cold, {request['symbols']:,} symbols",
+    }
+    text = words[made]
+    if request["ready"]:
+        text += ", made ahead"
+    return text + (", shared with another request" if request["shared"] else "")
+
+
+# Maps.
+
+
+def _explain_maps(earlier: Path, later: Path) -> int:
+    difference = passes.compare(passes.read(earlier), passes.read(later))
+    if difference.is_empty:
+        print(f"{earlier} and {later} are equal: the link has settled")
+        return 0
+    print(f"{earlier} and {later} differ; where they are a link's last pass and its kernel,")
+    print('the kernel\'s script says "Inconsistent kallsyms data":')
+    for title, lines in (
+        ("added", difference.added),
+        ("removed", difference.removed),
+        ("moved", [_moved(*each) for each in difference.moved]),
+    ):
+        if lines:
+            print(f"  {len(lines):,} {title}:")
+            print(*(f"    {line}" for line in lines[:_SHOWN]), sep="\n")
+            if len(lines) > _SHOWN:
+                print(f"    ... and {len(lines) - _SHOWN:,} more")
+    print()
+    print(_REMEDY, end="")
+    return 1
+
+
+def _moved(name: str, old: int, new: int) -> str:
+    sign = "+" if new > old else "-"
+    return f"{old:x} -> {new:x} ({sign}{abs(new - old):#x}) {name}"

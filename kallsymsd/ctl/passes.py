@@ -1,0 +1,89 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What differs between two passes of a link: the maps that must be equal in the end.
+
+A kernel link runs kallsyms on the map of one pass to make the tables that the next pass links in. The link
+has settled when the map of the finished kernel equals the last map that kallsyms got; if not, the kernel's
+script says "Inconsistent kallsyms data" (scripts/link-vmlinux.sh).
+"""
+
+import re
+from collections import Counter
+from pathlib import Path
+from typing import NamedTuple
+
+from kallsymsd.ctl.command import CommandError
+
+#: The map of the finished kernel.
+FINAL = "System.map"
+
+# Maps of passes: .tmp_vmlinux1.syms since Linux v6.11, .tmp_vmlinux.kallsyms1.syms before.
+_PASS = re.compile(r"\.tmp_vmlinux(\.kallsyms)?([0-9]+)\.syms")
+# No map is that large.
+_MAX_MAP = 1 << 30
+
+
+class Difference(NamedTuple):
+    """What differs between two maps, each list in the order of its map.
+
+    added    lines with names that only the later map has
+    removed  lines with names that only the earlier map has
+    moved    name, earlier and later address of symbols that both have
+    """
+
+    added: list[str]
+    removed: list[str]
+    moved: list[tuple[str, int, int]]
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing differs."""
+        return not (self.added or self.removed or self.moved)
+
+
+def find(tree: Path) -> tuple[Path, Path] | None:
+    """The last pass's map in ``tree``, and the finished kernel's; None if one of them is not there."""
+    found = [
+        (path.stat().st_mtime_ns, int(match[2]), path)
+        for path in tree.glob(".tmp_vmlinux*.syms")
+        if (match := _PASS.fullmatch(path.name))
+    ]
+    final = tree / FINAL
+    return (max(found)[2], final) if found and final.exists() else None
+
+
+def read(path: Path) -> list[tuple[int, str]]:
+    """Address, and type and name, of each line of a map; CommandError if it is none."""
+    try:
+        if path.stat().st_size > _MAX_MAP:
+            raise CommandError(f"{path}: is too large for a map")
+        text = path.read_text(encoding="utf-8", errors="backslashreplace")
+        return [(int(address, 16), rest) for address, rest in map(_split, text.splitlines())]
+    except OSError as error:
+        raise CommandError(f"{path}: {error.strerror}") from error
+    except ValueError as error:
+        raise CommandError(f"{path}: is no map: {error}") from error
+
+
+def compare(earlier: list[tuple[int, str]], later: list[tuple[int, str]]) -> Difference:
+    """What differs. Symbols of one name, which static functions may have, are told apart by their order."""
+    old, new = _numbered(earlier), _numbered(later)
+    return Difference(
+        [f"{address:x} {key[0]}" for key, address in new.items() if key not in old],
+        [f"{address:x} {key[0]}" for key, address in old.items() if key not in new],
+        [(key[0], address, new[key]) for key, address in old.items() if key in new and new[key] != address],
+    )
+
+
+def _split(line: str) -> tuple[str, str]:
+    address, _, rest = line.partition(" ")
+    return address, rest
+
+
+def _numbered(lines: list[tuple[int, str]]) -> dict[tuple[str, int], int]:
+    """Addresses by type and name and how many of that name went before."""
+    seen: Counter[str] = Counter()
+    numbered = {}
+    for address, rest in lines:
+        numbered[rest, seen[rest]] = address
+        seen[rest] += 1
+    return numbered

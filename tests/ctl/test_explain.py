@@ -1,0 +1,139 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""kallsymsctl explain: the last requests, and what differs between two passes of a link."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from kallsyms_client import tally
+from kallsymsd.ctl import main, passes
+from kallsymsd.ctl.command import CommandError
+from tests.service.peer import Daemon
+
+OLD = "1000 T a\n1010 t b\n1020 t b\n2000 D c\n"
+# One "b" less, "c" moved, "d" is new.
+NEW = "1000 T a\n1010 t b\n1ff0 D c\n3000 B d\n"
+
+
+def explain(*arguments: object) -> int:
+    return main.main(["explain", *map(str, arguments)])
+
+
+def build(daemon: Daemon, path: Path, tree: Path) -> None:
+    with daemon.peer() as peer:
+        peer.build(path, tree=os.fsencode(tree))
+        peer.reply()
+
+
+# Requests.
+
+
+def test_requests_are_told_with_what_made_them_and_why(
+    daemon: Daemon, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "m.syms"
+    path.write_text(OLD)
+    for _ in range(2):
+        build(daemon, path, tmp_path)
+    assert explain(tmp_path) == 0
+    lines = capsys.readouterr().out.splitlines()
+    heads = [line for line in lines if not line.startswith(" ")]
+    assert "m.syms: cold, 36 symbols" in heads[0]
+    assert "m.syms: hit" in heads[1]
+    assert "    nothing was known of this tree with these options" in lines
+    assert any(line.startswith("    read ") for line in lines)
+
+
+def test_another_trees_requests_are_not_told(
+    daemon: Daemon, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "tree").mkdir()
+    (tmp_path / "m").write_text(OLD)
+    build(daemon, tmp_path / "m", tmp_path)
+    assert explain(tmp_path / "tree") == 1
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert "no request from" in captured.err
+
+
+def test_requests_that_the_daemon_did_not_answer_are_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cache = tmp_path / "cache" / "kallsymsd"
+    cache.mkdir(mode=0o700, parents=True)
+    monkeypatch.chdir(tmp_path)
+    tally.count(os.fsencode(cache), "silent", 0.4)
+    assert explain() == 0
+    assert explain(tmp_path) == 0
+    assert capsys.readouterr().out.count("fallback, the client computed") == 2
+    assert explain(tmp_path / "cache") == 1
+    assert "no request from" in capsys.readouterr().err
+
+
+# Passes.
+
+
+def test_a_difference_names_what_is_added_removed_and_moved(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "1").write_text(OLD)
+    (tmp_path / "2").write_text(NEW)
+    assert explain("--maps", tmp_path / "1", tmp_path / "2") == 1
+    out = capsys.readouterr().out
+    assert "  1 added:\n    3000 B d\n" in out
+    assert "  1 removed:\n    1020 t b\n" in out
+    assert "  1 moved:\n    2000 -> 1ff0 (-0x10) D c\n" in out
+    assert "KALLSYMS_EXTRA_PASS=1" in out
+
+
+def test_of_a_long_difference_the_begin_is_shown(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "1").write_text("")
+    (tmp_path / "2").write_text("".join(f"{1000 + i:x} T f{i}\n" for i in range(2000)))
+    explain("--maps", tmp_path / "1", tmp_path / "2")
+    out = capsys.readouterr().out
+    assert "  2,000 added:\n" in out
+    assert "    ... and 1,990 more\n" in out
+    assert "f10" not in out
+
+
+@pytest.mark.parametrize("number", ["", ".kallsyms"])
+def test_the_last_pass_in_a_tree_is_compared_with_the_finished_kernel(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], number: str
+) -> None:
+    (tmp_path / "System.map").write_text(NEW)
+    for index, text in ((1, OLD), (2, NEW)):
+        path = tmp_path / f".tmp_vmlinux{number}{index}.syms"
+        path.write_text(text)
+        os.utime(path, (index, index))
+    assert explain(tmp_path) == 0
+    assert f"{index}.syms" in (out := capsys.readouterr().out)
+    assert "are equal" in out
+    os.utime(tmp_path / f".tmp_vmlinux{number}1.syms", (9, 9))
+    assert explain(tmp_path) == 1
+    assert "Inconsistent kallsyms data" in capsys.readouterr().out
+
+
+def test_files_of_other_names_are_no_passes(tmp_path: Path) -> None:
+    (tmp_path / "System.map").write_text(OLD)
+    for name in (".tmp_vmlinux.syms", ".tmp_vmlinux1.symbols", "tmp_vmlinux1.syms", ".tmp_vmlinux1.syms.d"):
+        (tmp_path / name).write_text(NEW)
+    assert passes.find(tmp_path) is None
+    (tmp_path / ".tmp_vmlinux1.syms").write_text(NEW)
+    assert passes.find(tmp_path) == (tmp_path / ".tmp_vmlinux1.syms", tmp_path / "System.map")
+    (tmp_path / "System.map").unlink()
+    assert passes.find(tmp_path) is None
+
+
+@pytest.mark.parametrize("content", ["no map\n", "\n", "1000 T a\nxyz"])
+def test_what_is_no_map_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str], content: str) -> None:
+    (tmp_path / "1").write_text(content)
+    assert explain("--maps", tmp_path / "1", tmp_path / "1") == 1
+    error = capsys.readouterr().err
+    assert "is no map" in error
+    assert len(error.splitlines()) == 1
+
+
+def test_a_map_that_is_not_there_is_one_line(tmp_path: Path) -> None:
+    with pytest.raises(CommandError, match="No such file"):
+        passes.read(tmp_path / "none")
