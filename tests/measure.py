@@ -89,10 +89,12 @@ def client(arguments: Sequence[str | Path], directory: Path, environment: Mappin
 class Daemon:
     """A kallsymsd of its own, with socket and cache in ``directory``."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, *, watch: bool = True) -> None:
+        """``watch``: compute ahead when a map is written again."""
         self.socket = directory / "s"
         self.environment = {
             "KALLSYMSD": "require",
+            "KALLSYMSD_WATCH": "on" if watch else "off",
             "KALLSYMSD_SOCKET": os.fspath(self.socket),
             "XDG_CACHE_HOME": os.fspath(directory / "cache"),
             "XDG_RUNTIME_DIR": os.fspath(directory),

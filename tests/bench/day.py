@@ -22,6 +22,8 @@ MOVED = "addresses only, after a cold run"
 MOVED_LATER = "addresses only, after an incremental run"
 FOUND = "found by hash on disk after a restart"
 LOADED = "state from disk after a restart, 1 symbol"
+AHEAD = "made ahead: addresses only"
+AHEAD_EDITED = "made ahead: 10 symbols"
 WRITE_COLD = "after a cold run: answer"
 WRITE_LATER = "every 10 s at most: answer and state"
 ONE_TREE = "resident, one tree after its day"
@@ -34,6 +36,10 @@ COUNTS = (1, 10, 100, 1000, 5000)
 #: Counts above this one change in one way only, for want of new names.
 _ALL_EDITS = 1000
 _FURTHER_TREES = 3
+#: Symbols changed, and seconds that a daemon has before it is asked, where it works ahead.
+_AHEAD_COUNT = 10
+_AHEAD_PAUSE = 0.5
+_ANY = frozenset({COLD, INCREMENTAL, ADDRESSES})
 _STANDING = "table standing"
 _MOVED = "tokens moved"
 
@@ -69,6 +75,8 @@ ROWS = (
     LOADED,
     MOVED,
     MOVED_LATER,
+    AHEAD,
+    AHEAD_EDITED,
     *(symbols_row(count, moved=moved) for count in COUNTS for moved in (False, True)),
     *(edit_row(count, way) for count, way in _edits()),
 )
@@ -120,7 +128,7 @@ def measure(job: Job, morning: Morning, recorder: Recorder) -> None:
         directory = Path(name)
         tree = directory / "tree"
         tree.mkdir()
-        with Daemon(directory) as daemon:
+        with Daemon(directory, watch=False) as daemon:
             _work(Tree(job, daemon, tree), morning, recorder)
             _save(daemon, recorder)
             alone = daemon.memory()
@@ -134,8 +142,9 @@ def measure(job: Job, morning: Morning, recorder: Recorder) -> None:
             recorder.amounts[FURTHER_TREE].append((daemon.memory() - alone) / len(morning.others))
             recorder.amounts[PEAK].append(daemon.peak())
             recorder.amounts[MEMORY_FILES].append(daemon.memory_files())
+        _ahead(job, morning, recorder)
         for row, text, made in ((FOUND, morning.last, HIT), (LOADED, morning.one, INCREMENTAL)):
-            with Daemon(directory) as daemon:
+            with Daemon(directory, watch=False) as daemon:
                 recorder.request(row, Tree(job, daemon, tree).rebuild(text), {made})
 
 
@@ -154,6 +163,18 @@ def _work(tree: Tree, morning: Morning, recorder: Recorder) -> None:
         recorder.request(symbols_row(count, moved=moved), request, {INCREMENTAL, COLD})
     recorder.request(MOVED_LATER, tree.rebuild(morning.last), {ADDRESSES})
     recorder.request(AGAIN, tree.rebuild(morning.last), {HIT})
+
+
+def _ahead(job: Job, morning: Morning, recorder: Recorder) -> None:
+    """The same with a daemon that watches the tree and has a while before it is asked."""
+    with tempfile.TemporaryDirectory(prefix="kd-") as name, Daemon(Path(name)) as daemon:
+        tree = Tree(job, daemon, Path(name))
+        tree.rebuild(morning.base)
+        texts = [text for count, _, text in morning.edited if count == _AHEAD_COUNT]
+        for text in (morning.moved, texts[0]):
+            request = tree.rebuild(text, pause=_AHEAD_PAUSE)
+            if request.how.ready:
+                recorder.request(AHEAD if request.how.made == ADDRESSES else AHEAD_EDITED, request, _ANY)
 
 
 def _save(daemon: Daemon, recorder: Recorder) -> None:

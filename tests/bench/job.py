@@ -60,7 +60,7 @@ class Job:
             form=wire.INCBIN,
             bits=self.bits,
             bin_name=b"out.bin",
-            map_path=bytes(tree / "in.map"),
+            map_path=bytes(tree / "System.map"),
             tree=bytes(tree),
         )
 

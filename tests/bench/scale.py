@@ -44,7 +44,10 @@ def measure(job: Job, maps: dict[int, KernelMap], donor: KernelMap, seed: int, r
         for edit in edits.EDITS.values():
             now = edit(now, CHANGED, rng, names)
             texts.append(now.text())
-        with tempfile.TemporaryDirectory(prefix="kd-") as directory, Daemon(Path(directory)) as daemon:
+        with (
+            tempfile.TemporaryDirectory(prefix="kd-") as directory,
+            Daemon(Path(directory), watch=False) as daemon,
+        ):
             tree = Tree(job, daemon, Path(directory))
             for number, text in enumerate(texts):
                 way, made = (

@@ -42,21 +42,24 @@ class Tree:
 
     def __init__(self, job: Job, daemon: Daemon, directory: Path) -> None:
         self._daemon = daemon
-        self._map = directory / "in.map"
+        self._map = directory / "System.map"
         self._request = job.request(directory)
         self._environment = {os.fsencode(k): os.fsencode(v) for k, v in daemon.environment.items()}
 
-    def rebuild(self, text: bytes) -> Request:
-        """Make ``text`` the tree's map, in a new file as builds do, and ask for its tables.
+    def rebuild(self, text: bytes, *, pause: float = 0.0) -> Request:
+        """Make ``text`` the tree's map, in a new file as builds do, and ask for its tables ``pause`` later.
 
-        What a daemon does that sees the file before it is asked counts as well. Files are read whole and
-        results taken, as always; copying them to their places is the client's cost and not in here.
+        What a daemon does that sees the file before it is asked counts as well. Copying the results to their
+        places is the client's cost and not in here.
         """
         store = self._daemon.stored()
         start = self._daemon.cpu()
         new = self._map.with_suffix(".new")
         new.write_bytes(text)
         new.replace(self._map)
+        if pause:
+            time.sleep(pause)
+            self._daemon.settle()
         source = os.open(self._map, os.O_RDONLY | os.O_CLOEXEC)
         try:
             asked = time.perf_counter()
