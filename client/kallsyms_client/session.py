@@ -240,10 +240,10 @@ def _ask_or_compute(
 
             settle(unanswered, environment)
         raise failure(f"KALLSYMSD=require: {unanswered}".encode())
-    if unanswered.reason not in _SILENT:
-        say(f"kallsyms: warning: {unanswered}; computing without it. {_remedy(unanswered)}\n".encode())
     result = _compute(request, descriptor, size, str(unanswered))
     result.unanswered = unanswered
+    if unanswered.reason not in _SILENT:
+        say(f"kallsyms: warning: {unanswered}; computed without it. {_remedy(unanswered)}\n".encode())
     return result
 
 

@@ -64,11 +64,13 @@ class FakeDaemon:
 
     path      of its socket
     requests  what it was asked, in order
+    farewells how often it was asked to leave
     errors    what went wrong in its thread
     """
 
     path: Path
     requests: list[Peer] = field(default_factory=list)
+    farewells: int = 0
     errors: list[BaseException] = field(default_factory=list)
 
 
@@ -94,6 +96,9 @@ def fake_daemon(path: Path, behave: Callable[[Peer], None]) -> Iterator[FakeDaem
                     try:
                         sock.settimeout(10)
                         peer = _receive(sock)
+                        if peer is None:
+                            fake.farewells += 1
+                            continue
                         fake.requests.append(peer)
                         behave(peer)
                     except (BrokenPipeError, ConnectionResetError):
@@ -112,7 +117,8 @@ def fake_daemon(path: Path, behave: Callable[[Peer], None]) -> Iterator[FakeDaem
     assert not fake.errors, fake.errors
 
 
-def _receive(sock: socket.socket) -> Peer:
+def _receive(sock: socket.socket) -> Peer | None:
+    """A request; None if it is to leave."""
     data = b""
     descriptors: list[int] = []
 
@@ -126,8 +132,12 @@ def _receive(sock: socket.socket) -> Peer:
         taken, data = data[:size], data[size:]
         return taken
 
-    wire.check_preamble(take(wire.PREAMBLE_SIZE))
+    preamble = take(wire.PREAMBLE_SIZE)
     kind, length = wire.parse_header(take(wire.HEADER_SIZE))
+    if kind == wire.CONTROL:
+        assert preamble + wire.frame(kind, take(length)) in (wire.stop(0), wire.stop(wire.PROTOCOL))
+        return None
+    wire.check_preamble(preamble)
     assert kind == wire.BUILD
     request = wire.BuildRequest.decode(take(length))
     assert len(descriptors) == 1

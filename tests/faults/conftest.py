@@ -75,7 +75,7 @@ class Build:
         else:
             (line,) = lines
             assert line.startswith(b"kallsyms: warning: ")
-            assert b"; computing without it. " in line
+            assert b"; computed without it. " in line
 
     def start(self, failpoint: str = "", **environment: str) -> "subprocess.Popen[bytes]":
         """A daemon that listens, and fails at ``failpoint``."""

@@ -140,7 +140,7 @@ def test_the_cache_is_deleted_under_the_daemon(build: Build) -> None:
 def test_an_old_daemon_is_asked_to_leave(build: Build) -> None:
     process = build.start(KALLSYMSD_TEST_VERSION="0.0.1")
     run = build.run()
-    assert b": is version 0.0.1, not 0.1.0; computing without it. It is asked to leave\n" in run.err
+    assert b": is version 0.0.1, not 0.1.0; computed without it. It is asked to leave\n" in run.err
     build.judge(run, "version")
     assert process.wait(PATIENCE) == 0
     build.judge(build.run(), "absent")

@@ -1,0 +1,138 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""All that a daemon can do wrong between a request and its reply."""
+
+import os
+import socket
+import time
+from collections.abc import Callable
+
+from kallsyms_client import wire
+from tests.client.fakes import Peer
+
+OK = wire.BuildReply(wire.OK, wire.How(), text_length=4)
+
+
+def say(*parts: bytes) -> Callable[[Peer], None]:
+    return lambda peer: peer.sock.sendall(b"".join(parts))
+
+
+def send(reply: wire.BuildReply, *contents: bytes) -> Callable[[Peer], None]:
+    def behave(peer: Peer) -> None:
+        peer.greet()
+        peer.send_frame(reply, *contents)
+
+    return behave
+
+
+def send_a_pipe(peer: Peer) -> None:
+    peer.greet()
+    reader, writer = os.pipe()
+    socket.send_fds(peer.sock, [wire.frame(wire.REPLY, OK.encode())], [reader])
+    os.close(reader)
+    os.close(writer)
+
+
+def dribble(peer: Peer) -> None:
+    peer.greet()
+    for byte in wire.frame(wire.HEARTBEAT):
+        time.sleep(0.1)
+        peer.sock.sendall(bytes((byte,)))
+
+
+def stay_silent(peer: Peer) -> None:
+    peer.sock.recv(1)  # until the client hangs up
+
+
+def then_silence(*parts: bytes) -> Callable[[Peer], None]:
+    def behave(peer: Peer) -> None:
+        for part in parts:
+            peer.sock.sendall(part)
+            time.sleep(0.05)
+        stay_silent(peer)
+
+    return behave
+
+
+def greet_late(peer: Peer) -> None:
+    time.sleep(0.3)
+    peer.greet()
+    stay_silent(peer)
+
+
+HELLO = wire.preamble()
+#: What a fake daemon does, the reason that is counted, and what the warning says.
+MISBEHAVIOUR: dict[str, tuple[Callable[[Peer], None], str, str]] = {
+    "hangs up at once": (say(), "closed", "closed the connection"),
+    "hangs up inside the preamble": (say(HELLO[:7]), "closed", "closed the connection"),
+    "hangs up after the preamble": (say(HELLO), "closed", "closed the connection"),
+    "hangs up inside a frame": (
+        say(HELLO, wire.frame(wire.FAILURE, b"text")[:-1]),
+        "closed",
+        "closed the connection",
+    ),
+    "is silent": (stay_silent, "silent", "no answer in time"),
+    "dribbles": (dribble, "silent", "no answer in time"),
+    "speaks HTTP": (
+        say(b"HTTP/1.1 400 Bad Request\r\n\r\n"),
+        "protocol",
+        "does not speak the kallsymsd protocol",
+    ),
+    "speaks a later protocol": (say(b"KSYM\x63\0\0\0"), "version", "protocol 99"),
+    "speaks an earlier protocol": (
+        say(b"KSYM\0\0\0\0"),
+        "version",
+        "protocol 0, not 1; computed without it. It is",
+    ),
+    "is of a later version": (
+        say(HELLO, wire.frame(wire.VERSION, b"99.0")),
+        "version",
+        "is version 99.0, not",
+    ),
+    "is of an earlier version": (
+        say(HELLO, wire.frame(wire.VERSION, b"0.0.1")),
+        "version",
+        "It is asked to leave",
+    ),
+    "is of no version": (say(HELLO, wire.frame(wire.VERSION, b"\xff")), "version", "is version"),
+    "is silent after the preamble": (then_silence(HELLO), "silent", "no answer in time"),
+    "is silent after signs of life": (
+        then_silence(HELLO, *[wire.frame(wire.HEARTBEAT)] * 3),
+        "silent",
+        "in time",
+    ),
+    "greets late and is silent": (greet_late, "silent", "no answer in time"),
+    "is silent inside a frame": (
+        then_silence(HELLO, wire.frame(wire.REPLY, bytes(60))[:-1]),
+        "silent",
+        "in time",
+    ),
+    "sends garbage": (say(bytes(range(255, -1, -1)) * 300), "protocol", "does not speak"),
+    "sends garbage after the preamble": (
+        say(HELLO, bytes(range(255, 0, -1)) * 300),
+        "protocol",
+        "unknown kind",
+    ),
+    "sends an unknown frame": (say(HELLO, b"\xff\0\0\0\0\0\0\0"), "protocol", "unknown kind 255"),
+    "sends a frame that is too long": (
+        say(HELLO, b"\2\0\0\0\xff\xff\xff\xff"),
+        "protocol",
+        "frame of 4294967295 bytes",
+    ),
+    "sends a request": (say(HELLO, wire.frame(wire.BUILD)), "protocol", "frame of kind 1"),
+    "sends an empty reply": (say(HELLO, wire.frame(wire.REPLY)), "protocol", "ends inside a field"),
+    "says why it cannot": (
+        say(HELLO, wire.frame(wire.FAILURE, b"out of memory")),
+        "refused",
+        "out of memory",
+    ),
+    "sends no result": (send(OK), "protocol", "0 descriptors"),
+    "sends two results": (send(OK, b"four", b"five"), "protocol", "descriptors"),
+    "sends a result that is too short": (send(OK, b"for"), "protocol", "not a file of 4 bytes"),
+    "sends a result that is too long": (send(OK, b"fours"), "protocol", "not a file of 4 bytes"),
+    "sends a pipe": (send_a_pipe, "protocol", "not a file of 4 bytes"),
+    "sends a result with bad input": (
+        send(wire.BuildReply(wire.BAD_INPUT, wire.How()), b"four"),
+        "protocol",
+        "1 descriptors",
+    ),
+}
