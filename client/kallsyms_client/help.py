@@ -37,9 +37,13 @@ from the options or from include/config/auto.conf, the .S includes a .bin, which
 same name. Otherwise it is plain assembly.
 
 Environment:
-  KALLSYMSD=auto|off|require   ask the daemon if there is one; never ask; fail without it
-  KALLSYMSD_SOCKET             its socket, instead of kallsymsd/s in $XDG_RUNTIME_DIR
-  KALLSYMSD_DIALECT            as --dialect
+  KALLSYMSD=auto      ask the daemon; where none runs, start one for the next time (the default)
+  KALLSYMSD=off       neither ask nor start one
+  KALLSYMSD=require   fail without its answer
+  KALLSYMSD=verify    as auto, and compare with the kernel's own tool before anything is written
+  KALLSYMSD_ORIGINAL  that tool, instead of scripts/kallsyms.orig; where neither is, computes to compare
+  KALLSYMSD_SOCKET    the daemon's socket, instead of kallsymsd/s in $XDG_RUNTIME_DIR
+  KALLSYMSD_DIALECT   as --dialect
 
 Exit status: 0, or 1 for any error. Then standard output got nothing and OUT.S and OUT.bin are as they were.
 """
