@@ -190,3 +190,10 @@ def test_a_wrong_file_is_told_in_one_line(program: Program) -> None:  # noqa: F8
     assert error.startswith(f"kallsymsd: {config}:1: no setting 'memory'; there are ")
     assert len(error.splitlines()) == 1
     assert not program.socket.exists()
+
+
+def test_the_page_has_each_setting() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "service.md").read_text()
+    for each in TABLE:
+        row = f"| `{each.name}` | `{each.variable}` | `{each.flag}` | {each.shown} | {each.help} |"
+        assert row in page

@@ -219,9 +219,16 @@ def test_the_units_are_without_fault(tmp_path: Path, systemd: Callable[[str], st
     assert (done.returncode, done.stdout + done.stderr) == (0, "")
 
 
-def test_the_service_is_exposed_as_little_as_it_says(tmp_path: Path, systemd: Callable[[str], str]) -> None:
+@pytest.mark.parametrize(("hardened", "most"), [(False, 5.7), (True, 1.0)])
+def test_the_service_is_exposed_as_little_as_it_says(
+    tmp_path: Path, systemd: Callable[[str], str], *, hardened: bool, most: float
+) -> None:
+    service = installed(tmp_path)[1]
+    if hardened:
+        (tmp_path / "kallsymsd.service.d").mkdir()
+        shutil.copy(UNITS / "hardening.conf", tmp_path / "kallsymsd.service.d")
     done = subprocess.run(
-        [systemd("systemd-analyze"), "security", "--offline=true", installed(tmp_path)[1]],
+        [systemd("systemd-analyze"), "security", "--offline=true", service],
         capture_output=True,
         text=True,
         check=True,
@@ -229,4 +236,6 @@ def test_the_service_is_exposed_as_little_as_it_says(tmp_path: Path, systemd: Ca
     )
     exposure = re.search(r"Overall exposure level for kallsymsd.service: ([0-9.]+)", done.stdout)
     assert exposure
-    assert float(exposure[1]) <= 5.7
+    assert float(exposure[1]) <= most
+    page = (UNITS.parent / "docs" / "service.md").read_text()
+    assert f"exposure level {exposure[1]}" in page

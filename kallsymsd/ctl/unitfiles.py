@@ -1,0 +1,112 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The systemd user units: their texts with the right paths, in their places."""
+
+import os
+import shutil
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+from kallsymsd.ctl.command import CommandError
+
+#: In the order they are written; the drop-in is optional.
+SERVICE, SOCKET, HARDENING = "kallsymsd.service", "kallsymsd.socket", "kallsymsd.service.d/hardening.conf"
+
+_SOURCE = Path(__file__).parent / "units"
+_PACKAGED = "ExecStart=/usr/bin/kallsymsd\n"
+
+
+def directory(environment: Mapping[str, str]) -> Path:
+    """Where a user's own units are."""
+    home = Path(environment.get("XDG_CONFIG_HOME", ""))
+    return (home if home.is_absolute() else Path.home() / ".config") / "systemd" / "user"
+
+
+def program() -> list[str]:
+    """The command that starts the daemon of this installation."""
+    script = Path(sys.argv[0]).absolute().with_name("kallsymsd")
+    return [str(script)] if os.access(script, os.X_OK) else [sys.executable, "-m", "kallsymsd"]
+
+
+def exec_start(command: list[str]) -> str:
+    """``command`` as the value of ExecStart=.
+
+    Its first word takes no variables, so a dollar stands for itself there and is doubled in the others;
+    percent signs begin specifiers everywhere. Some names systemd refuses altogether.
+    """
+    refused = any(not character.isprintable() or character in "\"'\\" for character in command[0])
+    if refused or not all(word.isprintable() for word in command):
+        raise CommandError(f"{command[0]!r}: systemd starts no program of this name; install it elsewhere")
+    first, *others = (word.replace("\\", "\\\\").replace('"', '\\"').replace("%", "%%") for word in command)
+    return " ".join(f'"{word}"' for word in (first, *(word.replace("$", "$$") for word in others)))
+
+
+def texts(command: list[str], *, hardened: bool) -> dict[str, str]:
+    """Each unit file's text by its name."""
+    service = (_SOURCE / SERVICE).read_text()
+    if _PACKAGED not in service:
+        raise CommandError(
+            f"{_SOURCE / SERVICE}: is not the unit that came with kallsymsctl; install it again"
+        )
+    made = {
+        SERVICE: service.replace(_PACKAGED, f"ExecStart={exec_start(command)}\n"),
+        SOCKET: (_SOURCE / SOCKET).read_text(),
+    }
+    if hardened:
+        made[HARDENING] = (_SOURCE / Path(HARDENING).name).read_text()
+    return made
+
+
+def write(where: Path, files: Mapping[str, str]) -> None:
+    """Put the files below ``where``, each whole or not at all."""
+    try:
+        for name, text in files.items():
+            path = where / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            temporary = path.with_name(path.name + ".new")
+            temporary.write_text(text)
+            temporary.replace(path)
+        if HARDENING not in files:
+            (where / HARDENING).unlink(missing_ok=True)
+    except OSError as error:
+        raise CommandError(f"{error.filename}: {error.strerror}") from error
+
+
+def remove(where: Path) -> list[Path]:
+    """Remove the files, and what enabling made; those that were there."""
+    links = where / "sockets.target.wants" / SOCKET
+    found = [
+        path for path in (*(where / name for name in (SERVICE, SOCKET, HARDENING)), links) if _is_there(path)
+    ]
+    try:
+        for path in found:
+            path.unlink()
+        drop_ins = (where / HARDENING).parent
+        if drop_ins.is_dir() and not any(drop_ins.iterdir()):
+            drop_ins.rmdir()
+    except OSError as error:
+        raise CommandError(f"{error.filename}: {error.strerror}") from error
+    return found
+
+
+def installed(where: Path) -> list[Path]:
+    """The unit files that are in place."""
+    return [where / name for name in (SERVICE, SOCKET, HARDENING) if _is_there(where / name)]
+
+
+def started_by(where: Path) -> str:
+    """The command that the installed service starts; "" when there is none."""
+    try:
+        lines = (where / SERVICE).read_text().splitlines()
+    except OSError:
+        return ""
+    return next((line.partition("=")[2] for line in lines if line.startswith("ExecStart=")), "")
+
+
+def systemctl() -> str | None:
+    """The program that speaks to the user manager, if this machine has it."""
+    return shutil.which("systemctl")
+
+
+def _is_there(path: Path) -> bool:
+    return path.is_symlink() or path.exists()
