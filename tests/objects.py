@@ -1,18 +1,15 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Assembling for the targets of the real maps, and what an object file holds."""
+"""Assembling for the targets of the real maps."""
 
-import io
 import os
 import shutil
 import subprocess
-from dataclasses import dataclass
 from pathlib import Path
 
-from elftools.elf.elffile import ELFFile
-from elftools.elf.relocation import RelocationSection
-from elftools.elf.sections import SymbolTableSection
-
 from kallsymsd.core.target import Target
+from kallsymsd.ctl.objects import ObjectFile, read
+
+__all__ = ["ASSEMBLERS", "TARGETS", "ObjectFile", "assemble", "read", "why_not"]
 
 #: Assemblers by ELF machine, as Debian's binutils packages name them; the machine's own "as" is not asked,
 #: for it may be another machine's.
@@ -26,30 +23,6 @@ TARGETS = {
     "i386": Target(32, big_endian=False),
     "s390x": Target(64, big_endian=True),
 }
-
-
-@dataclass(frozen=True)
-class Section:
-    """A section's header and contents."""
-
-    type: str
-    flags: int
-    alignment: int
-    content: bytes
-
-
-@dataclass(frozen=True)
-class ObjectFile:
-    """All of an object that a linker looks at, in an order of its own.
-
-    sections     by name, without the tables of symbols, strings and relocations
-    symbols      (name, value, size, binding and type, section) in the order of the table
-    relocations  (section, offset, type, symbol, addend)
-    """
-
-    sections: dict[str, Section]
-    symbols: list[tuple[str, int, int, str, str]]
-    relocations: list[tuple[str, int, int, str, int]]
 
 
 def why_not(machine: str) -> str | None:
@@ -87,44 +60,3 @@ def _run(command: list[str | Path], directory: Path) -> None:
     )
     if done.returncode:
         raise AssertionError(f"{command[0]}: {done.stderr.decode(errors='replace')}")
-
-
-def read(content: bytes) -> ObjectFile:
-    """The parts of an object file."""
-    elf = ELFFile(io.BytesIO(content))
-    table = elf.get_section_by_name(".symtab")
-    assert isinstance(table, SymbolTableSection)
-    names = [section.name for section in elf.iter_sections()]
-
-    def place(index: int | str) -> str:
-        return names[index] if isinstance(index, int) else index
-
-    symbols = [
-        (
-            symbol.name,
-            symbol["st_value"],
-            symbol["st_size"],
-            f"{symbol['st_info']['bind']} {symbol['st_info']['type']}",
-            place(symbol["st_shndx"]),
-        )
-        for symbol in table.iter_symbols()
-    ]
-    sections, relocations = {}, []
-    for section in elf.iter_sections():
-        if isinstance(section, RelocationSection):
-            target = names[section["sh_info"]]
-            relocations += [
-                (
-                    target,
-                    entry["r_offset"],
-                    entry["r_info_type"],
-                    table.get_symbol(entry["r_info_sym"]).name,
-                    entry["r_addend"] if section.is_RELA() else 0,
-                )
-                for entry in section.iter_relocations()
-            ]
-        elif section["sh_type"] not in ("SHT_NULL", "SHT_SYMTAB", "SHT_STRTAB"):
-            sections[section.name] = Section(
-                section["sh_type"], section["sh_flags"], section["sh_addralign"], section.data()
-            )
-    return ObjectFile(sections, symbols, relocations)

@@ -7,12 +7,12 @@ import sys
 from pathlib import Path
 
 from kallsymsd import __version__
-from kallsymsd.ctl import explain, stats, status, stop
+from kallsymsd.ctl import explain, service, stats, status, stop, verify
 from kallsymsd.ctl.command import CommandError, Context
 from kallsymsd.service.paths import BadPathError, cache_directory, check_socket_path, own_uid, socket_path
 
 # In the order of the help.
-_COMMANDS = (stats, status, explain, stop)
+_COMMANDS = (stats, status, explain, verify, stop, service)
 
 _DESCRIPTION = """\
 Sees, checks and steers kallsymsd, the daemon that makes the kallsyms tables of
