@@ -30,6 +30,7 @@ from kallsymsd.service.config import (
     add_flags,
 )
 from kallsymsd.service.config import load as load_configuration
+from kallsymsd.service.installed import Installed
 from kallsymsd.service.instance import AlreadyRunningError, Instance
 from kallsymsd.service.kept import Kept, load, save
 from kallsymsd.service.manager import BadSocketError, inherited_listener, notify
@@ -49,6 +50,8 @@ _MEBIBYTE = 1 << 20
 _REUSED_MEMORY = 16 * _MEBIBYTE
 # Descriptors: up to two for each client, one for each answer kept.
 _DESCRIPTORS = 8192
+# Signals that end the daemon.
+_END = (signal.SIGTERM, signal.SIGINT)
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -62,6 +65,8 @@ def main(arguments: list[str] | None = None) -> int:
     except ConfigurationError as error:
         _log.error("%s", error)
         return 2
+    # From the first client on, a signal means an orderly end; until there is a server, it waits.
+    signal.pthread_sigmask(signal.SIG_BLOCK, _END)
     try:
         listener = inherited_listener(os.environ)
         path, origin = _socket(options.socket, listener)
@@ -92,9 +97,11 @@ def main(arguments: list[str] | None = None) -> int:
         workers=max(2, min(4, os.cpu_count() or 1)),
         idle_limit=configuration[IDLE_EXIT],
         watch=configuration[WATCH],
+        replaced=Installed().replaced,
     )
-    for number in (signal.SIGTERM, signal.SIGINT):
+    for number in _END:
         signal.signal(number, lambda *_: server.request_stop())
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, _END)
     server.run()
     return 0
 

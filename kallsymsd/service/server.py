@@ -27,6 +27,8 @@ from kallsymsd.service.watch import Watcher
 from kallsymsd.service.workers import Workers
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from kallsymsd.engine.engine import Engine
     from kallsymsd.engine.store import Store
 
@@ -40,6 +42,8 @@ WORK_LIMIT = 50.0
 DRAIN_LIMIT = 5.0
 # Seconds that clients which had just connected get to send their request when we are told to stop.
 _DRAIN_GRACE = 0.1
+#: Seconds between two looks at whether our own files were replaced, while there is nothing to do.
+LOOK_INTERVAL = 60.0
 
 
 class State(Enum):
@@ -64,6 +68,7 @@ class Server:
         workers: int,
         idle_limit: float = 0.0,
         watch: bool = True,
+        replaced: "Callable[[], Path | None]" = lambda: None,
     ) -> None:
         """``instance`` is listening already; the server closes it. ``make_engine`` runs in a worker.
 
@@ -73,6 +78,7 @@ class Server:
         workers        threads that compute
         idle_limit     seconds without a client after which the daemon ends; 0 for never
         watch          compute ahead when a map is written
+        replaced       says which of the daemon's own files was replaced, if any; a worker calls it
         """
         self._instance = instance
         self._version = version
@@ -82,6 +88,9 @@ class Server:
         self._state = State.SERVING
         self._idle_limit = idle_limit
         self._last_client = self._began
+        self._replaced = replaced
+        self._look_at = self._began + LOOK_INTERVAL
+        self._outdated: Path | None = None
         self._stop_requested = False
         self._drain_began = 0.0
         self._next_beat = 0.0
@@ -261,11 +270,15 @@ class Server:
             due.append(time.monotonic() + _DRAIN_GRACE / 2)
         elif self._idle_limit and not self._hub.connections:
             due.append(self._last_client + self._idle_limit)
+        if self._state is State.SERVING and not self._hub.connections:
+            due.append(self._look_at)
         return min((each for each in due if each is not None), default=None)
 
     def _keep_time(self, now: float) -> None:
         if self._hub.connections or self._workers.busy:
             self._last_client = now
+        else:
+            self._look_at_own_files(now)
         if self._stop_requested or self._is_idle(now):
             self._drain()
         self._give_up_slow_builds(now)
@@ -292,6 +305,20 @@ class Server:
         for connection in list(self._waiting.values()):
             if not connection.has_output:  # a client that reads nothing is not to fill our memory
                 self._hub.send(connection, wire.frame(wire.HEARTBEAT))
+
+    def _look_at_own_files(self, now: float) -> None:
+        """End if they were replaced: an old daemon is not to answer for what is installed now."""
+        if self._outdated is not None:
+            _log.info("%s was replaced", self._outdated)
+            self._drain()
+        elif now >= self._look_at:
+            self._look_at = now + LOOK_INTERVAL
+            self._workers.submit(self._look)
+
+    def _look(self) -> None:
+        """A worker's job."""
+        self._outdated = self._replaced()
+        self._hub.wake()
 
     def _is_idle(self, now: float) -> bool:
         """Whether nobody has been there for so long that the daemon is to end."""

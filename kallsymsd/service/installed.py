@@ -1,0 +1,38 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Tells whether the daemon's own files were replaced since it started: an upgrade, most often."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import kallsyms_client
+import kallsymsd
+
+_PACKAGES = tuple(Path(path) for package in (kallsymsd, kallsyms_client) for path in package.__path__)
+_SUFFIXES = frozenset({".py", ".so"})
+
+Identity = tuple[int, int, int, int]
+
+
+class Installed:
+    """The installed files as they are when this is made."""
+
+    def __init__(self, packages: tuple[Path, ...] = _PACKAGES) -> None:
+        """``packages`` are directories of programs."""
+        self._packages = packages
+        self._at_start = dict(self._look())
+
+    def replaced(self) -> Path | None:
+        """A file that is not what it was, or None. Touches the disk, so it is for a worker to call."""
+        now = dict(self._look())
+        changed = (path for path, identity in self._at_start.items() if now.get(path) != identity)
+        return next(changed, None)
+
+    def _look(self) -> Iterator[tuple[Path, Identity]]:
+        for package in self._packages:
+            for path in package.rglob("*"):
+                if path.suffix in _SUFFIXES:
+                    try:
+                        status = path.stat()
+                    except OSError:
+                        continue  # as good as gone
+                    yield path, (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns)
