@@ -81,9 +81,15 @@ def _against_size(axes: Axes, symbols: int, recorder: Recorder) -> None:
     for way, color in colors.items():
         costs = [recorder.cpu(scale.row(way, times)) * 1e3 for times in scale.SIZES]
         axes.plot(sizes, costs, "o-", color=color)
-        name = names.get(way, way)
+        # Where the other lines are not: above a line's end, and below the lowest one.
+        lowest = way == scale.MOVED
         axes.annotate(
-            name, (sizes[-1], costs[-1]), (-10, 3), textcoords="offset points", ha="right", color=color
+            names.get(way, way),
+            (sizes[1], costs[1]) if lowest else (sizes[-1], costs[-1]),
+            (8, -10) if lowest else (-10, 3),
+            textcoords="offset points",
+            ha="left" if lowest else "right",
+            color=color,
         )
     axes.set(xlabel="symbols in all")
     axes.set_title("Larger maps", loc="left")

@@ -120,7 +120,8 @@ def as_markdown(recorder: Recorder) -> str:
             *_markdown(("program", "CPU ms", "wall ms", "CPU : tool + gcc"), _program_cells(recorder)),
             "",
             *_markdown(
-                ("what the daemon is asked", "CPU ms", "CPU : tool + gcc", "limit"), _row_cells(recorder)
+                ("what the daemon is asked", "CPU ms", "wall ms", "CPU : tool + gcc", "limit"),
+                _row_cells(recorder),
             ),
             "",
             *_markdown(("", "measured", "limit"), _other_cells(recorder)),
@@ -147,12 +148,19 @@ def _program_cells(recorder: Recorder) -> Iterator[tuple[str, ...]]:
 
 def _row_cells(recorder: Recorder) -> Iterator[tuple[str, ...]]:
     tool_gcc = recorder.program(TOOL_GCC).cpu
-    for name in recorder.requests:
+    for name, requests in recorder.requests.items():
         cpu = recorder.cpu(name)
+        wall = median(request.wall for request in requests)
         limit = limits.OF_TOOL_GCC.get(name)
         beyond = limit is not None and cpu / tool_gcc > limit
         shown = f"**{cpu / tool_gcc:.5f}**" if beyond else f"{cpu / tool_gcc:.5f}"
-        yield name, f"{cpu * 1e3:.2f}", shown, f"{limit:.3f}" if limit is not None else ""
+        yield (
+            name,
+            f"{cpu * 1e3:.2f}",
+            f"{wall * 1e3:.2f}",
+            shown,
+            f"{limit:.3f}" if limit is not None else "",
+        )
 
 
 def _other_cells(recorder: Recorder) -> Iterator[tuple[str, ...]]:
