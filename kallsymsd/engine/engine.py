@@ -8,11 +8,12 @@ from typing import Protocol
 from kallsyms_client.wire import COLD, HIT, STAGES, BuildRequest, How, WireError
 from kallsymsd.engine import entry
 from kallsymsd.engine.answer import Answer
+from kallsymsd.engine.clear import clear
 from kallsymsd.engine.key import cache_key, form_key
 from kallsymsd.engine.maps import MapText, RecentMaps
 from kallsymsd.engine.result import BuildResult
 from kallsymsd.engine.store import Store
-from kallsymsd.engine.trees import Trees
+from kallsymsd.engine.trees import Trees, TreeSummary
 
 _WRITE = STAGES.index("write")
 
@@ -58,6 +59,12 @@ class Computer(Protocol):
 
     def save(self) -> None:
         """Write what is known of the trees to the store."""
+
+    def summaries(self) -> list[TreeSummary]:
+        """What is in memory."""
+
+    def forget(self, tree: bytes | None) -> int:
+        """Remove what is known of ``tree`` (None: of all) from memory; of how many there was something."""
 
 
 class Engine:
@@ -124,6 +131,27 @@ class Engine:
             for question, answer in unsaved:
                 self.store.put(question.stored_key, *entry.encode(answer))
         self._trees.save()
+
+    def summaries(self) -> list[TreeSummary]:
+        """The trees in memory, that used last first."""
+        return self._trees.summaries()
+
+    def forget(self, tree: bytes | None) -> int:
+        """Remove from memory what is known of ``tree`` (None: of all); how many states there were.
+
+        All maps and answers in memory go, too; what is stored stays.
+        """
+        with self._lock:
+            self._unsaved = {
+                key: value for key, value in self._unsaved.items() if tree is not None and key[0] != tree
+            }
+        self._maps.clear()
+        return self._trees.forget(tree)
+
+    def clear_store(self, tree: bytes | None) -> None:
+        """Remove what is stored of ``tree`` (None: everything)."""
+        if self.store is not None:
+            clear(self.store, tree)
 
     def _stored(self, question: Question) -> Answer | None:
         if self.store is None or self._trees.knows(question.request):

@@ -70,6 +70,12 @@ class RecentMaps:
             if contents in self._maps:
                 self._remember(contents, answer.size)
 
+    def clear(self) -> None:
+        """Forget all maps and answers."""
+        with self._lock:
+            self._maps.clear()
+            self._size = 0
+
     def _known(self, content: bytes) -> MapText | None:
         size = len(content)
         # What moved in a map has moved at its end, too: most others are told apart there.

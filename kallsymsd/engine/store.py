@@ -150,6 +150,24 @@ class Store:
 
         self._guarded(remove, otherwise=None)
 
+    def remove(self, key: bytes) -> None:
+        """Remove the entry under ``key``, if there is one."""
+
+        def remove(cache: diskcache.Cache) -> None:
+            cache.delete(key)
+            self._count(cache)
+
+        self._guarded(remove, otherwise=None)
+
+    def clear(self) -> None:
+        """Remove all entries."""
+
+        def clear(cache: diskcache.Cache) -> None:
+            cache.clear()
+            self._count(cache)
+
+        self._guarded(clear, otherwise=None)
+
     def close_thread(self) -> None:
         """Close what the calling thread has open; every thread that used the store calls this at its end."""
         self._guarded(lambda cache: cache.close(), otherwise=None)

@@ -3,6 +3,7 @@
 
 import threading
 from collections import OrderedDict
+from typing import NamedTuple
 
 from kallsyms_client.wire import OK, BuildRequest
 from kallsymsd.core.dialects import BY_NAME
@@ -14,6 +15,22 @@ from kallsymsd.engine.result import BuildResult
 from kallsymsd.engine.state import TreeState
 from kallsymsd.engine.stopwatch import Stopwatch
 from kallsymsd.engine.store import Store
+
+
+class TreeSummary(NamedTuple):
+    """What a person is told of a state in memory.
+
+    tree     the object tree
+    dialect  name of the dialect
+    symbols  entries in the tables
+    size     bytes, roughly
+    """
+
+    tree: bytes
+    dialect: str
+    symbols: int
+    size: int
+
 
 #: Bytes of states in memory. A kernel with 163,000 symbols takes about 24 MB.
 DEFAULT_LIMIT = 512 << 20
@@ -30,6 +47,7 @@ class Trees:
         self._store = store
         self._limit = limit
         self._states: OrderedDict[bytes, TreeState] = OrderedDict()
+        self._trees: dict[bytes, bytes] = {}  # the trees of the states, by the same keys
         self._unsaved: set[bytes] = set()
         self._size = 0
         self._lock = threading.Lock()
@@ -53,7 +71,7 @@ class Trees:
                 state, how = state.update(contents, watch)
             # Links of kernels since v6.11 begin with an empty map; it says nothing about the tree.
             if state.tables.num_syms:
-                self._put(key, state)
+                self._put(key, state, request.tree)
             text, pieces = encode(request, state.tables)
         except InputError as error:
             return BuildResult.bad_input(error.render(request.map_path))
@@ -69,23 +87,44 @@ class Trees:
             for key, state in unsaved:
                 self._store.put(key, *state.encode())
 
+    def summaries(self) -> list[TreeSummary]:
+        """The states in memory, that used last first."""
+        with self._lock:
+            return [
+                TreeSummary(self._trees[key], state.tables.dialect.name, state.tables.num_syms, state.size)
+                for key, state in reversed(self._states.items())
+            ]
+
+    def forget(self, tree: bytes | None) -> int:
+        """Remove the states of ``tree`` (None: of all) from memory; how many there were."""
+        with self._lock:
+            dropped = [key for key, its_tree in self._trees.items() if tree in (None, its_tree)]
+            for key in dropped:
+                self._drop(key)
+        return len(dropped)
+
     def _get(self, key: bytes) -> TreeState | None:
         with self._lock:
             if key in self._states:
                 self._states.move_to_end(key)
             return self._states.get(key)
 
-    def _put(self, key: bytes, state: TreeState) -> None:
+    def _put(self, key: bytes, state: TreeState, tree: bytes) -> None:
         with self._lock:
             old = self._states.pop(key, None)
             if old is not state:
                 self._unsaved.add(key)
             self._size += state.size - (old.size if old is not None else 0)
             self._states[key] = state
+            self._trees[key] = tree
             while self._size > self._limit and len(self._states) > 1:
-                dropped_key, dropped = self._states.popitem(last=False)
-                self._size -= dropped.size
-                self._unsaved.discard(dropped_key)
+                self._drop(next(iter(self._states)))
+
+    def _drop(self, key: bytes) -> None:
+        """Remove a state from memory. The caller holds the lock."""
+        self._size -= self._states.pop(key).size
+        self._unsaved.discard(key)
+        del self._trees[key]
 
     def _load(self, key: bytes, request: BuildRequest) -> TreeState | None:
         """The state that save() wrote; None when there is none or it is not what this daemon would write."""

@@ -22,6 +22,7 @@ from kallsymsd.service.codec import Frame, decode_message, encode_message
 from kallsymsd.service.connection import Connection
 from kallsymsd.service.hub import PEER_LIMIT, Hub
 from kallsymsd.service.instance import Instance
+from kallsymsd.service.paths import path_text
 from kallsymsd.service.tally import Tally
 from kallsymsd.service.watch import Watcher
 from kallsymsd.service.workers import Workers
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 
     from kallsymsd.engine.engine import Engine
     from kallsymsd.engine.store import Store
+    from kallsymsd.engine.trees import TreeSummary
 
 _log = logging.getLogger("kallsymsd")
 
@@ -111,6 +113,7 @@ class Server:
             "zero": self._zero,
             "status": self._status,
             "explain": self._explain,
+            "clear": self._clear,
             "stop": self._stop,
         }
 
@@ -233,6 +236,17 @@ class Server:
     def _explain(self, message: Mapping[str, Any]) -> Mapping[str, Any]:
         return {"requests": self._builds.history.entries(str(message.get("tree", "")))}
 
+    def _clear(self, message: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Memory is cleared by the time of the answer, the disk by a worker."""
+        tree = message.get("tree")
+        if tree is not None and not isinstance(tree, bytes):
+            return {"error": "a tree is named by bytes"}
+        engine = self._builds.engine
+        if engine is None:
+            return {"error": "it is still starting; try again"}
+        self._workers.submit(lambda: engine.clear_store(tree))
+        return {"trees": engine.forget(tree)}
+
     def _status(self, _: Mapping[str, Any]) -> Mapping[str, Any]:
         now = time.monotonic()
         engine = self._builds.engine
@@ -244,6 +258,7 @@ class Server:
             "clients": len(self._hub.connections),
             "busy": self._busy(now),
             "watch": self._ahead.status(now),
+            "trees": _tree_rows(engine.summaries() if engine is not None else []),
             "problem": engine.problem if engine is not None else "",
             "stuck": self._workers.stuck,
             **self._configuration,
@@ -365,3 +380,10 @@ class Server:
             self._store.close()
         # Last: whoever waits for the lock then finds everything written.
         self._instance.close()
+
+
+def _tree_rows(trees: "list[TreeSummary]") -> list[Mapping[str, Any]]:
+    return [
+        {"tree": path_text(tree), "dialect": dialect, "symbols": symbols, "bytes": size}
+        for tree, dialect, symbols, size in trees
+    ]

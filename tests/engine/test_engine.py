@@ -12,6 +12,7 @@ from kallsymsd.engine.engine import Engine
 from kallsymsd.engine.maps import MapText, RecentMaps
 from kallsymsd.engine.result import BuildResult
 from kallsymsd.engine.store import Store
+from kallsymsd.engine.trees import TreeSummary
 
 
 def request(dialect: str = "v6.11") -> BuildRequest:
@@ -25,6 +26,12 @@ class Computer:
         self.made = made
         self.calls = 0
         self.saves = 0
+
+    def summaries(self) -> list[TreeSummary]:
+        return []
+
+    def forget(self, tree: bytes | None) -> int:
+        return int(tree is None)
 
     def knows(self, request: BuildRequest) -> bool:
         assert request.tree == b""

@@ -18,6 +18,7 @@ from kallsymsd import __version__
 from kallsymsd.engine.engine import Engine
 from kallsymsd.engine.maps import MapText
 from kallsymsd.engine.result import BuildResult
+from kallsymsd.engine.trees import TreeSummary
 from kallsymsd.service.instance import Instance
 from kallsymsd.service.server import Server
 from kallsymsd.service.tally import Tally
@@ -155,6 +156,12 @@ class FakeCore:
         self.calls = 0
         self.release = threading.Event()
         self.started = threading.Semaphore(0)
+
+    def summaries(self) -> list[TreeSummary]:
+        return []
+
+    def forget(self, tree: bytes | None) -> int:
+        return int(tree is None)
 
     def knows(self, _: BuildRequest) -> bool:
         return False
