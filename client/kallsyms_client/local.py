@@ -14,8 +14,15 @@ def build(request: BuildRequest, map_text: bytes) -> BuildResult:
     """The same answer that the daemon gives."""
     try:
         from kallsymsd.engine import cold
-    except ImportError as error:
-        raise failure(f"cannot compute: {error}; install kallsymsd again".encode()) from error
+    except ImportError:
+        # What it imports may lie in site-packages where kallsymsd itself does not.
+        import site
+
+        site.main()
+        try:
+            from kallsymsd.engine import cold
+        except ImportError as error:
+            raise failure(f"cannot compute: {error}; install kallsymsd again".encode()) from error
     return cold.build(request, map_text)
 
 

@@ -58,7 +58,7 @@ cdef extern from *:
     {
     #if defined(__GLIBC__)
         mallopt(M_ARENA_MAX, 1);
-        mallopt(M_MMAP_THRESHOLD, most);
+        mallopt(M_MMAP_MAX, 0);
         mallopt(M_TRIM_THRESHOLD, most);
     #endif
     }

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Tables -> what the assembler reads: plain assembly, or a short .S and a .bin."""
 
-import hashlib
+import xxhash
 
 from kallsymsd.core import _native, tokens
 from kallsymsd.core.errors import InputError
@@ -69,7 +69,7 @@ def incbin(tables: Tables, target: Target, bin_name: bytes, *, debug: bool = Fal
     word = b".quad" if target.bits == 64 else b".long"
     align = b".balign 8" if tables.dialect.preamble and target.bits == 64 else b".balign 4"
     name = bin_name.replace(b"\\", b"\\\\").replace(b'"', b'\\"')
-    parts = [b'.if 0\n\t.ascii "sha256 %b"\n.endif\n' % digest, _SECTION]
+    parts = [b'.if 0\n\t.ascii "xxh128 %b"\n.endif\n' % digest, _SECTION]
     for table in tables.dialect.order:
         if table not in encoded:
             body = _lines(tables, table, word, comments=False)
@@ -85,7 +85,10 @@ def incbin(tables: Tables, target: Target, bin_name: bytes, *, debug: bool = Fal
 
 
 def _binary(tables: Tables, target: Target) -> tuple[dict[str, bytes], bytes]:
-    """The tables of a .bin by name, in its order, and its SHA-256 in hex.
+    """The tables of a .bin by name, in its order, and its digest in hex: what xxh128sum(1) prints.
+
+    The digest is to tell a changed table from the last one, not to resist forgery; SHA-256 would cost as much
+    as all other encoding.
 
     The offsets, all that changes when only addresses do, come last, so that the digest of what is before them
     can be kept.
@@ -93,7 +96,7 @@ def _binary(tables: Tables, target: Target) -> tuple[dict[str, bytes], bytes]:
     encoded = tables.encode(target)
     offsets = encoded.pop("offsets", None)
     if target not in tables.digests:
-        tables.digests[target] = hashlib.sha256()
+        tables.digests[target] = xxhash.xxh3_128()
         for data in encoded.values():
             tables.digests[target].update(data)
     digest = tables.digests[target].copy()

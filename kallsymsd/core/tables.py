@@ -19,7 +19,7 @@ from kallsymsd.core.symbols import SymbolTable
 from kallsymsd.core.target import Target
 
 if TYPE_CHECKING:
-    import hashlib
+    import xxhash
 
 # What the address column holds; the native module knows the first four by these numbers.
 UNSIGNED = 0  # u32 address - relative_base
@@ -44,7 +44,7 @@ class Tables:
     relative_base  address that offsets count from; None where the dialect or the form has none
     by_name        u32: positions of the symbols in name order
     seqs_of_names  3 bytes each, most significant first: by_name; empty where the dialect has none
-    digests        for each target the begun SHA-256 of its .bin, up to the offsets (kallsymsd.core.assembly)
+    digests        for each target the begun digest of its .bin, up to the offsets (kallsymsd.core.assembly)
     """
 
     __slots__ = (
@@ -77,7 +77,7 @@ class Tables:
         """Encode everything. Raises InputError for an address that its column cannot hold."""
         self.dialect = dialect
         self.options = options
-        self.digests: dict[Target, hashlib._Hash] = {}
+        self.digests: dict[Target, xxhash.xxh3_128] = {}
         self.symbols = symbols
         self.tokens = token_table
         self.codes = codes

@@ -70,7 +70,7 @@ class Answer:
         return content
 
 
-def _sealed(parts: tuple[bytes, ...]) -> int:
+def _sealed(parts: tuple[bytes | memoryview, ...]) -> int:
     """Descriptor of a new memory file with ``parts`` in a row, which nobody can change any more."""
     flags = os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING
     try:

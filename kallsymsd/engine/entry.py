@@ -12,17 +12,17 @@ def encode(answer: Answer) -> tuple[bytes, bytes, bytes]:
     return len(reply).to_bytes(4, "little"), reply, answer.contents()
 
 
-def decode(entry: bytes) -> BuildResult:
+def decode(entry: bytes | memoryview) -> BuildResult:
     """What :func:`encode` was given; WireError for anything it could not have written."""
     end = 4 + int.from_bytes(entry[:4], "little")
-    reply = BuildReply.decode(entry[4:end])
+    reply = BuildReply.decode(bytes(entry[4:end]))
     binary_at = end + reply.text_length
     if reply.status != OK or binary_at + reply.binary_length != len(entry):
         raise WireError(f"stored answer of {len(entry)} bytes does not match its own header")
     return BuildResult(
         OK,
         reply.how,
-        text=entry[end:binary_at],
+        text=bytes(entry[end:binary_at]),
         pieces=(entry[binary_at:],),
         message=reply.message,
     )

@@ -24,7 +24,7 @@ class BuildResult:
         how: How,
         *,
         text: bytes = b"",
-        pieces: Sequence[bytes] = (),
+        pieces: Sequence[bytes | memoryview] = (),
         message: bytes = b"",
     ) -> None:
         self.status = status

@@ -95,7 +95,7 @@ class TreeState:
         return [piece for part in parts for piece in (len(part).to_bytes(8, "little"), part)]
 
     @classmethod
-    def decode(cls, stored: bytes, dialect: Dialect, options: int) -> "TreeState":
+    def decode(cls, stored: bytes | memoryview, dialect: Dialect, options: int) -> "TreeState":
         """What encode() wrote for this dialect and options; ValueError or InputError for anything else."""
         parts = []
         at = 0
@@ -105,7 +105,7 @@ class TreeState:
             at = end
         if at != len(stored) or len(parts) != 5:
             raise ValueError("stored state of a tree does not match its own lengths")
-        made_for, text, codes, by_name, tokens = parts
+        made_for, text, codes, by_name, tokens = (bytes(part) for part in parts)
         if made_for != _made_for(dialect, options):
             raise ValueError("stored state of a tree is of another dialect or other options")
         symbols = sysmap.read(text, dialect, options)

@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """What can happen to a cache directory, done to it on purpose."""
 
-import hashlib
 import random
 import sqlite3
 from collections.abc import Callable
 from pathlib import Path
+
+import xxhash
 
 #: Does harm to the value files, of which there is at least one.
 Damage = Callable[[random.Random, list[Path]], None]
@@ -93,4 +94,4 @@ DAMAGES: tuple[Damage, ...] = (
 def sealed(key: bytes, payload: bytes, *, schema: int = 1) -> bytes:
     """A value whose checksum is right, whatever its payload is."""
     head = b"KSST" + schema.to_bytes(2, "little") + bytes(2) + len(payload).to_bytes(8, "little")
-    return head + hashlib.sha256(key + payload).digest() + payload
+    return head + xxhash.xxh3_128(key + payload).digest() + payload

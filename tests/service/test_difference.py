@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """The first difference of two maps."""
 
+import itertools
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -34,7 +36,7 @@ def test_two_texts_have_a_difference_unless_their_lines_are_equal(old: list[byte
         assert found is None
         return
     if found is None:  # they differ after an empty line in both, which is no map
-        assert any(a == b == b"" for a, b in zip(old, new, strict=False))
+        assert any(a == b == b"" for a, b in itertools.zip_longest(old, new, fillvalue=b""))
         return
     assert found.old != found.new
     assert [*old, b""][min(found.number - 1, len(old))] == found.old

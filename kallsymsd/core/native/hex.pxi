@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Hexadecimal numbers and white space of map lines."""
+"""Hexadecimal numbers, white space and ends of map lines."""
 
 cdef extern from *:
     """
@@ -16,6 +16,32 @@ cdef extern from *:
     }
     """
     uint64_t load_be64(const uint8_t *at) nogil
+
+cdef extern from *:
+    """
+    #if defined(__SSE2__)
+    #include <emmintrin.h>
+    #endif
+
+    /* The first newline from at on, or end. Lines are short: a call of memchr() costs more than the search. */
+    static inline const uint8_t *line_end(const uint8_t *at, const uint8_t *end)
+    {
+        const uint8_t *found;
+
+    #if defined(__SSE2__)
+        for (; end - at >= 16; at += 16) {
+            __m128i block = _mm_loadu_si128((const __m128i *)at);
+            int mask = _mm_movemask_epi8(_mm_cmpeq_epi8(block, _mm_set1_epi8('\\n')));
+
+            if (mask)
+                return at + __builtin_ctz((unsigned int)mask);
+        }
+    #endif
+        found = memchr(at, '\\n', (size_t)(end - at));
+        return found ? found : end;
+    }
+    """
+    const uint8_t *line_end(const uint8_t *at, const uint8_t *end) nogil
 
 cdef uint8_t _HEX[256]        # value of a hex digit, 0x80 for any other byte
 cdef uint8_t _SPACE[256]      # isspace() in the C locale

@@ -95,9 +95,7 @@ cdef Py_ssize_t _parse_getline(Parsed *parsed, Filter *filter, const uint8_t *te
     cdef bint has_nul = memchr(text, 0, size) != NULL
     while line < end:
         number += 1
-        eol = <const uint8_t *>memchr(line, c'\n', <size_t>(end - line))
-        if eol == NULL:
-            eol = end
+        eol = line_end(line, end)
         p = line
         negative = False
         digits = _hex(p, eol, &address, &overflow)

@@ -242,7 +242,10 @@ cdef class Replay:
                 self.expand_unsettled(texts, length)
                 out = stream.memory + PAIR_GAP * CODES
                 while p < end:
-                    memcpy(out, texts + NAME_LIMIT * p[0], length[p[0]])
+                    # Nearly all are short: a copy of fixed size needs no call.
+                    memcpy(out, texts + NAME_LIMIT * p[0], 8)
+                    if length[p[0]] > 8:
+                        memcpy(out, texts + NAME_LIMIT * p[0], length[p[0]])
                     out += length[p[0]]
                     p += 1
                 _stream_place(&stream, <size_t>(out - (stream.memory + PAIR_GAP * CODES)))
