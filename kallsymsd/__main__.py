@@ -56,7 +56,7 @@ _END = (signal.SIGTERM, signal.SIGINT)
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the daemon; returns its exit status."""
-    options = _parser().parse_args(arguments)
+    options = parser().parse_args(arguments)
     # Once and for all: everything the daemon makes is for its owner alone.
     os.umask(0o077)
     logging.basicConfig(handlers=[_StandardError()], format="kallsymsd: %(message)s", level=logging.INFO)
@@ -115,10 +115,38 @@ class _StandardError(logging.Handler):
             os.write(2, line)
 
 
-def _parser() -> argparse.ArgumentParser:
+_DESCRIPTION = """\
+Remembers the kallsyms tables of kernel builds; the client kallsyms asks it.
+Stays in the foreground and logs to standard error. One daemon serves all trees
+of a user. Builds start it by themselves, or the service manager does; see
+"kallsymsctl service".
+"""
+_EPILOG = """\
+examples:
+  kallsymsd                    # serve, until it was idle for an hour
+  kallsymsd --idle-exit 0      # and never end
+  KALLSYMSD_WATCH=off kallsymsd
+
+environment:
+  KALLSYMSD_SOCKET  the socket, unless --socket names another
+  KALLSYMSD_CONFIG  the configuration file, instead of kallsymsd/config.toml
+                    in $XDG_CONFIG_HOME
+  Each setting may stand there too; "kallsymsctl config --help" has their names.
+
+exit status:
+  0  after a stop, by message or signal, or when idle
+  1  it cannot serve; one line says why
+  2  wrong arguments or configuration
+"""
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line; the manual page is made of it too."""
     parser = argparse.ArgumentParser(
         prog="kallsymsd",
-        description="Remembers the kallsyms tables of kernel builds; the client kallsyms asks it.",
+        description=_DESCRIPTION,
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument(
         "--socket",

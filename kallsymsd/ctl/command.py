@@ -2,9 +2,12 @@
 """What every subcommand of kallsymsctl has in common."""
 
 import argparse
+import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple, TypeAlias
+from typing import TypeAlias
+
+from kallsymsd.service.config import CACHE_DIR, ConfigurationError, load
 
 #: What add_subparsers() returns; it has no public name.
 Parsers: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"  # noqa: SLF001
@@ -14,15 +17,26 @@ class CommandError(Exception):
     """What was asked for is not to be had; the text is one line that says what to do."""
 
 
-class Context(NamedTuple):
+class Context:
     """Where a subcommand works.
 
     socket  the daemon's socket
-    cache   the cache directory, where counters are kept
     """
 
-    socket: Path
-    cache: Path
+    def __init__(self, socket: Path, cache: Path | None) -> None:
+        """``cache`` is the cache directory, None for the configured one."""
+        self.socket = socket
+        self._cache = cache
+
+    @property
+    def cache(self) -> Path:
+        """The cache directory, where counters are kept. CommandError if the configuration has an error."""
+        if self._cache is None:
+            try:
+                self._cache = load({}, os.environ)[CACHE_DIR]
+            except ConfigurationError as error:
+                raise CommandError(str(error)) from error
+        return self._cache
 
 
 Run = Callable[[Context, argparse.Namespace], int]
@@ -50,3 +64,17 @@ def add(
     )
     parser.set_defaults(run=run)
     return parser
+
+
+def actions(parser: argparse.ArgumentParser) -> list[argparse.Action]:
+    """The arguments of a parser that are shown in its help, but for subcommands."""
+    shown = [each for each in parser._actions if each.help != argparse.SUPPRESS]  # noqa: SLF001
+    return [each for each in shown if not isinstance(each, argparse._SubParsersAction)]  # noqa: SLF001
+
+
+def subparsers(parser: argparse.ArgumentParser) -> dict[str, argparse.ArgumentParser]:
+    """The parsers of subcommands by their names, in order."""
+    for each in parser._actions:  # noqa: SLF001  argparse has no public way
+        if isinstance(each, argparse._SubParsersAction):  # noqa: SLF001
+            return dict(each.choices)
+    return {}

@@ -7,12 +7,12 @@ import sys
 from pathlib import Path
 
 from kallsymsd import __version__
-from kallsymsd.ctl import explain, service, stats, status, stop, verify
+from kallsymsd.ctl import clear, completion, config, explain, service, stats, status, stop, top, verify
 from kallsymsd.ctl.command import CommandError, Context
-from kallsymsd.service.paths import BadPathError, cache_directory, check_socket_path, own_uid, socket_path
+from kallsymsd.service.paths import BadPathError, check_socket_path, own_uid, socket_path
 
 # In the order of the help.
-_COMMANDS = (stats, status, explain, verify, stop, service)
+_COMMANDS = (stats, status, top, explain, verify, clear, config, stop, service, completion)
 
 _DESCRIPTION = """\
 Sees, checks and steers kallsymsd, the daemon that makes the kallsyms tables of
@@ -41,7 +41,7 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         path = options.socket or socket_path(os.environ, own_uid())
         check_socket_path(path)
-        context = Context(path, options.cache_dir or cache_directory(os.environ))
+        context = Context(path, options.cache_dir)
         result: int = options.run(context, options)
         sys.stdout.flush()
     except (BadPathError, CommandError) as error:
@@ -68,7 +68,7 @@ def parser() -> argparse.ArgumentParser:
         "--socket", type=Path, metavar="PATH", help="the daemon's socket (default: by XDG rules)"
     )
     made.add_argument(
-        "--cache-dir", type=Path, metavar="DIR", help="where counters are kept (default: by XDG rules)"
+        "--cache-dir", type=Path, metavar="DIR", help="where counters are kept (default: as configured)"
     )
     made.add_argument("--version", action="version", version=f"kallsymsctl {__version__}")
     commands = made.add_subparsers(required=True, metavar="COMMAND", title="commands")

@@ -9,11 +9,11 @@ from typing import Any
 from kallsymsd.ctl import command
 from kallsymsd.ctl.command import CommandError, Context, Parsers
 from kallsymsd.ctl.query import ask, is_running
-from kallsymsd.ctl.show import Rows, bytes_text, seconds_text, show_tables
+from kallsymsd.ctl.show import Rows, bytes_text, long_text, seconds_text, show_tables
 
 _TEXT = """\
 What the daemon is and does: its process, as it says itself; what it is busy
-with, and for how long; the trees whose tables it remembers, and the memory
+with, and for how long; the trees whose tables it has in memory, and how much
 they take; what it watches; and each setting with where it comes from. It
 answers at once, whatever it computes. Where no daemon runs, none is started.
 """
@@ -40,7 +40,7 @@ def register(parsers: Parsers) -> None:
 
 def _run(context: Context, options: argparse.Namespace) -> int:
     if not is_running(context.socket):
-        raise CommandError(f"no daemon serves {context.socket}")
+        raise CommandError(f"no daemon serves {context.socket}; builds work without, or start kallsymsd")
     answer = ask(context.socket, "status")
     if options.json:
         print(json.dumps(answer, indent=2))
@@ -51,8 +51,30 @@ def _run(context: Context, options: argparse.Namespace) -> int:
 
 def sections(answer: Mapping[str, Any]) -> list[tuple[str, Rows]]:
     """Titles and rows."""
-    tables: list[tuple[str, Rows]] = [("kallsymsd", _process(answer)), ("Trees in memory", _trees(answer))]
+    tables: list[tuple[str, Rows]] = [
+        ("kallsymsd", _process(answer)),
+        ("Trees in memory", trees(answer)),
+        ("Directories", _watches(answer)),
+        ("Settings", settings(answer.get("settings", ()))),
+    ]
     return [(title, rows) for title, rows in tables if rows]
+
+
+def settings(rows: Any) -> Rows:  # noqa: ANN401  from a message
+    """Name, value and origin of each setting."""
+    return [(row["name"], f"{_value(row['value'])}  ({row['origin']})", "") for row in rows]
+
+
+def busy(answer: Mapping[str, Any]) -> Rows:
+    """What the daemon computes just now."""
+    return [
+        (
+            "busy",
+            f"{work['what']}, for {seconds_text(work['seconds'])}{', ahead' if work.get('ahead') else ''}",
+            "",
+        )
+        for work in answer["busy"]
+    ]
 
 
 def _process(answer: Mapping[str, Any]) -> Rows:
@@ -60,19 +82,50 @@ def _process(answer: Mapping[str, Any]) -> Rows:
         ("state", str(answer["state"]), ""),
         ("version", str(answer["version"]), ""),
         ("pid", str(answer["pid"]), "as the daemon says"),
-        ("uptime", seconds_text(answer["uptime"]), ""),
+        ("uptime", _age(answer["uptime"]), ""),
         ("socket", str(answer["socket"]), ""),
         ("clients", str(answer["clients"]), "this one included"),
-        ("cache", f"{answer['cache_dir']}, at most {bytes_text(answer['cache_limit'])}", ""),
     ]
-    rows += [("busy", f"{work['what']}, {work['seconds']:.1f} s", "") for work in answer["busy"]]
+    rows += busy(answer) or [("busy", "no", "")]
     if answer["problem"]:
         rows.append(("problem", str(answer["problem"]), ""))
+    if answer.get("stuck"):
+        rows.append(("stuck", str(answer["stuck"]), "threads lost in their work"))
     return rows
 
 
-def _trees(answer: Mapping[str, Any]) -> Rows:
+def trees(answer: Mapping[str, Any]) -> Rows:
+    """The trees in the daemon's memory."""
     return [
-        (tree["tree"], bytes_text(tree["bytes"]), f"{tree['symbols']:,} symbols, {tree['dialect']}")
+        (
+            bytes_text(tree["bytes"]),
+            tree["tree"],
+            f"{tree['symbols']:,} symbols, {tree['dialect']}",
+        )
         for tree in answer.get("trees", ())
     ]
+
+
+def _watches(answer: Mapping[str, Any]) -> Rows:
+    watch = answer.get("watch", {})
+    rows = [
+        (
+            "watched" if tree["watched"] else "not watched",
+            tree["directory"] + (f": {tree['problem']}" if tree["problem"] else ""),
+            f"used {_age(tree['unused'])} ago",
+        )
+        for tree in watch.get("trees", ())
+    ]
+    if watch.get("paused"):
+        rows.append(("paused", f"for {seconds_text(watch['paused'])}: events had been lost", ""))
+    return rows
+
+
+def _age(seconds: float) -> str:
+    return long_text(seconds) if seconds >= 7200 else seconds_text(seconds)
+
+
+def _value(value: object) -> str:
+    if isinstance(value, bool):
+        return "on" if value else "off"
+    return str(value)

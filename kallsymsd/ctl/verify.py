@@ -29,7 +29,7 @@ the time saved with them.
 """
 _EXAMPLES = """\
 kallsymsctl verify ~/linux        # the last build there
-kallsymsctl verify System.map --tool /usr/lib/linux-kbuild-6.1/scripts/kallsyms
+kallsymsctl verify System.map --tool ~/linux-6.1/scripts/kallsyms
 kallsymsctl verify --cc s390x-linux-gnu-gcc --big-endian ~/s390x
 """
 _STATUS = """\
