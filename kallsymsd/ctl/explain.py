@@ -159,7 +159,7 @@ def _how(request: Mapping[str, Any]) -> str:
         ),
         "cold": f"cold, {request['symbols']:,} symbols",
     }
-    text = ("ahead of a request, " if request["ahead"] else "") + words[made]
+    text = words[made]
     if request["ready"]:
         text += ", made ahead"
     return text + (", shared with another request" if request["shared"] else "")

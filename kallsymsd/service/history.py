@@ -96,7 +96,6 @@ class History:
             "dialect": request.dialect,
             "options": request.options,
             "made": MADE[how.made] if answer is not None else "failure",
-            "ahead": ticket.ahead,
             "ready": how.ready,
             "shared": outcome.shared,
             "symbols": how.symbols,

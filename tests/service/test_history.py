@@ -92,13 +92,6 @@ def test_maps_are_not_kept_for_it() -> None:
     assert history.last_map(ask(), MapText(b"1 T b")) is None
 
 
-def test_work_ahead_of_a_request_is_told_apart() -> None:
-    history = History()
-    for ahead in (True, False):
-        history.add(Ticket(ask(), -1, 0.0, ahead=ahead), Outcome(ANSWER, How(HIT)))
-    assert [entry["ahead"] for entry in history.entries()] == [True, False]
-
-
 def test_only_the_last_requests_are_remembered() -> None:
     history = History(clock=iter(range(2 * MOST)).__next__)
     for _ in range(MOST + 10):
