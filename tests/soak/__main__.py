@@ -2,7 +2,7 @@
 """python -m tests.soak --minutes 10: eight clients in four trees, while daemon and clients are killed.
 
 In the first half of the time the daemon is killed again and again; the second half shows whether what it
-holds stays level. Exit status 1 and lines that say why if a byte is wrong, a client fails, or something grows.
+holds stays level. Exit status 1 and lines that say why if a byte is wrong, a client fails or a figure grows.
 """
 
 import argparse
