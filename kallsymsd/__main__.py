@@ -6,6 +6,7 @@ Exit status: 0 after a stop, by message or signal; 1 when it cannot serve; 2 for
 
 import argparse
 import contextlib
+import gc
 import logging
 import os
 import resource
@@ -181,6 +182,8 @@ def _make_engine(configuration: Configuration) -> "Engine":
     except (NotPrivateError, StoreUnavailableError) as error:
         _log.warning("answers are kept in memory only: %s", error)
         problem = str(error)
+    # What is loaded by now stays: the collector need not look at it for each request.
+    gc.freeze()
     return Engine(store, Trees(store, configuration[MEMORY_LIMIT] * _MEBIBYTE), no_store=problem)
 
 

@@ -40,18 +40,19 @@ class BytesDisk(diskcache.Disk):  # type: ignore[misc]
         return key
 
     def store(self, value: object, read: object, key: object = None) -> tuple[int, int, str, None]:
-        """Write a value to a file of its own; size, mode, file name and row value."""
-        if type(value) is not bytes or read:
-            raise TypeError(f"value of type {type(value).__name__}; values are bytes")
-        if len(value) > MAX_VALUE:
-            raise ValueError(f"value of {len(value)} bytes; the most is {MAX_VALUE}")
+        """Write a value, given in pieces, to a file of its own; size, mode, file name and row value."""
+        if type(value) is not tuple or not all(type(piece) is bytes for piece in value) or read:
+            raise TypeError(f"value of type {type(value).__name__}; values are tuples of bytes")
+        size = sum(len(piece) for piece in value)
+        if size > MAX_VALUE:
+            raise ValueError(f"value of {size} bytes; the most is {MAX_VALUE}")
         filename, path = self.filename(key, value)
         try:
-            self._write(path, (value,), "xb")
+            self._write(path, value, "xb")
         except OSError:
             self.remove(filename)  # a full disk: leave no part behind that no row knows of
             raise
-        return len(value), MODE_BINARY, filename, None
+        return size, MODE_BINARY, filename, None
 
     def fetch(self, mode: object, filename: object, value: object, read: object) -> bytes:
         """Read a value. DamagedError unless the row is of the one kind that :meth:`store` makes.
@@ -61,9 +62,10 @@ class BytesDisk(diskcache.Disk):  # type: ignore[misc]
         if mode != MODE_BINARY or value is not None or read:
             raise DamagedError(f"value of mode {mode!r}")
         with self._path(filename).open("rb") as file:
-            if os.fstat(file.fileno()).st_size > MAX_VALUE:
+            size = os.fstat(file.fileno()).st_size
+            if size > MAX_VALUE:
                 raise DamagedError(f"value file {filename} is too large")
-            return file.read(MAX_VALUE)
+            return os.pread(file.fileno(), size, 0)
 
     def remove(self, file_path: object) -> None:
         """Remove a value's file; one that is gone already is no error."""

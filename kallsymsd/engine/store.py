@@ -131,7 +131,7 @@ class Store:
 
         def insert(cache: diskcache.Cache) -> bool:
             before = len(cache) + (key not in cache)
-            cache.set(key, b"".join((_header(key, payload), *payload)))
+            cache.set(key, (_header(key, payload), *payload))
             if cache.volume() > self.limit:
                 cache.cull()
             self._count(cache)

@@ -93,8 +93,9 @@ cdef class Replay:
         cdef size_t removed_size = <size_t>removed.shape[0], added_size = <size_t>added.shape[0]
         cdef const uint8_t *removed_data = _pointer(removed)
         cdef const uint8_t *added_data = _pointer(added)
-        cdef bint same_bytes = True
-        cdef int byte
+        cdef uint8_t now[CODES]
+        cdef uint8_t before[CODES]
+        cdef bint same_bytes
         out.memory = into.memory = NULL
         self.table = table
         try:
@@ -108,9 +109,9 @@ cdef class Replay:
                 memcpy(table.initial, old.initial, PAIRS * sizeof(int32_t))
                 pair_count(out.codes - 1, removed_size + 1, -1, table.initial)
                 pair_count(into.codes - 1, added_size + 1, 1, table.initial)
-                for byte in range(CODES):
-                    if table.is_literal(byte) != old.is_literal(byte):
-                        same_bytes = False
+                table.find_literals(now)
+                old.find_literals(before)
+                same_bytes = memcmp(now, before, CODES) == 0
                 if same_bytes:
                     memcpy(self.steps, old.steps, old.step_count * sizeof(Step))
                     self.step_count = old.step_count

@@ -212,19 +212,24 @@ cdef class TokenTable:
             _stream_replace(stream, first, second, step.code, &step.stats)
             _counts_replace(counts, first, second, step.code, &step.stats)
 
-    cdef bint is_literal(self, int byte) noexcept nogil:
-        """Whether some string has this byte: it then has a neighbour behind it, a separator at least."""
-        cdef int second
+    cdef void find_literals(self, uint8_t *is_literal) noexcept nogil:
+        """For each byte whether some string has it: it then has a neighbour behind it, a separator at least."""
+        cdef int first, second
+        cdef const int32_t *row
+        memset(is_literal, 0, CODES)
         for second in range(CODES):
-            if self.initial[byte + CODES * second]:
-                return byte != 0
-        return False
+            row = self.initial + CODES * second
+            for first in range(CODES):
+                is_literal[first] |= row[first] != 0
+        is_literal[0] = 0
 
     cdef int free_codes(self, uint8_t *codes) noexcept nogil:
         """The codes that are not bytes of the strings, in the order in which tokens get them."""
+        cdef uint8_t is_literal[CODES]
         cdef int code, count = 0
+        self.find_literals(is_literal)
         for code in range(CODES - 1, -1, -1):
-            if not self.is_literal(code):
+            if not is_literal[code]:
                 codes[count] = <uint8_t>code
                 count += 1
         return count
@@ -232,7 +237,9 @@ cdef class TokenTable:
     @property
     def literals(self):
         """The bytes that occur in the strings, ascending."""
-        return bytes(byte for byte in range(CODES) if self.is_literal(byte))
+        cdef uint8_t is_literal[CODES]
+        self.find_literals(is_literal)
+        return bytes(byte for byte in range(CODES) if is_literal[byte])
 
     @property
     def pairs(self):
