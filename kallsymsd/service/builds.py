@@ -21,6 +21,7 @@ if TYPE_CHECKING:  # loading the engine takes time; the daemon listens before th
     from kallsymsd.engine.answer import Answer
     from kallsymsd.engine.engine import AnswerKey, Engine, Question
     from kallsymsd.engine.maps import MapText
+    from kallsymsd.engine.store import Store
 
 _log = logging.getLogger("kallsymsd")
 
@@ -106,6 +107,11 @@ class Builds:
     def engine(self) -> Engine | None:
         """The engine, once it is loaded."""
         return self._engine
+
+    @property
+    def store(self) -> Store | None:
+        """The store, once the engine is loaded, if it has one."""
+        return self._engine.store if self._engine is not None else None
 
     def serve(self, ticket: Ticket) -> None:
         """Answer a ticket; a worker's job.

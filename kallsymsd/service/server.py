@@ -20,9 +20,9 @@ from kallsymsd.service.ahead import Ahead
 from kallsymsd.service.builds import Builds, Outcome, Ticket
 from kallsymsd.service.codec import Frame, decode_message, encode_message
 from kallsymsd.service.connection import Connection
+from kallsymsd.service.control import Control
 from kallsymsd.service.hub import PEER_LIMIT, Hub
 from kallsymsd.service.instance import Instance
-from kallsymsd.service.paths import path_text
 from kallsymsd.service.tally import Tally
 from kallsymsd.service.watch import Watcher
 from kallsymsd.service.workers import Workers
@@ -31,8 +31,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from kallsymsd.engine.engine import Engine
-    from kallsymsd.engine.store import Store
-    from kallsymsd.engine.trees import TreeSummary
 
 _log = logging.getLogger("kallsymsd")
 
@@ -108,14 +106,7 @@ class Server:
             tally=tally,
             wake=self._hub.wake,
         )
-        self._commands: dict[str, Callable[[Mapping[str, Any]], Mapping[str, Any]]] = {
-            "stats": self._stats,
-            "zero": self._zero,
-            "status": self._status,
-            "explain": self._explain,
-            "clear": self._clear,
-            "stop": self._stop,
-        }
+        self._commands = Control(self._builds, tally, self._workers, status=self._status, stop=self._stop)
 
     def run(self) -> None:
         """Serve until :meth:`request_stop`; then finish what was asked, in DRAIN_LIMIT, and return."""
@@ -141,8 +132,8 @@ class Server:
         self._hub.wake()
 
     def _worker_ends(self) -> None:
-        if self._store is not None:
-            self._store.close_thread()
+        if self._builds.store is not None:
+            self._builds.store.close_thread()
 
     # Requests.
 
@@ -152,7 +143,8 @@ class Server:
         if frame.kind == wire.BUILD:
             self._build(connection, BuildRequest.decode(frame.body))
         else:
-            self._control(connection, decode_message(frame.body))
+            answer = self._commands.answer(decode_message(frame.body))
+            self._hub.send(connection, encode_message(wire.ANSWER, answer))
 
     def _build(self, connection: Connection, request: BuildRequest) -> None:
         ticket = Ticket(request, connection.take_descriptor(), time.monotonic())
@@ -216,50 +208,18 @@ class Server:
         ticket.cancelled = True
         self._waiting.pop(ticket).ticket = None
 
-    # Control messages. They are answered here and at once, whatever is being computed.
+    # What is asked about us.
 
-    def _control(self, connection: Connection, message: Mapping[str, Any]) -> None:
-        name = message.get("command")
-        command = self._commands.get(name) if isinstance(name, str) else None
-        answer = command(message) if command is not None else {"error": f"unknown command {name!r:.100}"}
-        self._hub.send(connection, encode_message(wire.ANSWER, answer))
-
-    def _stats(self, _: Mapping[str, Any]) -> Mapping[str, Any]:
-        return self._tally.snapshot(self._store).message()
-
-    def _zero(self, _: Mapping[str, Any]) -> Mapping[str, Any]:
-        """The counters as they were, which begin at zero again."""
-        before = self._tally.snapshot(self._store).message()
-        self._tally.zero()
-        return before
-
-    def _explain(self, message: Mapping[str, Any]) -> Mapping[str, Any]:
-        return {"requests": self._builds.history.entries(str(message.get("tree", "")))}
-
-    def _clear(self, message: Mapping[str, Any]) -> Mapping[str, Any]:
-        """Memory is cleared by the time of the answer, the disk by a worker."""
-        tree = message.get("tree")
-        if tree is not None and not isinstance(tree, bytes):
-            return {"error": "a tree is named by bytes"}
-        engine = self._builds.engine
-        if engine is None:
-            return {"error": "it is still starting; try again"}
-        self._workers.submit(lambda: engine.clear_store(tree))
-        return {"trees": engine.forget(tree)}
-
-    def _status(self, _: Mapping[str, Any]) -> Mapping[str, Any]:
+    def _status(self) -> Mapping[str, Any]:
         now = time.monotonic()
-        engine = self._builds.engine
         return {
             "version": self._version,
             "pid": os.getpid(),
-            "state": self._state.value if engine is not None else "starting",
+            "state": self._state.value,
             "uptime": now - self._began,
             "clients": len(self._hub.connections),
             "busy": self._busy(now),
             "watch": self._ahead.status(now),
-            "trees": _tree_rows(engine.summaries() if engine is not None else []),
-            "problem": engine.problem if engine is not None else "",
             "stuck": self._workers.stuck,
             **self._configuration,
         }
@@ -269,7 +229,7 @@ class Server:
         work += [(what, began, True) for what, began in self._ahead.busy().items()]
         return [{"what": what, "seconds": now - began, "ahead": ahead} for what, began, ahead in work]
 
-    def _stop(self, _: Mapping[str, Any]) -> Mapping[str, Any]:
+    def _stop(self) -> Mapping[str, Any]:
         # The announcement goes before the answer: whoever has the answer finds no daemon any more.
         self._drain()
         return {"state": self._state.value}
@@ -302,7 +262,7 @@ class Server:
             self._beat(now)
         save_due = self._tally.save_due()
         if save_due is not None and now >= save_due:
-            save_counters = self._tally.take_save(now, self._store)
+            save_counters = self._tally.take_save(now, self._builds.store)
             self._workers.submit(save_counters)
             self._workers.submit(self._save_engine)
         if self._state is State.DRAINING and self._is_drained(now):
@@ -341,12 +301,6 @@ class Server:
 
     # The end.
 
-    @property
-    def _store(self) -> "Store | None":
-        """The store, once the engine is loaded, if it has one."""
-        engine = self._builds.engine
-        return engine.store if engine is not None else None
-
     def _save_engine(self) -> None:
         engine = self._builds.engine
         if engine is not None:
@@ -375,15 +329,8 @@ class Server:
         if not self._workers.stop(max(DRAIN_LIMIT - spent, 0.5)):
             _log.warning("a build was still running")
         self._save_engine()
-        self._tally.take_save(time.monotonic(), self._store)()
-        if self._store is not None:
-            self._store.close()
+        self._tally.take_save(time.monotonic(), self._builds.store)()
+        if self._builds.store is not None:
+            self._builds.store.close()
         # Last: whoever waits for the lock then finds everything written.
         self._instance.close()
-
-
-def _tree_rows(trees: "list[TreeSummary]") -> list[Mapping[str, Any]]:
-    return [
-        {"tree": path_text(tree), "dialect": dialect, "symbols": symbols, "bytes": size}
-        for tree, dialect, symbols, size in trees
-    ]

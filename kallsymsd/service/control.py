@@ -1,0 +1,80 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What kallsymsctl asks, but for the loop's own affairs. Answered at once, whatever is being computed."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from kallsymsd.service.paths import path_text
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from kallsymsd.service.builds import Builds
+    from kallsymsd.service.tally import Tally
+    from kallsymsd.service.workers import Workers
+
+
+class Control:
+    """Answers control messages. Belongs to the loop's thread."""
+
+    def __init__(
+        self,
+        builds: Builds,
+        tally: Tally,
+        workers: Workers,
+        *,
+        status: Callable[[], Mapping[str, Any]],
+        stop: Callable[[], Mapping[str, Any]],
+    ) -> None:
+        """``status`` and ``stop`` are the loop's own answers."""
+        self._builds = builds
+        self._tally = tally
+        self._workers = workers
+        self._commands: dict[str, Callable[[Mapping[str, Any]], Mapping[str, Any]]] = {
+            "stats": self._stats,
+            "zero": self._zero,
+            "status": lambda _: {**status(), **self._engine_status()},
+            "explain": self._explain,
+            "clear": self._clear,
+            "stop": lambda _: stop(),
+        }
+
+    def answer(self, message: Mapping[str, Any]) -> Mapping[str, Any]:
+        """The answer to ``message``, with the key ``error`` if there is none."""
+        name = message.get("command")
+        command = self._commands.get(name) if isinstance(name, str) else None
+        return command(message) if command is not None else {"error": f"unknown command {name!r:.100}"}
+
+    def _stats(self, _: Mapping[str, Any]) -> Mapping[str, Any]:
+        return self._tally.snapshot(self._builds.store).message()
+
+    def _zero(self, _: Mapping[str, Any]) -> Mapping[str, Any]:
+        """The counters as they were, which begin at zero again."""
+        before = self._tally.snapshot(self._builds.store).message()
+        self._tally.zero()
+        return before
+
+    def _explain(self, message: Mapping[str, Any]) -> Mapping[str, Any]:
+        return {"requests": self._builds.history.entries(str(message.get("tree", "")))}
+
+    def _clear(self, message: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Memory is cleared by the time of the answer, the disk by a worker."""
+        tree = message.get("tree")
+        if tree is not None and not isinstance(tree, bytes):
+            return {"error": "a tree is named by bytes"}
+        engine = self._builds.engine
+        if engine is None:
+            return {"error": "it is still starting; try again"}
+        self._workers.submit(lambda: engine.clear_store(tree))
+        return {"trees": engine.forget(tree)}
+
+    def _engine_status(self) -> Mapping[str, Any]:
+        engine = self._builds.engine
+        if engine is None:
+            return {"state": "starting", "trees": [], "problem": ""}
+        trees = [
+            {"tree": path_text(tree), "dialect": dialect, "symbols": symbols, "bytes": size}
+            for tree, dialect, symbols, size in engine.summaries()
+        ]
+        return {"trees": trees, "problem": engine.problem}
