@@ -309,6 +309,26 @@ def test_a_build_that_takes_too_long_is_a_failure(
     assert (stats["failures"], stats["hangups"]) == (1, 0)
 
 
+def test_stuck_threads_are_replaced_and_told_of(
+    daemon: Daemon, core: FakeCore, a_map: MakeMap, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stuck() -> int:
+        with daemon.peer() as peer:
+            peer.control({"command": "status"})
+            count: int = peer.answer()["stuck"]
+        return count
+
+    monkeypatch.setattr(server, "WORK_LIMIT", 0.2)
+    for content in (b"wait here", b"wait there"):  # both threads
+        with daemon.peer() as peer:
+            peer.build(a_map(content))
+            assert "takes longer" in peer.failure()
+    wait_for(lambda: stuck() == 2)
+    assert build(daemon, a_map(b"ffff T a"))[0].status == OK
+    core.release.set()
+    wait_for(lambda: stuck() == 0)
+
+
 def test_a_client_that_says_nothing_is_let_go(daemon: Daemon, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(hub, "PEER_LIMIT", 0.2)
     monkeypatch.setattr(hub, "_TICK", 0.05)
