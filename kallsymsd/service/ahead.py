@@ -168,7 +168,9 @@ class Ahead:
                 self._check(directory, tree)
         while self._events:
             directory, name, event = self._events.popleft()
-            if event is Event.GONE:
+            if not name:
+                self._deleted(directory)
+            elif event is Event.GONE:
                 self._waste((directory, name))
             else:
                 self._begin((directory, name), event)
@@ -237,6 +239,12 @@ class Ahead:
         tree.checking = False
         tree.watched = not problem
         tree.problem = problem
+
+    def _deleted(self, directory: str) -> None:
+        """The directory is gone, or was: by now there may be another."""
+        tree = self._trees.get(directory)
+        if tree is not None and not self._paused_until:
+            self._check(directory, tree)
 
     def _release(self, directory: str) -> None:
         for name in self._trees.pop(directory).requests:

@@ -8,6 +8,7 @@ import threading
 from collections.abc import Callable
 
 from watchdog.events import (
+    DirDeletedEvent,
     FileClosedEvent,
     FileCreatedEvent,
     FileDeletedEvent,
@@ -24,7 +25,13 @@ from kallsymsd.service.watched import Event, Heard, kind_of
 _log = logging.getLogger("kallsymsd")
 
 # Not opening, and not closing after reading: what we read ourselves would raise these.
-_EVENTS: list[type[FileSystemEvent]] = [FileClosedEvent, FileMovedEvent, FileCreatedEvent, FileDeletedEvent]
+_EVENTS: list[type[FileSystemEvent]] = [
+    FileClosedEvent,
+    FileMovedEvent,
+    FileCreatedEvent,
+    FileDeletedEvent,
+    DirDeletedEvent,  # the directory itself
+]
 
 # Seconds for watchdog's threads to end.
 _STOP_LIMIT = 1.0
@@ -98,6 +105,8 @@ class _Handler(FileSystemEventHandler):
                     self._pass_on(event.src_path, Event.CREATED)
                 case FileDeletedEvent():
                     self._pass_on(event.src_path, Event.GONE)
+                case DirDeletedEvent() if event.src_path == self._directory:
+                    self._heard(self._directory, "", Event.GONE)
                 case _:
                     pass
         except Exception:  # noqa: BLE001  see above

@@ -26,7 +26,7 @@ class Event(Enum):
     GONE = "gone"
 
 
-#: Called with a directory, the name of a file in it, and what happened to that.
+#: Called with a directory, the name of a file in it ("": the directory itself), and what happened to that.
 Heard = Callable[[str, str, Event], None]
 
 _LINKED = re.compile(r"\.tmp_vmlinux(\.kallsyms)?[0-9]+|vmlinux")

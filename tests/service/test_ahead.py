@@ -208,21 +208,23 @@ def test_what_only_has_the_name_of_a_map_does_no_harm(daemon: Daemon, a_map: Pat
 def test_a_directory_deleted_and_made_again_is_watched_from_the_next_request_on(
     daemon: Daemon, a_map: Path
 ) -> None:
-    def is_watched() -> bool:
-        status = a_map.parent.stat()
-        return daemon.server._ahead._watcher._is_watched(str(a_map.parent), (status.st_dev, status.st_ino))
-
     a_map.unlink()
     a_map.parent.rmdir()
+    wait_for(lambda: not watched(daemon)[0]["watched"])
     a_map.parent.mkdir()
-    # The new directory may have the old one's inode; that the old one is gone is told a moment later.
-    wait_for(lambda: not is_watched())
     a_map.write_bytes(b"second\n")
     build(daemon, a_map)
-    wait_for(is_watched)
+    wait_for(lambda: bool(watched(daemon)[0]["watched"]))
     a_map.write_bytes(b"third\n")
     wait_for(lambda: counted(daemon, "ahead") == 1)
     assert build(daemon, a_map)[0].how.ready
+
+
+def test_a_directory_that_was_deleted_is_not_watched(daemon: Daemon, a_map: Path) -> None:
+    a_map.unlink()
+    a_map.parent.rmdir()
+    wait_for(lambda: not watched(daemon)[0]["watched"])
+    assert watched(daemon)[0]["problem"] == "No such file or directory"
 
 
 def test_where_watching_is_off_or_impossible_answers_are_right(

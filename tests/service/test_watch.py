@@ -130,7 +130,10 @@ def test_a_directory_deleted_and_made_again_is_watched_again(ears: Ears, tree: P
         ears.until("a.syms", Event.COMPLETE)
         (tree / "a.syms").unlink()
         ears.until("a.syms", Event.GONE)
+        (tree / "sub").mkdir()
+        (tree / "sub").rmdir()
         tree.rmdir()
+        assert ears.next() == ("", Event.GONE)
         assert ears.watcher.watch(str(tree)) == os.strerror(errno.ENOENT)
         tree.mkdir()
 
