@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 #: Bytes of maps and answers kept: two passes of a large kernel's link, about 11 MB each.
 LIMIT = 24 << 20
 
+#: Maps kept, however small: each answer holds a descriptor, of which there are few thousand.
+MOST = 400
+
 # Bytes compared before the rest.
 _END = 4096
 
@@ -89,6 +92,6 @@ class RecentMaps:
         """Make a map, grown by ``more`` bytes, the one seen last. The caller holds the lock."""
         self._size += more
         self._maps[contents] = self._maps.pop(contents, 0) + more
-        while self._size > self._limit and len(self._maps) > 1:
+        while (self._size > self._limit or len(self._maps) > MOST) and len(self._maps) > 1:
             _, size = self._maps.popitem(last=False)
             self._size -= size

@@ -5,7 +5,7 @@ import threading
 
 from kallsyms_client.wire import OK, How
 from kallsymsd.engine.answer import Answer
-from kallsymsd.engine.maps import MapText, RecentMaps
+from kallsymsd.engine.maps import MOST, MapText, RecentMaps
 from kallsymsd.engine.result import BuildResult
 
 
@@ -83,3 +83,15 @@ def test_threads_that_bring_the_same_new_map_get_one_object() -> None:
     for thread in threads:
         thread.join()
     assert all(len({id(each) for each in same}) == 1 for same in zip(*found, strict=True))
+
+
+def test_the_number_of_maps_is_limited_too() -> None:
+    maps = RecentMaps()
+    first = maps.find(b"0")
+    for number in range(1, MOST):
+        maps.find(b"%d" % number)
+    assert maps.find(b"0") is first
+    for number in range(MOST, 2 * MOST):
+        maps.find(b"%d" % number)
+    assert maps.find(b"0") is not first
+    assert len(maps._maps) == MOST
