@@ -98,7 +98,6 @@ class Daemon:
             "KALLSYMSD_SOCKET": os.fspath(self.socket),
             "XDG_CACHE_HOME": os.fspath(directory / "cache"),
             "XDG_RUNTIME_DIR": os.fspath(directory),
-            "GLIBC_TUNABLES": "glibc.malloc.hugetlb=1",  # as the client and the unit start it
         }
         self._cache = directory / "cache"
         self._log = directory / "log"

@@ -34,9 +34,6 @@ _INHERITED = frozenset(
         b"XDG_RUNTIME_DIR",
     }
 )
-# Huge pages for malloc: the daemon works in columns of megabytes, whose small pages cost more to touch first
-# than the work done in them.
-_ADDED = {b"GLIBC_TUNABLES": b"glibc.malloc.hugetlb=1"}
 # Isolated, with site-packages, and with the directories that this client was imported from.
 _CODE = (
     "import sys; sys.path += sys.argv[1:3]; del sys.argv[1:3]; "
@@ -162,7 +159,7 @@ def _spawn(environment: Environment, path: bytes, cache: bytes) -> None:
                 "--socket",
                 path.decode("utf-8", "surrogateescape"),
             ],
-            {name: value for name, value in environment.items() if _is_inherited(name)} | _ADDED,
+            {name: value for name, value in environment.items() if _is_inherited(name)},
             file_actions=[
                 (posix.POSIX_SPAWN_DUP2, log, 2),  # first: its number may be 0 or 1
                 (posix.POSIX_SPAWN_OPEN, 0, b"/dev/null", posix.O_RDWR, 0),
