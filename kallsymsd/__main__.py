@@ -35,7 +35,7 @@ from kallsymsd.service.installed import Installed
 from kallsymsd.service.instance import AlreadyRunningError, Instance
 from kallsymsd.service.kept import Kept, load, save
 from kallsymsd.service.manager import BadSocketError, inherited_listener, notify
-from kallsymsd.service.paths import BadPathError, own_uid, socket_path
+from kallsymsd.service.paths import BadPathError, cache_directory, own_uid, socket_path
 from kallsymsd.service.server import Server
 from kallsymsd.service.tally import Tally
 
@@ -83,7 +83,8 @@ def main(arguments: list[str] | None = None) -> int:
     tally = Tally(lambda kept: _save(cache, kept), time.monotonic(), load(cache))
     limit = configuration[CACHE_LIMIT] * _MEBIBYTE
     tally.limit(limit)
-    tally.fall_back(take(os.fsencode(cache)))
+    # Where clients leave them, who read no configuration.
+    tally.fall_back(take(os.fsencode(cache_directory(os.environ))))
     server = Server(
         instance,
         lambda: _make_engine(configuration),

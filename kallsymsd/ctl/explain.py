@@ -17,7 +17,7 @@ from kallsymsd.ctl import command, passes
 from kallsymsd.ctl.command import CommandError, Context, Parsers
 from kallsymsd.ctl.query import ask, is_running
 from kallsymsd.ctl.show import seconds_text
-from kallsymsd.service.paths import path_text
+from kallsymsd.service.paths import cache_directory, path_text
 
 # Fallbacks that are told of, as the daemon tells of so many requests.
 _FALLBACKS = 20
@@ -91,7 +91,7 @@ def _run(context: Context, options: argparse.Namespace) -> int:
 
 def _tell_requests(context: Context, tree: Path | None) -> bool:
     """Print the last requests; whether there are any."""
-    told = [(each.time, _told_fallback(each)) for each in _fallbacks(context, tree)]
+    told = [(each.time, _told_fallback(each)) for each in _fallbacks(tree)]
     if is_running(context.socket):
         wanted = {"tree": path_text(os.fsencode(tree.resolve()))} if tree else {}
         requests = ask(context.socket, "explain", more=wanted)["requests"]
@@ -108,9 +108,9 @@ def _tell_requests(context: Context, tree: Path | None) -> bool:
     return bool(told)
 
 
-def _fallbacks(context: Context, tree: Path | None) -> list[Fallback]:
+def _fallbacks(tree: Path | None) -> list[Fallback]:
     """What clients have noted lately about requests (from ``tree``) that they met themselves."""
-    noted = tally.read(os.fsencode(context.cache))
+    noted = tally.read(os.fsencode(cache_directory(os.environ)))
     if tree is not None:
         try:
             status = tree.stat()

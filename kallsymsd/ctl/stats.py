@@ -17,6 +17,7 @@ from kallsymsd.ctl.report import Report
 from kallsymsd.ctl.since import Span, since
 from kallsymsd.service import figures, kept
 from kallsymsd.service.kept import Kept
+from kallsymsd.service.paths import cache_directory
 from kallsymsd.service.stats import Snapshot, noted
 
 _TEXT = """\
@@ -82,7 +83,7 @@ def _run(context: Context, options: argparse.Namespace) -> int:
     if known is None:
         raise CommandError(f"no daemon serves {context.socket}, and no counters have been kept")
     span = since(known, options.since, time.time())
-    place = os.fsencode(context.cache)
+    place = os.fsencode(cache_directory(os.environ))  # where clients leave them, whatever is configured
     fallbacks = tally.take(place) if options.zero else tally.read(place)
     span = with_fallbacks(span, fallbacks)
     made = made_of(span, context.cache, running=running)

@@ -34,7 +34,8 @@ def flip(rng: random.Random, paths: list[Path]) -> None:
     """One bit is another."""
     path = rng.choice(paths)
     content = bytearray(path.read_bytes())
-    content[rng.randrange(len(content))] ^= 1 << rng.randrange(8)
+    if content:  # it may have been cut to nothing before
+        content[rng.randrange(len(content))] ^= 1 << rng.randrange(8)
     path.write_bytes(content)
 
 
@@ -45,7 +46,7 @@ def flip_all(rng: random.Random, paths: list[Path]) -> None:
 
 def truncate(rng: random.Random, paths: list[Path]) -> None:
     path = rng.choice(paths)
-    path.write_bytes(path.read_bytes()[: rng.randrange(path.stat().st_size)])
+    path.write_bytes(path.read_bytes()[: rng.randrange(max(path.stat().st_size, 1))])
 
 
 def truncate_all(rng: random.Random, paths: list[Path]) -> None:
