@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from kallsymsd.service import figures
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from kallsymsd.service.figures import Figures
 
@@ -46,11 +46,11 @@ class Marks:
         self._marks = list(kept)
         self.last_request = last_request
 
-    def request(self, now: float, before: Figures) -> None:
-        """A request comes; ``before`` is what was counted before it."""
+    def request(self, now: float, before: Callable[[], Figures]) -> None:
+        """A request comes; ``before`` tells what was counted before it."""
         is_build = not self.last_request <= now < self.last_request + QUIET
         if is_build or now >= self._marks[-1].until + SPACING:
-            self._add(Mark(self.last_request, now, is_build, before))
+            self._add(Mark(self.last_request, now, is_build, before()))
         self.last_request = now
 
     def clear(self) -> None:

@@ -119,10 +119,14 @@ Snapshot = dict[str, int | float]
 
 
 class Counters:
-    """The numbers. Used by one thread."""
+    """The numbers. Used by one thread.
+
+    changes  how often one of them has changed
+    """
 
     def __init__(self, kept: Snapshot | None = None) -> None:
         """Begin at zero, or where ``kept`` (an earlier snapshot) left off."""
+        self.changes = 0
         self._values: dict[Counter, int | float] = {row.counter: 0 for row in TABLE}
         for row in TABLE:
             if kept is not None and not row.gauge:
@@ -133,11 +137,15 @@ class Counters:
 
     def add(self, counter: Counter, amount: float = 1) -> None:
         """Count ``amount`` more."""
-        self._values[counter] += amount
+        if amount:
+            self.changes += 1
+            self._values[counter] += amount
 
     def set(self, counter: Counter, value: float) -> None:
         """Say what is there now."""
-        self._values[counter] = value
+        if self._values[counter] != value:
+            self.changes += 1
+            self._values[counter] = value
 
     def snapshot(self) -> Snapshot:
         """All counters by key, in the order of the table."""

@@ -48,7 +48,7 @@ class Tally:
         self._zero = kept.zero if kept is not None else 0.0
         self._save = save
         self._clock = clock
-        self._saved = self._counters.snapshot()
+        self._saved = self._counters.changes
         self._save_at = now + SAVE_INTERVAL
         self._damaged = 0
         self._evictions = 0
@@ -59,7 +59,10 @@ class Tally:
 
     def request(self) -> None:
         """A build request came."""
-        self._marks.request(self._clock(), Figures(self._counters.snapshot(), self._latencies.snapshot()))
+        # Asked for only where a mark is set: the figures are many, and requests come fast.
+        self._marks.request(
+            self._clock(), lambda: Figures(self._counters.snapshot(), self._latencies.snapshot())
+        )
         self._counters.add(Counter.REQUESTS)
 
     def failure(self) -> None:
@@ -147,11 +150,11 @@ class Tally:
 
     def save_due(self) -> float | None:
         """When the counters are to be written next; None while nothing has changed."""
-        return self._save_at if self._counters.snapshot() != self._saved else None
+        return self._save_at if self._counters.changes != self._saved else None
 
     def take_save(self, now: float, store: Store | None) -> Callable[[], None]:
         """The job that writes the counters as they are now; for a worker."""
         kept = self.snapshot(store)
-        self._saved = kept.figures.counters
+        self._saved = self._counters.changes
         self._save_at = now + SAVE_INTERVAL
         return lambda: self._save(kept)

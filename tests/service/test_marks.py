@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Marks: enough of them to ask what the last build cost, few enough to keep."""
 
+import functools
+
 from kallsymsd.service import figures
 from kallsymsd.service.marks import MOST, QUIET, SPACING, Marks
 
@@ -10,7 +12,7 @@ NOTHING = figures.read({})
 def at(times: list[float]) -> Marks:
     marks = Marks()
     for count, time in enumerate(times):
-        marks.request(time, figures.read({"requests": count}))
+        marks.request(time, functools.partial(figures.read, {"requests": count}))
     return marks
 
 
@@ -56,5 +58,5 @@ def test_cleared_marks_are_gone() -> None:
     marks = at([1000, 5000])
     marks.clear()
     assert counts(marks) == []
-    marks.request(5001, NOTHING)
+    marks.request(5001, lambda: NOTHING)
     assert counts(marks) == [0]
