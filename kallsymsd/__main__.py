@@ -48,7 +48,9 @@ _log = logging.getLogger("kallsymsd")
 
 _MEBIBYTE = 1 << 20
 # Freed memory that is kept for the next request, which takes about this much.
-_REUSED_MEMORY = 16 * _MEBIBYTE
+_REUSED_MEMORY = 32 * _MEBIBYTE
+# As much of that as malloc surely keeps is there from the beginning.
+_TOUCHED_MEMORY = 24 * _MEBIBYTE
 # Descriptors: up to two for each client, one for each answer kept.
 _DESCRIPTORS = 8192
 # Signals that end the daemon.
@@ -183,6 +185,7 @@ def _make_engine(configuration: Configuration) -> "Engine":
     except (NotPrivateError, StoreUnavailableError) as error:
         _log.warning("answers are kept in memory only: %s", error)
         problem = str(error)
+    _native.touch_memory(_TOUCHED_MEMORY)
     # What is loaded by now stays: the collector need not look at it for each request.
     gc.freeze()
     return Engine(store, Trees(store, configuration[MEMORY_LIMIT] * _MEBIBYTE), no_store=problem)

@@ -50,6 +50,9 @@ cdef void *_allocate(size_t size) except NULL:
     return memory
 
 
+cdef extern from "string.h" nogil:
+    void explicit_bzero(void *memory, size_t size)
+
 cdef extern from *:
     """
     #include <malloc.h>
@@ -73,6 +76,14 @@ def reuse_memory(int most):
     filling them. One arena, so that what one thread frees another one can use.
     """
     keep_freed_memory(most)
+
+
+def touch_memory(size_t size):
+    """Make malloc have ``size`` bytes at hand that were touched before, so that the first request need not."""
+    cdef void *memory = _allocate(size)
+    with nogil:
+        explicit_bzero(memory, size)  # a memset() before free() would be left out
+    free(memory)
 
 
 include "native/hex.pxi"
