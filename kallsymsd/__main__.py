@@ -175,9 +175,9 @@ def _socket(named: Path | None, listener: "socket.socket | None") -> tuple[Path,
 
 def _make_engine(configuration: Configuration) -> "Engine":
     # Here and not above: the socket is there before these are loaded.
-    from kallsymsd.engine.engine import Engine  # noqa: PLC0415
-    from kallsymsd.engine.store import Store, StoreUnavailableError  # noqa: PLC0415
-    from kallsymsd.engine.trees import Trees  # noqa: PLC0415
+    from kallsymsd.engine.engine import Engine  # noqa: PLC0415  see above
+    from kallsymsd.engine.store import Store, StoreUnavailableError  # noqa: PLC0415  see above
+    from kallsymsd.engine.trees import Trees  # noqa: PLC0415  see above
 
     store, problem = None, ""
     try:

@@ -51,8 +51,8 @@ def _run(context: Context, options: argparse.Namespace) -> int:
 
 def _clear_store(context: Context, tree: bytes | None) -> None:
     from kallsymsd.engine.clear import clear  # noqa: PLC0415  takes time to load
-    from kallsymsd.engine.private import NotPrivateError  # noqa: PLC0415
-    from kallsymsd.engine.store import Store, StoreUnavailableError  # noqa: PLC0415
+    from kallsymsd.engine.private import NotPrivateError  # noqa: PLC0415  as above
+    from kallsymsd.engine.store import Store, StoreUnavailableError  # noqa: PLC0415  as above
 
     if not context.cache.exists():
         return

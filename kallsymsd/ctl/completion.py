@@ -62,9 +62,9 @@ def script(program: str, shell: str) -> str:
 def _parser(program: str) -> argparse.ArgumentParser:
     # Not above: both know this module.
     if program == "kallsymsd":
-        from kallsymsd.__main__ import parser  # noqa: PLC0415
+        from kallsymsd.__main__ import parser  # noqa: PLC0415  takes time to load
 
         return parser()
-    from kallsymsd.ctl.main import parser  # noqa: PLC0415
+    from kallsymsd.ctl.main import parser  # noqa: PLC0415  it imports this module
 
     return parser()
