@@ -26,7 +26,9 @@ def detect(unresolved: list[bytes], positionals: int, srctree: bytes) -> tuple[D
     fitting = [
         dialect
         for dialect in DIALECTS
-        if dialect.positionals in (0, positionals) and _takes(dialect, unresolved)
+        if dialect.release > (0, 0)  # what no release has is not guessed
+        and dialect.positionals in (0, positionals)
+        and _takes(dialect, unresolved)
     ]
     if not fitting:
         # Wrong in every dialect; the newest one says what is wrong.

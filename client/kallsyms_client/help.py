@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """What --help and --version print."""
 
+import textwrap
+
 from kallsymsd import __version__
 from kallsymsd.core.dialects import DIALECTS, OPTION_BITS
 
@@ -55,7 +57,9 @@ def help_text(flags: set[bytes]) -> bytes:
         return f"kallsyms (kallsymsd) {__version__}\n".encode()
     options = ""
     for option in OPTION_BITS:
-        names = ", ".join(dialect.name for dialect in DIALECTS if option in dialect.options)
-        options += f"  --{option:<18}{names}\n"
-    dialects = ", ".join(dialect.name for dialect in DIALECTS)
+        names = [dialect.name for dialect in DIALECTS if option in dialect.options]
+        where = "all dialects" if len(names) == len(DIALECTS) else ", ".join(names)
+        options += f"  --{option:<18}{where}\n"
+    names = textwrap.wrap(", ".join(dialect.name for dialect in DIALECTS), 80)
+    dialects = ("\n" + " " * 22).join(names)
     return _HELP.format(options=options, dialects=dialects).encode()

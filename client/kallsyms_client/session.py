@@ -81,6 +81,8 @@ def run(program: bytes, arguments: list[bytes], environment: Environment) -> Non
     files = len(command.positionals)
     if files != _FILE_FORM and (files == 0 or dialect.positionals not in (0, files)):
         raise ClientError(usage)
+    if dialect.reads_elf and files != _FILE_FORM:
+        raise failure(b"dialect " + dialect.name.encode() + b": give VMLINUX IN.map OUT.S OUT.bin")
     if warning:
         say(b"kallsyms: warning: " + warning + b"\n")
     outputs = _file_outputs(command) if files == _FILE_FORM else _standard_output(command)

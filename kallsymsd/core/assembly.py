@@ -22,6 +22,8 @@ _SECTION = b'\t.section .rodata, "a"\n'
 
 #: Texts in a symbol that end a string or a comment of plain assembly.
 UNPRINTABLE = (b'"', b"\\", b"*/")
+# Those that end a comment; there is nothing else in the text of a dialect whose strings are in a .bin.
+_END_OF_COMMENT = (b"*/",)
 
 
 class Assembly:
@@ -44,13 +46,54 @@ class Assembly:
 
 
 def plain(tables: Tables) -> bytes:
-    """What the dialect's own tool prints. InputError for a name that assembly cannot say."""
-    _check_printable(tables)
+    """All tables as text: what the dialect's own tool prints, up to v7.3.
+
+    InputError for a name that assembly cannot say.
+    """
+    return _original(tables, {}, UNPRINTABLE)
+
+
+def drop_in(tables: Tables, bin_name: bytes) -> Assembly:
+    """What the dialect's own tool makes: plain assembly, since v7.4 with a .bin that it calls ``bin_name``.
+
+    Without a name all is text. The tool puts that name into the text as it is; here quotes and backslashes are escaped, without which
+    nothing that has them could be assembled. InputError as for plain().
+    """
+    if not tables.dialect.binary or not bin_name:
+        return Assembly(plain(tables), [])
+    contents = {
+        "names": tables.names,
+        "token_table": tables.token_table,
+        "seqs_of_names": tables.seqs_of_names,
+    }
+    pieces = {table: contents[table] for table in tables.dialect.binary}
+    text = _original(tables, _includes(pieces, bin_name), _END_OF_COMMENT)
+    return Assembly(text, list(pieces.values()))
+
+
+def _original(tables: Tables, included: dict[str, bytes], unprintable: tuple[bytes, ...]) -> bytes:
+    """The text in the layout of the dialect's own tool; ``included`` has the lines of tables in a .bin."""
+    _check_printable(tables, unprintable)
     word, align = (b"PTR", b"ALGN") if tables.dialect.preamble else (b"", b".balign 4")
     parts = [_PREAMBLE if tables.dialect.preamble else b"", _SECTION]
     for table in tables.dialect.order:
-        parts += _labelled(tables, table, align, _lines(tables, table, word))
+        body = included[table] if table in included else _lines(tables, table, word)
+        parts += _labelled(tables, table, align, body)
     return b"".join(parts)
+
+
+def _includes(pieces: dict[str, bytes], bin_name: bytes) -> dict[str, bytes]:
+    """For each table of a .bin, its pieces in order, the line that includes it.
+
+    None for an empty one: gas takes a length of 0 for "the rest of the file".
+    """
+    name = bin_name.replace(b"\\", b"\\\\").replace(b'"', b'\\"')
+    lines = {}
+    start = 0
+    for table, piece in pieces.items():
+        lines[table] = b'\t.incbin "%b", %d, %d\n' % (name, start, len(piece)) if piece else b""
+        start += len(piece)
+    return lines
 
 
 def incbin(tables: Tables, target: Target, bin_name: bytes, *, debug: bool = False) -> Assembly:
@@ -61,23 +104,12 @@ def incbin(tables: Tables, target: Target, bin_name: bytes, *, debug: bool = Fal
     assembler does not.
     """
     encoded, digest = _binary(tables, target)
-    starts = {}
-    start = 0
-    for table, data in encoded.items():
-        starts[table] = start
-        start += len(data)
+    included = _includes(encoded, bin_name)
     word = b".quad" if target.bits == 64 else b".long"
     align = b".balign 8" if tables.dialect.preamble and target.bits == 64 else b".balign 4"
-    name = bin_name.replace(b"\\", b"\\\\").replace(b'"', b'\\"')
     parts = [b'.if 0\n\t.ascii "xxh128 %b"\n.endif\n' % digest, _SECTION]
     for table in tables.dialect.order:
-        if table not in encoded:
-            body = _lines(tables, table, word, comments=False)
-        elif encoded[table]:
-            # Without this case: gas takes a length of 0 for "the rest of the file".
-            body = b'\t.incbin "%b", %d, %d\n' % (name, starts[table], len(encoded[table]))
-        else:
-            body = b""
+        body = included[table] if table in included else _lines(tables, table, word, comments=False)
         parts += _labelled(tables, table, align, body)
     if debug:
         parts.append(_debug_listing(tables))
@@ -151,9 +183,9 @@ def _base_line(tables: Tables, base: int, word: bytes) -> bytes:
     return b"\t%b\t_text %b %b\n" % (word, sign, alternate_hex(abs(distance)).encode())
 
 
-def _check_printable(tables: Tables) -> None:
+def _check_printable(tables: Tables, unprintable: tuple[bytes, ...]) -> None:
     strings = tables.symbols.strings
-    for text in UNPRINTABLE:
+    for text in unprintable:
         at = strings.find(text)
         if at >= 0:
             begin = strings.rfind(b"\0", 0, at) + 2

@@ -62,6 +62,8 @@ class Dialect:
     options         long options its getopt knows, in its order (the order of "ambiguous" messages)
     usage           its usage text
     positionals     the one number of positional arguments it takes, 0 for "at least one, extras ignored"
+    reads_elf       its input is the linked kernel, not a map; --sysmap=FILE makes the map, and then one
+                    positional argument is enough
     parser          FSCANF or GETLINE
     own_filter      drops types U and N and the names that mksysmap removes in later kernels
     own_tables      names of its own tables that own_filter drops
@@ -73,6 +75,7 @@ class Dialect:
     preamble        the assembly begins by deriving PTR and ALGN from <asm/bitsperlong.h>
     comments        tables whose plain lines end in a comment with the symbol's name
     sizes           tables followed by a .size line
+    binary          tables that the tool itself writes to a .bin, in its order
     marker_shift    log2 of the symbols per marker
     range_error     message for an address out of range; takes "absolute"/"relative" and the value in hex
     marks, absent   texts that its scripts/kallsyms.c has, and has not
@@ -81,6 +84,7 @@ class Dialect:
     __slots__ = (
         "absent",
         "absolute_form",
+        "binary",
         "comments",
         "commit",
         "empty",
@@ -97,6 +101,7 @@ class Dialect:
         "positionals",
         "preamble",
         "range_error",
+        "reads_elf",
         "release",
         "sizes",
         "usage",
@@ -116,6 +121,7 @@ class Dialect:
         marks: tuple[str, ...],
         absent: tuple[str, ...] = (),
         positionals: int = 0,
+        reads_elf: bool = False,
         own_filter: bool = False,
         own_tables: tuple[str, ...] = (),
         lto_cut: bytes = b"",
@@ -125,6 +131,7 @@ class Dialect:
         preamble: bool = True,
         comments: tuple[str, ...] = (),
         sizes: tuple[str, ...] = (),
+        binary: tuple[str, ...] = (),
         marker_shift: int = 8,
     ) -> None:
         self.name = name
@@ -133,6 +140,7 @@ class Dialect:
         self.options = options
         self.usage = usage
         self.positionals = positionals
+        self.reads_elf = reads_elf
         self.parser = parser
         self.own_filter = own_filter
         self.own_tables = own_tables
@@ -144,6 +152,7 @@ class Dialect:
         self.preamble = preamble
         self.comments = comments
         self.sizes = sizes
+        self.binary = binary
         self.marker_shift = marker_shift
         self.range_error = range_error
         self.marks = marks
@@ -178,6 +187,11 @@ _V6_11 = ("all-symbols", "absolute-percpu")
 _V7_0 = ("all-symbols", "pc-relative")
 _COMMENTED = ("names", "offsets", "seqs_of_names")
 _SIZED = ("names", "markers", "token_table", "offsets")
+_V7_4_USAGE = """\
+Usage: kallsyms [--all-symbols] [--pc-relative] [--sysmap=out.map]
+                in out.bin > out.S
+       kallsyms --sysmap=out.map vmlinux
+"""
 
 #: Every dialect, oldest first; a form outside mainline last.
 DIALECTS = (
@@ -349,6 +363,46 @@ DIALECTS = (
         marks=("pc-relative", ".size"),
         absent=("sysmap",),
     ),
+    Dialect(  # D9
+        name="v7.4",
+        release=(7, 4),
+        commit="531980b4b17e",
+        options=_V7_0,
+        usage=_V7_4_USAGE,
+        positionals=2,
+        reads_elf=True,
+        parser=GETLINE,
+        keep_start_stop=True,
+        empty=True,
+        order=tuple(table for table in OFFSETS_LAST if table != "relative_base"),
+        preamble=False,
+        comments=("offsets",),
+        sizes=_SIZED,
+        binary=("names", "token_table", "seqs_of_names"),
+        range_error=_ONE_MODE,
+        marks=("pc-relative", "sysmap"),
+        absent=("KALLSYMS_MARKER_SHIFT",),
+    ),
+    Dialect(  # D9m: D9 with a marker every 16 symbols; no release is known to have it
+        name="v7.4-markers16",
+        release=(0, 0),
+        commit="a79448913c91",
+        options=_V7_0,
+        usage=_V7_4_USAGE,
+        positionals=2,
+        reads_elf=True,
+        parser=GETLINE,
+        keep_start_stop=True,
+        empty=True,
+        order=tuple(table for table in OFFSETS_LAST if table != "relative_base"),
+        preamble=False,
+        comments=("offsets",),
+        sizes=_SIZED,
+        binary=("names", "token_table", "seqs_of_names"),
+        marker_shift=4,
+        range_error=_ONE_MODE,
+        marks=("pc-relative", "sysmap", "KALLSYMS_MARKER_SHIFT"),
+    ),
     Dialect(  # X: posted in February 2024, never merged; v6.8 with the first half of v6.10
         name="mail-2024",
         release=(0, 0),
@@ -368,8 +422,8 @@ DIALECTS = (
 
 BY_NAME = {dialect.name: dialect for dialect in DIALECTS}
 
-#: First mainline release whose form is not in the table yet (it reads the vmlinux ELF itself).
-UNSUPPORTED_SINCE = (7, 4)
+#: First mainline release whose form nobody has looked at: it is v7.4, v7.4-markers16, or a row to be written.
+UNSUPPORTED_SINCE = (7, 5)
 
 # No kernel release is written in more characters, and int() raises for some thousand digits.
 _LONGEST_RELEASE = 20

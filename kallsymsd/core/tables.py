@@ -37,7 +37,7 @@ class Tables:
     codes          each string in codes, a zero behind it (code 0 not applied)
     code_starts    u32: where each string begins in codes, and the end
     names          u8: for each symbol its length in one or two bytes, then its codes
-    markers        u32: offset in names of every 256th symbol
+    markers        u32: offset in names of every 256th symbol (16th: dialect.marker_shift)
     expansions     text of each of the 256 codes
     address_form   what the address column holds: one of the constants above
     offsets        u32: the address column; empty for ADDRESSES

@@ -13,7 +13,8 @@ def encode(request: BuildRequest, tables: Tables) -> tuple[bytes, list[bytes]]:
     InputError when that form cannot hold a name.
     """
     if request.form == ASM:
-        return assembly.plain(tables), []
+        original = assembly.drop_in(tables, request.bin_name)
+        return original.text, original.pieces
     target = Target(request.bits, request.big_endian)
     included = assembly.incbin(tables, target, request.bin_name, debug=request.debug)
     return included.text, included.pieces

@@ -23,10 +23,11 @@ def build(dialect: str, options: Collection[str], map_text: bytes) -> Tables:
 
 
 def run(dialect: str, options: Collection[str], map_text: bytes) -> Outcome:
-    """What a run of the tool would leave behind, in form of plain assembly."""
+    """What a run of the tool would leave behind."""
     try:
         tables = build(dialect, options, map_text)
-        return Outcome(0, assembly.plain(tables), tables.warnings)
+        made = assembly.drop_in(tables, b"out.bin")
+        return Outcome(0, made.text, tables.warnings, made.binary)
     except InputError as error:
         return Outcome(1, b"", error.message + b"\n")
 
@@ -36,7 +37,7 @@ def same(ours: Outcome, theirs: Outcome) -> bool:
 
     Of a failed run, ours may go on to say where the error is.
     """
-    if ours.status != theirs.status or ours.stdout != theirs.stdout:
+    if (ours.status, ours.stdout, ours.binary) != (theirs.status, theirs.stdout, theirs.binary):
         return False
     if ours.status == 0:
         return ours.stderr == theirs.stderr

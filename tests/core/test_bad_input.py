@@ -13,9 +13,9 @@ from tests.strategies import MALFORMED_LINES
 from . import ours
 
 FSCANF = ("v6.1", "v6.1.y", "v6.2", "v6.4")
-GETLINE = ("v6.5", "v6.6", "v6.10", "v6.11", "v6.15", "v7.0", "v7.3", "mail-2024")
+GETLINE = ("v6.5", "v6.6", "v6.10", "v6.11", "v6.15", "v7.0", "v7.3", "v7.4", "v7.4-markers16", "mail-2024")
 EMPTY_IS_AN_ERROR = (*FSCANF, "v6.5", "v6.6", "v6.10", "mail-2024")
-EMPTY_IS_FINE = ("v6.11", "v6.15", "v7.0", "v7.3")
+EMPTY_IS_FINE = ("v6.11", "v6.15", "v7.0", "v7.3", "v7.4", "v7.4-markers16")
 
 START = b"ffffffff81000000 T _text\n"
 TOO_FAR = START + b"1000000000 T below\n"

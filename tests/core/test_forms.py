@@ -9,13 +9,14 @@ import pytest
 
 from kallsymsd.core import assembly
 from kallsymsd.core.dialects import BY_NAME
+from kallsymsd.core.errors import InputError
 from tests import objects
 from tests.reference import tool
 
 from . import ours
 
 DIALECTS = sorted(BY_NAME)
-EMPTY_IS_FINE = ("v6.11", "v6.15", "v7.0", "v7.3")
+EMPTY_IS_FINE = ("v6.11", "v6.15", "v7.0", "v7.3", "v7.4", "v7.4-markers16")
 
 #: A few symbols of every kind, more than one marker's worth.
 SMALL = (
@@ -60,6 +61,12 @@ def _assemble_ours(made: assembly.Assembly, machine: str, directory: Path) -> ob
     return objects.assemble(made.text, machine, directory)
 
 
+def _assemble_theirs(made: tool.Outcome, machine: str, directory: Path) -> objects.ObjectFile:
+    assert made.status == 0
+    (directory / "out.bin").write_bytes(made.binary)
+    return objects.assemble(made.stdout, machine, directory)
+
+
 @pytest.mark.parametrize(
     ("dialect", "options"), CASES, ids=lambda value: "-".join(value) if isinstance(value, tuple) else value
 )
@@ -70,9 +77,36 @@ def test_both_forms_assemble_to_the_same_object(
     tables = ours.build(dialect, options, map_text)
     made = assembly.incbin(tables, objects.TARGETS[machine], b"out.bin")
     # The plain text is the reference's: this test shall not depend on ours.
-    plain = tool.run(dialect, options, map_text)
-    assert plain.status == 0
-    assert _assemble_ours(made, machine, tmp_path) == objects.assemble(plain.stdout, machine, tmp_path)
+    theirs = tool.run(dialect, options, map_text)
+    assert _assemble_ours(made, machine, tmp_path) == _assemble_theirs(theirs, machine, tmp_path)
+
+
+@pytest.mark.parametrize("pc_relative", [(), ("pc-relative",)], ids=["low-half", "pc-relative"])
+@pytest.mark.parametrize("map_text", [NEAR, b""], ids=["symbols", "empty"])
+def test_all_forms_of_v7_4_assemble_to_the_object_of_v7_3(
+    pc_relative: tuple[str, ...], map_text: bytes, machine: str, tmp_path: Path
+) -> None:
+    options = ("all-symbols", *pc_relative)
+    expected = objects.assemble(tool.run("v7.3", options, map_text).stdout, machine, tmp_path)
+    tables = ours.build("v7.4", options, map_text)
+    drop_in = assembly.drop_in(tables, b"out.bin")
+    own = assembly.incbin(tables, objects.TARGETS[machine], b"out.bin")
+    assert _assemble_ours(drop_in, machine, tmp_path) == expected
+    assert _assemble_ours(own, machine, tmp_path) == expected
+    assert objects.assemble(assembly.plain(tables), machine, tmp_path) == expected
+
+
+def test_the_drop_in_form_of_v7_4_holds_any_name_that_does_not_end_a_comment(
+    machine: str, tmp_path: Path
+) -> None:
+    map_text = NEAR + b'81000010 t quo"te\n81000010 t back\\slash\n'
+    tables = ours.build("v7.4", ("all-symbols",), map_text)
+    own = assembly.incbin(tables, objects.TARGETS[machine], b"out.bin")
+    drop_in = assembly.drop_in(tables, b"out.bin")
+    assert _assemble_ours(drop_in, machine, tmp_path) == _assemble_ours(own, machine, tmp_path)
+    ended = ours.build("v7.4", ("all-symbols",), NEAR + b"81000010 t co*/mment\n")
+    with pytest.raises(InputError, match="cannot be printed"):
+        assembly.drop_in(ended, b"out.bin")
 
 
 @pytest.mark.parametrize("dialect", DIALECTS)
@@ -99,8 +133,8 @@ def test_empty_tables_get_their_labels_and_no_incbin(dialect: str, machine: str,
     made = assembly.incbin(tables, objects.TARGETS[machine], b"out.bin")
     includes = [line for line in made.text.split(b"\n") if b".incbin" in line]
     assert all(int(line.split(b",")[-1], 0) > 0 for line in includes)
-    plain = tool.run(dialect, ("all-symbols",), b"").stdout
-    assert _assemble_ours(made, machine, tmp_path) == objects.assemble(plain, machine, tmp_path)
+    theirs = tool.run(dialect, ("all-symbols",), b"")
+    assert _assemble_ours(made, machine, tmp_path) == _assemble_theirs(theirs, machine, tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -111,11 +145,14 @@ def test_the_assembler_finds_a_bin_of_any_name(name: str, tmp_path: Path) -> Non
     reason = objects.why_not(machine)
     if reason:
         pytest.skip(reason)
-    tables = ours.build("v6.11", ("all-symbols",), NEAR)
-    made = assembly.incbin(tables, objects.TARGETS[machine], name.encode())
-    (tmp_path / name).write_bytes(made.binary)
-    plain = tool.run("v6.11", ("all-symbols",), NEAR).stdout
-    assert objects.assemble(made.text, machine, tmp_path) == objects.assemble(plain, machine, tmp_path)
+    tables = ours.build("v7.4", ("all-symbols",), NEAR)
+    expected = _assemble_theirs(tool.run("v7.4", ("all-symbols",), NEAR), machine, tmp_path)
+    for made in (
+        assembly.incbin(tables, objects.TARGETS[machine], name.encode()),
+        assembly.drop_in(tables, name.encode()),
+    ):
+        (tmp_path / name).write_bytes(made.binary)
+        assert objects.assemble(made.text, machine, tmp_path) == expected
 
 
 @pytest.mark.parametrize("dialect", DIALECTS)

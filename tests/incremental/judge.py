@@ -46,4 +46,4 @@ def included(text: bytes, binary: bytes) -> dict[str, bytes]:
 
 def assembled(outcome: Outcome, *, big_endian: bool) -> dict[str, bytes]:
     """The tables that an assembler makes of what the tool printed."""
-    return decode.tables(outcome.stdout, big_endian=big_endian)
+    return decode.tables(outcome.stdout, binary=outcome.binary, big_endian=big_endian)

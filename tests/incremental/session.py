@@ -238,7 +238,7 @@ class Session:
         assert answer.message == outcome.stderr
         form, _, big_endian, _ = self._form
         if form == ASM:
-            assert made_text == outcome.stdout
+            assert (made_text, made_binary) == (outcome.stdout, outcome.binary)
         else:
             right = judge.assembled(outcome, big_endian=big_endian)
             for table, content in judge.included(made_text, made_binary).items():
@@ -316,7 +316,7 @@ class Session:
             bits=bits,
             big_endian=big_endian,
             debug=debug,
-            bin_name=b"out.bin" if form == INCBIN else b"",
+            bin_name=b"out.bin" if form == INCBIN or BY_NAME[self._dialect].binary else b"",
             map_path=b"/in.map",
             tree=self._tree,
         )

@@ -64,6 +64,7 @@ class Tree:
 def _outcome(tables: Callable[[], Tables]) -> Outcome:
     try:
         made = tables()
-        return Outcome(0, assembly.plain(made), made.warnings)
+        in_form = assembly.drop_in(made, b"out.bin")
+        return Outcome(0, in_form.text, made.warnings, in_form.binary)
     except InputError as error:
         return Outcome(1, b"", error.render(MAP_PATH))

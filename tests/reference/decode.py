@@ -10,10 +10,10 @@ U32 = 1 << 32
 NO_BYTES = (b"#", b".globl ", b".size ", b"\tALGN", b"\t.balign", b"\t.section", b"\tPTR", b"\t.long\t_text")
 
 
-def tables(text: bytes, *, big_endian: bool = False) -> dict[str, bytes]:
+def tables(text: bytes, *, binary: bytes = b"", big_endian: bool = False) -> dict[str, bytes]:
     """The bytes of every table in plain assembly that needs no relocation, by its name without kallsyms_.
 
-    Raises ValueError for a line that is not one of those the kernel's tools print.
+    ``binary`` is the .bin that it includes. Raises ValueError for a line that is not one of those the kernel's tools print.
     """
     found: dict[str, bytearray] = {}
     table = bytearray()
@@ -22,16 +22,22 @@ def tables(text: bytes, *, big_endian: bool = False) -> dict[str, bytes]:
         if label:
             table = found.setdefault(label[1].decode(), bytearray())
         else:
-            table += _encode(line, big_endian=big_endian)
+            table += assemble(line, binary=binary, big_endian=big_endian)
     return {name: bytes(content) for name, content in found.items()}
 
 
-def _encode(line: bytes, *, big_endian: bool) -> bytes:
-    """The bytes that one line contributes."""
+def assemble(line: bytes, *, binary: bytes = b"", big_endian: bool = False) -> bytes:
+    """The bytes that one line contributes; ``binary`` is the file that an .incbin names."""
     order: Literal["big", "little"] = "big" if big_endian else "little"
     asciz = re.fullmatch(rb'\t\.asciz\t"(.*)"', line, re.DOTALL)
     if asciz:  # nothing is escaped: everything between the outer quotes is the text
         return asciz[1] + b"\0"
+    included = re.fullmatch(rb'\t\.incbin "[^"]*", ([0-9]+), ([1-9][0-9]*)', line)
+    if included:
+        start, length = int(included[1]), int(included[2])
+        if start + length > len(binary):
+            raise ValueError(f"more is included than the .bin has: {line!r}")
+        return binary[start : start + length]
     code = line.split(b"\t/* ")[0]
     if code.startswith(b"\t.byte "):
         return bytes(int(byte, 16) for byte in code.removeprefix(b"\t.byte ").split(b", "))

@@ -31,6 +31,9 @@ class Form:
     comments_offsets: bool
     comments_names_and_seqs: bool
     prints_sizes: bool
+    writes_bin: bool
+    """The input is an ELF file (elf.py); names, token table and name order go to a .bin as bytes."""
+    marker_distance: int
 
     @property
     def options(self) -> tuple[str, ...]:
@@ -61,6 +64,8 @@ V6_1 = Form(
     comments_offsets=False,
     comments_names_and_seqs=False,
     prints_sizes=False,
+    writes_bin=False,
+    marker_distance=256,
 )
 # The stable branch took the new table of v6.2 and the later cut of v6.6.
 V6_1_Y = replace(V6_1, name="v6.1.y", has_seqs=True, drops_seqs_of_names=True, lto_cut=b".llvm.")
@@ -74,6 +79,8 @@ V6_11 = replace(V6_10, name="v6.11", lto_cut=None, empty_is_legal=True, comments
 V6_15 = replace(V6_11, name="v6.15", has_percpu=False)
 V7_0 = replace(V6_15, name="v7.0", has_pc_relative=True)
 V7_3 = replace(V7_0, name="v7.3", prints_sizes=True)
+V7_4 = replace(V7_3, name="v7.4", writes_bin=True, comments_names_and_seqs=False)
+V7_4_MARKERS16 = replace(V7_4, name="v7.4-markers16", marker_distance=16)
 
 FORMS = {
     form.name: form
@@ -90,5 +97,7 @@ FORMS = {
         V6_15,
         V7_0,
         V7_3,
+        V7_4,
+        V7_4_MARKERS16,
     )
 }

@@ -3,12 +3,11 @@
 
 from collections.abc import Collection, Iterator
 
+from .decode import assemble
 from .forms import Form
 from .order import by_name
 from .reader import U64, FatalError, Symbol
 from .tokens import compress
-
-MARKER_DISTANCE = 256
 
 PREAMBLE = b"""\
 #include <asm/bitsperlong.h>
@@ -34,8 +33,10 @@ def from_text(address: int, text: int) -> bytes:
     return b"_text %b %b" % (b"-" if distance < 0 else b"+", number(abs(distance)))
 
 
-def print_tables(form: Form, options: Collection[str], symbols: list[Symbol], text: int) -> bytes:
-    """Everything the tool prints for ``symbols``, which stand in address order."""
+def print_tables(
+    form: Form, options: Collection[str], symbols: list[Symbol], text: int, bin_name: bytes
+) -> tuple[bytes, bytes]:
+    """Everything the tool prints for ``symbols``, which stand in address order, and its .bin."""
     strings = [symbol.string for symbol in symbols]
     tokens = compress(strings)
     names, markers = _names(form, strings, tokens.compressed)
@@ -58,9 +59,22 @@ def print_tables(form: Form, options: Collection[str], symbols: list[Symbol], te
             for position in by_name(symbols, cut)
         ],
     }
+    binary = b""
+    if form.writes_bin:
+        binary = _to_bin(tables, bin_name)
     order = _order(form, absolute=absolute)
     head = SECTION if form.has_pc_relative else PREAMBLE + SECTION
-    return head + b"".join(_print(form, table.encode(), tables[table]) for table in order)
+    return head + b"".join(_print(form, table.encode(), tables[table]) for table in order), binary
+
+
+def _to_bin(tables: dict[str, list[bytes]], bin_name: bytes) -> bytes:
+    """Take the tables that go to the .bin out of the text: one line remains of each, none of an empty one."""
+    binary = b""
+    for table in ("names", "token_table", "seqs_of_names"):
+        content = b"".join(map(assemble, tables[table]))
+        tables[table] = [b'\t.incbin "%b", %d, %d' % (bin_name, len(binary), len(content))] if content else []
+        binary += content
+    return binary
 
 
 def _order(form: Form, *, absolute: bool) -> list[str]:
@@ -101,7 +115,7 @@ def _names(form: Form, strings: list[bytes], compressed: list[bytes]) -> tuple[l
     """Lines of the compressed names, and the markers into them."""
     lines, markers, at = [], [], 0
     for position, (string, codes) in enumerate(zip(strings, compressed, strict=True)):
-        if position % MARKER_DISTANCE == 0:
+        if position % form.marker_distance == 0:
             markers.append(at)
         length = len(codes)
         # One byte of length up to 127, else two: low seven bits first, marked by the top bit.

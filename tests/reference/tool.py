@@ -15,15 +15,20 @@ class Outcome:
     """What a run of a tool leaves behind.
 
     ``stdout`` is empty for a run that failed: what the kernel's tool had printed until then is of no use.
+    ``binary`` is the .bin that tools since v7.4 write.
     """
 
     status: int
     stdout: bytes
     stderr: bytes
+    binary: bytes = b""
 
 
-def run(dialect: str, options: Collection[str], map_text: bytes) -> Outcome:
-    """Run the tool of ``dialect`` with long options, named without their dashes, on the text of a map."""
+def run(dialect: str, options: Collection[str], map_text: bytes, bin_name: bytes = b"out.bin") -> Outcome:
+    """Run the tool of ``dialect`` with long options, named without their dashes, on the text of a map.
+
+    Since v7.4 the tool reads ELF; the map is then what it makes of that (elf.py).
+    """
     form = FORMS[dialect]
     system_map = SystemMap()
     try:
@@ -31,10 +36,10 @@ def run(dialect: str, options: Collection[str], map_text: bytes) -> Outcome:
         symbols = _kept(form, options, system_map)
         if "absolute-percpu" in options:
             order.make_percpu_absolute(symbols, system_map.percpu)
-        stdout = print_tables(form, options, order.by_address(symbols), system_map.text)
+        stdout, binary = print_tables(form, options, order.by_address(symbols), system_map.text, bin_name)
     except FatalError as error:
         return Outcome(1, b"", _lines([*system_map.warnings, error.line]))
-    return Outcome(0, stdout, _lines(system_map.warnings))
+    return Outcome(0, stdout, _lines(system_map.warnings), binary)
 
 
 def _kept(form: Form, options: Collection[str], system_map: SystemMap) -> list[Symbol]:
