@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """New tables from old ones: exactly what a cold run gives, for what changed only."""
 
+import sys
 from collections.abc import Callable
 
 from kallsymsd.core import _native
@@ -17,14 +18,18 @@ class Change:
     symbols  strings (type letter and name) removed plus strings added
     kept     token steps at the front of the table that stand as they were
     steps    token steps of the new table
+    removed  the first string removed, in table order and without its zero; b"" if there is none
+    added    the first one added, likewise
     """
 
-    __slots__ = ("kept", "steps", "symbols")
+    __slots__ = ("added", "kept", "removed", "steps", "symbols")
 
-    def __init__(self, symbols: int, kept: int, steps: int) -> None:
+    def __init__(self, symbols: int, kept: int, steps: int, *, removed: bytes, added: bytes) -> None:
         self.symbols = symbols
         self.kept = kept
         self.steps = steps
+        self.removed = removed
+        self.added = added
 
 
 def moved(old: Tables, old_text: bytes, text: bytes) -> Tables | None:
@@ -74,7 +79,22 @@ def changed(
     lap("tokens")
     tables = Tables(old.dialect, old.options, symbols, tokens, codes, by_name)
     lap("encode")
-    return tables, Change(count, kept, len(tokens.pairs))
+    change = Change(
+        count,
+        kept,
+        len(tokens.pairs),
+        removed=_first(before, removed),
+        added=_first(symbols, added),
+    )
+    return tables, change
+
+
+def _first(symbols: SymbolTable, positions: bytes) -> bytes:
+    """The string at the least of the u32 ``positions``, which are in no order; b"" if there are none."""
+    if not positions:
+        return b""
+    least = min(memoryview(positions).cast("I")).to_bytes(4, sys.byteorder)
+    return _native.select(symbols.strings, symbols.starts, least).rstrip(b"\0")
 
 
 def _update_tokens(

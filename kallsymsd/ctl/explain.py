@@ -27,8 +27,9 @@ _SHOWN = 10
 
 _TEXT = """\
 Tells of the last requests (from TREE, if it is given): when, who made the
-answer and how, why it was not there already, the first line that differs from
-the map before, as long as the daemon has both, and the time of each stage.
+answer and how, why it was not there already, the first symbols that differ
+from the map before, and the time of each stage. If symbols only moved, or most
+of them differ, that is told as long as the daemon has both maps.
 
 If TREE has the maps of a link's last pass and of the finished kernel
 (.tmp_vmlinux*.syms and System.map), tells what differs between them. With
@@ -133,7 +134,12 @@ def _told(request: Mapping[str, Any], *, with_tree: bool) -> list[str]:
     lines = [f"{_clock(request['time'])}  {shown}: {_how(request)}"]
     if request["why"]:
         lines.append(f"    {request['why']}")
-    if request["difference"]:
+    if any(request["first"]):
+        removed, added = request["first"]
+        lines += [
+            f"    first {what}: {name}" for what, name in (("removed", removed), ("added", added)) if name
+        ]
+    elif request["difference"]:
         number, old, new = request["difference"]
         lines += [f"    first in line {number}:", f"      - {old or '(end)'}", f"      + {new or '(end)'}"]
     stages = zip(STAGES, request["stages"], strict=True)

@@ -23,12 +23,22 @@ class Answer:
     text_length    bytes of assembly text
     binary_length  bytes of the .bin
     message        lines for standard error, with final newline unless empty
+    changed        what BuildResult says of it
     descriptor     memory file with the text, then the binary; -1 unless the status is OK. All its readers
                    share one file offset: they must name offsets (pread, sendfile), never move it. It is
                    closed when the answer is garbage.
     """
 
-    __slots__ = ("__weakref__", "binary_length", "descriptor", "how", "message", "status", "text_length")
+    __slots__ = (
+        "__weakref__",
+        "binary_length",
+        "changed",
+        "descriptor",
+        "how",
+        "message",
+        "status",
+        "text_length",
+    )
 
     def __init__(self, result: BuildResult) -> None:
         """Seal ``result``. OSError when there is no memory or descriptor for it."""
@@ -37,6 +47,7 @@ class Answer:
         self.text_length = len(result.text)
         self.binary_length = sum(len(piece) for piece in result.pieces)
         self.message = result.message
+        self.changed = result.changed
         self.descriptor = -1
         if result.ok:
             self.descriptor = _sealed((result.text, *result.pieces))

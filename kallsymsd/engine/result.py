@@ -14,9 +14,10 @@ class BuildResult:
     text     assembly text: plain assembly, or the .S that includes ``binary``
     pieces   contents of the .bin in pieces; none for plain assembly
     message  lines for standard error, with final newline unless empty
+    changed  the first strings removed and added, as in TreeState; empty unless it came about incrementally
     """
 
-    __slots__ = ("how", "message", "pieces", "status", "text")
+    __slots__ = ("changed", "how", "message", "pieces", "status", "text")
 
     def __init__(
         self,
@@ -26,12 +27,14 @@ class BuildResult:
         text: bytes = b"",
         pieces: Sequence[bytes | memoryview] = (),
         message: bytes = b"",
+        changed: tuple[bytes, ...] = (),
     ) -> None:
         self.status = status
         self.how = how
         self.text = text
         self.pieces = pieces
         self.message = message
+        self.changed = changed
 
     @property
     def binary(self) -> bytes:

@@ -23,13 +23,16 @@ class TreeState:
 
     contents  the map
     tables    its tables, with the token table's history
+    changed   the first string (type letter and name) removed by the update that made it, and the first one
+              added, b"" for none; empty if it was made in another way
     """
 
-    __slots__ = ("contents", "tables")
+    __slots__ = ("changed", "contents", "tables")
 
-    def __init__(self, contents: MapText, tables: Tables) -> None:
+    def __init__(self, contents: MapText, tables: Tables, changed: tuple[bytes, ...] = ()) -> None:
         self.contents = contents
         self.tables = tables
+        self.changed = changed
 
     @classmethod
     def cold(
@@ -64,7 +67,7 @@ class TreeState:
             steps=change.steps,
             stages=watch.stages,
         )
-        return TreeState(contents, tables), how
+        return TreeState(contents, tables, (change.removed, change.added)), how
 
     @property
     def size(self) -> int:

@@ -5,7 +5,7 @@ import threading
 from collections import OrderedDict
 from typing import NamedTuple
 
-from kallsyms_client.wire import OK, BuildRequest
+from kallsyms_client.wire import INCREMENTAL, OK, BuildRequest
 from kallsymsd.core.dialects import BY_NAME
 from kallsymsd.core.errors import InputError
 from kallsymsd.engine.form import encode
@@ -76,7 +76,8 @@ class Trees:
         except InputError as error:
             return BuildResult.bad_input(error.render(request.map_path))
         watch.lap("write")
-        return BuildResult(OK, how, text=text, pieces=pieces, message=state.tables.warnings)
+        changed = state.changed if how.made == INCREMENTAL else ()  # a state may be of an earlier request
+        return BuildResult(OK, how, text=text, pieces=pieces, message=state.tables.warnings, changed=changed)
 
     def save(self) -> None:
         """Write the states that changed to the store."""

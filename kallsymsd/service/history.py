@@ -104,6 +104,7 @@ class History:
             "steps": how.steps,
             "stages": list(how.stages),
             "why": _why(outcome, is_first=last is None),
+            "first": _first(outcome),
         }
         with self._lock:
             self._entries.append(_Entry(entry, last, contents))
@@ -133,6 +134,16 @@ def _why(outcome: Outcome, *, is_first: bool) -> str:
     if is_first:
         return "nothing was known of this tree with these options"
     return "so much differs from the last map that computing all of it costs less"
+
+
+def _first(outcome: Outcome) -> list[str]:
+    """The first symbol removed and the first one added, "" for none; empty unless that was found out."""
+    if outcome.answer is None or outcome.how.made != INCREMENTAL:
+        return []
+    return [
+        (each[:1] + b" " + each[1:]).decode("utf-8", "replace")[:_SHOWN] if each else ""
+        for each in outcome.answer.changed
+    ]
 
 
 def _difference(last: MapText | None, contents: MapText | None) -> list[Any]:

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """kallsymsctl explain: the last requests, and what differs between two passes of a link."""
 
+import gc
 import os
 from pathlib import Path
 
@@ -9,7 +10,8 @@ import pytest
 from kallsyms_client import tally
 from kallsymsd.ctl import main, passes
 from kallsymsd.ctl.command import CommandError
-from tests.service.peer import Daemon
+from kallsymsd.engine.engine import Engine
+from tests.service.peer import Daemon, serving
 
 OLD = "1000 T a\n1010 t b\n1020 t b\n2000 D c\n"
 # One "b" less, "c" moved, "d" is new.
@@ -43,6 +45,37 @@ def test_requests_are_told_with_what_made_them_and_why(
     assert "m.syms: hit" in heads[1]
     assert "    nothing was known of this tree with these options" in lines
     assert any(line.startswith("    read ") for line in lines)
+
+
+@pytest.mark.parametrize(
+    ("edits", "told"),
+    [
+        ({20: "t new_name", 60: "t later"}, ["first removed: T name_20", "first added: t new_name"]),
+        ({20: "T name_20\n00000001000001c0 d more"}, ["first added: d more"]),
+        ({20: "T name_20", 30: None, 40: None}, ["first removed: T name_30"]),
+    ],
+)
+def test_the_first_symbols_that_differ_are_named_without_the_maps(
+    socket_path: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    edits: dict[int, str | None],
+    told: list[str],
+) -> None:
+    names: dict[int, str | None] = {number: f"T name_{number}" for number in range(200)}
+    path = tmp_path / "m.syms"
+    with serving(socket_path, lambda: Engine(None)) as daemon:
+        for each in (names, {**names, **edits}):
+            lines = [f"{0x1000000 + 16 * number:016x} {name}\n" for number, name in each.items() if name]
+            path.write_text("".join(lines))
+            build(daemon, path, tmp_path)
+        engine = daemon.server._builds.engine
+        assert engine is not None
+        engine.forget(None)
+        gc.collect()
+        assert explain(tmp_path) == 0
+    out = capsys.readouterr().out.splitlines()
+    assert [line.strip() for line in out if line.startswith("    first")] == told
 
 
 def test_another_trees_requests_are_not_told(

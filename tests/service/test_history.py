@@ -58,6 +58,16 @@ def test_of_maps_that_are_not_in_memory_any_more_no_difference_is_known() -> Non
     assert history.entries()[-1]["difference"] == []
 
 
+def test_the_first_symbols_that_changed_are_known_without_the_maps() -> None:
+    history = History()
+    answer = Answer(BuildResult(0, How(), text=b"text", changed=(b"Told_name", b"tnew_name")))
+    for how in (How(INCREMENTAL, changed=2), How(HIT)):
+        history.add(Ticket(ask(), -1, 0.0), Outcome(answer, how), MapText(b"1 T a\n"), MapText(b"1 T b\n"))
+    update, hit = history.entries()
+    assert (update["difference"], update["first"]) == ([], ["T old_name", "t new_name"])
+    assert hit["first"] == []
+
+
 def test_a_failure_and_bad_input_say_what_is_wrong() -> None:
     history = History()
     failed = add(history, Outcome(None, How(), failure="no memory"), None, b"")
