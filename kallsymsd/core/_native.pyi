@@ -89,3 +89,23 @@ def addresses_lines(
     addresses: bytes, text: int, percpu_first: int, percpu_last: int, directive: bytes
 ) -> bytes: ...
 def debug_lines(addresses: bytes, names: bytes, strings: bytes, starts: bytes) -> bytes: ...
+def decode_symbols(
+    table: Buffer, large: Buffer, strings_size: int, wide: bool, big_endian: bool
+) -> tuple[bytes, bytes, bytes, bytes, bytes, tuple[int, bytes] | None]: ...
+def find_symbols(
+    wanted: list[bytes], names: bytes, infos: bytes, sections: bytes, strings: Buffer
+) -> list[int]: ...
+def nm_lines(
+    values: bytes,
+    sizes: bytes,
+    names: bytes,
+    infos: bytes,
+    sections: bytes,
+    strings: Buffer,
+    letters: bytes,
+    flavour: int,
+    clear_low_bit: bool,
+    width: int,
+    types: bytes,
+    rules: bytes,
+) -> tuple[bytes, int]: ...

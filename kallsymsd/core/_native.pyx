@@ -13,7 +13,7 @@ from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
 from cpython.ref cimport Py_DECREF, PyObject, Py_XDECREF
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free, malloc
-from libc.string cimport memchr, memcmp, memcpy, memmove, memset, strlen
+from libc.string cimport memchr, memcmp, memcpy, memmove, memset, strchr, strcmp, strlen
 
 ctypedef const unsigned char[::1] Bytes
 
@@ -98,3 +98,5 @@ include "native/align.pxi"
 include "native/moved.pxi"
 include "native/encode.pxi"
 include "native/listing.pxi"
+include "native/symtab.pxi"
+include "native/nm.pxi"

@@ -53,6 +53,24 @@ _BOTH_MODES = "kallsyms failure: %s symbol value %s out of range in relative mod
 _ONE_MODE = "kallsyms failure: %s symbol value %s out of range"
 
 
+class SymbolFilter:
+    """What scripts/mksysmap takes away from what ``nm -n`` prints.
+
+    types     letters of the symbols it drops
+    rules     names it drops: "^a" those that begin with a, "$a" end with it, "*a" contain it, "=a" are a,
+              "#a" are a and digits, "~a" begin with a, letters and digits, and Thunk_
+    previous  drops as well the symbols of the object that the last run of scripts/kallsyms became
+              (its third argument)
+    """
+
+    __slots__ = ("previous", "rules", "types")
+
+    def __init__(self, *rules: str, types: str = "aNUw", previous: bool = False) -> None:
+        self.types = types
+        self.rules = rules
+        self.previous = previous
+
+
 class Dialect:
     """One form of scripts/kallsyms; a row of :data:`DIALECTS`.
 
@@ -65,6 +83,7 @@ class Dialect:
     reads_elf       its input is the linked kernel, not a map; --sysmap=FILE makes the map, and then one
                     positional argument is enough
     parser          FSCANF or GETLINE
+    mksysmap        what never gets into its map; of releases with one form of scripts/kallsyms, the newest's
     own_filter      drops types U and N and the names that mksysmap removes in later kernels
     own_tables      names of its own tables that own_filter drops
     lto_cut         --lto-clang sorts by the name up to this text; b"" where the option does not exist
@@ -92,6 +111,7 @@ class Dialect:
         "lto_cut",
         "marker_shift",
         "marks",
+        "mksysmap",
         "name",
         "options",
         "order",
@@ -116,6 +136,7 @@ class Dialect:
         options: tuple[str, ...],
         usage: str,
         parser: int,
+        mksysmap: SymbolFilter,
         order: tuple[str, ...],
         range_error: str,
         marks: tuple[str, ...],
@@ -142,6 +163,7 @@ class Dialect:
         self.positionals = positionals
         self.reads_elf = reads_elf
         self.parser = parser
+        self.mksysmap = mksysmap
         self.own_filter = own_filter
         self.own_tables = own_tables
         self.lto_cut = lto_cut
@@ -169,6 +191,29 @@ class Dialect:
 def _usage(*options: str, positionals: str = "in.map > out.S") -> str:
     return "Usage: kallsyms " + "".join(f"[--{name}] " for name in options) + positionals + "\n"
 
+
+_MKSYSMAP_6_1 = ("^$", "^.L", "^__crc_", "^__kstrtab_", "^__kstrtabns_", "=L0")
+# c4802044a0a7: what own_filter had until then
+_MKSYSMAP_6_4 = (
+    *_MKSYSMAP_6_1,
+    *("^__efistub_", "^__kvm_nvhe_$", "^__kvm_nvhe_.L", "^__kcfi_typeid_"),
+    *("$_from_arm", "$_from_thumb", "$_veneer"),
+    *("=_SDA_BASE_", "=_SDA2_BASE_", "*.long_branch.", "*.plt_branch."),
+)
+_THUNKS = (
+    *("^__AArch64ADRPThunk_", "^__ARMV5PILongThunk_", "^__ARMV7PILongThunk_"),
+    *("^__ThumbV7PILongThunk_", "^__LA25Thunk_", "^__microLA25Thunk_"),
+)
+_MKSYSMAP_6_9 = (
+    *_MKSYSMAP_6_4,
+    *("^__pi_$", "^__pi_.L", "^__kvm_nvhe___kcfi_typeid_", "^__pi___kcfi_typeid_", "~__"),
+)
+# Since v6.18; v6.19 put an underscore before the number.
+_MKSYSMAP_6_19 = (
+    *_MKSYSMAP_6_9,
+    *("^__mod_device_table__", "#__UNIQUE_ID_modinfo", "#__UNIQUE_ID_modinfo_"),
+)
+_MKSYSMAP_7_0 = (*_MKSYSMAP_6_9, "^__mod_device_table__", "#__UNIQUE_ID_modinfo_")
 
 _V6_1_TABLES = (
     "kallsyms_addresses",
@@ -202,6 +247,7 @@ DIALECTS = (
         options=_V6_1,
         usage=_usage(*_V6_1),
         parser=FSCANF,
+        mksysmap=SymbolFilter(*_MKSYSMAP_6_1),
         own_filter=True,
         own_tables=_V6_1_TABLES,
         order=tuple(table for table in OFFSETS_FIRST if table != "seqs_of_names"),
@@ -217,6 +263,7 @@ DIALECTS = (
         options=_V6_2,
         usage=_usage(*_V6_2),
         parser=FSCANF,
+        mksysmap=SymbolFilter(*_MKSYSMAP_6_1),
         own_filter=True,
         own_tables=(*_V6_1_TABLES, "kallsyms_seqs_of_names"),
         lto_cut=b".llvm.",
@@ -232,6 +279,7 @@ DIALECTS = (
         options=_V6_2,
         usage=_usage(*_V6_2),
         parser=FSCANF,
+        mksysmap=SymbolFilter(*_MKSYSMAP_6_1),
         own_filter=True,
         own_tables=(*_V6_1_TABLES, "kallsyms_seqs_of_names"),
         lto_cut=b".",
@@ -248,6 +296,7 @@ DIALECTS = (
         options=_V6_2,
         usage=_usage(*_V6_2),
         parser=FSCANF,
+        mksysmap=SymbolFilter(*_MKSYSMAP_6_4, *_THUNKS, previous=True),
         lto_cut=b".",
         order=OFFSETS_LAST,
         absolute_form=True,
@@ -263,6 +312,7 @@ DIALECTS = (
         options=_V6_2,
         usage=_usage(*_V6_2),
         parser=GETLINE,
+        mksysmap=SymbolFilter(*_MKSYSMAP_6_4, *_THUNKS, previous=True),
         lto_cut=b".",
         order=OFFSETS_LAST,
         absolute_form=True,
@@ -278,6 +328,7 @@ DIALECTS = (
         options=_V6_2,
         usage=_usage(*_V6_2),
         parser=GETLINE,
+        mksysmap=SymbolFilter(*_MKSYSMAP_6_9, previous=True),
         lto_cut=b".llvm.",
         order=OFFSETS_LAST,
         absolute_form=True,
@@ -292,6 +343,7 @@ DIALECTS = (
         options=_V6_10,
         usage=_usage(*_V6_10),
         parser=GETLINE,
+        mksysmap=SymbolFilter(*_MKSYSMAP_6_9),
         lto_cut=b".llvm.",
         keep_start_stop=True,
         order=OFFSETS_LAST,
@@ -307,6 +359,7 @@ DIALECTS = (
         options=_V6_11,
         usage=_usage(*_V6_11),
         parser=GETLINE,
+        mksysmap=SymbolFilter(*_MKSYSMAP_6_9),
         keep_start_stop=True,
         empty=True,
         order=OFFSETS_LAST,
@@ -322,6 +375,7 @@ DIALECTS = (
         options=("all-symbols",),
         usage=_usage("all-symbols"),
         parser=GETLINE,
+        mksysmap=SymbolFilter(*_MKSYSMAP_6_19),
         keep_start_stop=True,
         empty=True,
         order=OFFSETS_LAST,
@@ -337,6 +391,7 @@ DIALECTS = (
         options=_V7_0,
         usage=_usage("all-symbols"),
         parser=GETLINE,
+        mksysmap=SymbolFilter(*_MKSYSMAP_7_0),
         keep_start_stop=True,
         empty=True,
         order=tuple(table for table in OFFSETS_LAST if table != "relative_base"),
@@ -353,6 +408,7 @@ DIALECTS = (
         options=_V7_0,
         usage=_usage("all-symbols"),
         parser=GETLINE,
+        mksysmap=SymbolFilter(*_MKSYSMAP_7_0),
         keep_start_stop=True,
         empty=True,
         order=tuple(table for table in OFFSETS_LAST if table != "relative_base"),
@@ -411,6 +467,7 @@ DIALECTS = (
         usage=_usage(*_V6_10, positionals="vmlinux in.map out.S out.bin"),
         positionals=4,
         parser=GETLINE,
+        mksysmap=SymbolFilter(*_MKSYSMAP_6_9, previous=True),
         lto_cut=b".llvm.",
         order=OFFSETS_LAST,
         comments=("offsets",),

@@ -1,0 +1,304 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""ELF symbols -> the lines that "nm -n" prints, less those that mksysmap drops."""
+
+cdef enum:
+    STB_LOCAL = 0
+    STB_GLOBAL = 1
+    STB_WEAK = 2
+    STB_GNU_UNIQUE = 10
+    STT_OBJECT = 1
+    STT_FUNC = 2
+    STT_SECTION = 3
+    STT_FILE = 4
+    STT_COMMON = 5
+    STT_GNU_IFUNC = 10
+    SHN_UNDEF = 0
+
+cdef enum:
+    SHN_ABS = 0xfffffff1      # as decode_symbols() gives it
+    SHN_COMMON = 0xfffffff2
+
+# Whose letters and order: nm of binutils, llvm-nm, or the reader within scripts/kallsyms since v7.4.
+cdef enum:
+    BINUTILS = 0
+    LLVM = 1
+    KALLSYMS = 2
+
+    SHARED_MOST = 8           # times that names may use the bytes of the string table, for each name 16 more
+    NAME_MOST = 0xffff        # bytes of a name; sorting equal names goes one call deeper for each eight
+
+cdef struct Columns:
+    # As decode_symbols() gives them.
+    const uint64_t *value
+    const uint64_t *size
+    const uint32_t *name
+    const uint8_t *info
+    const uint32_t *section
+    const uint8_t *strings
+    size_t count, strings_size
+
+cdef struct Select:
+    int flavour
+    bint clear_low_bit        # of functions: it says which instruction set they are in
+    const uint8_t *letters    # of local symbols in each section
+    size_t sections
+    const char *types         # letters that are dropped
+    const uint8_t *rules      # names that are dropped, each rule followed by a zero
+    const uint8_t *rules_end
+    size_t room               # most bytes that the names may have in all
+
+cdef struct Lines:
+    uint64_t *value
+    uint8_t *letter
+    uint32_t *start           # of the name
+    uint32_t *length
+    size_t count, size        # lines, and bytes of their names
+    size_t bad                # first symbol that no line can hold, or 0
+
+
+cdef inline uint8_t _upper(uint8_t letter) noexcept nogil:
+    return letter - 32 if letter >= c'a' and letter <= c'z' else letter
+
+
+cdef uint8_t _letter(
+    Select *select, uint8_t bind, uint8_t type, uint32_t section
+) noexcept nogil:
+    """The letter for a symbol, 0 for one that is not listed."""
+    cdef bint weak = bind == STB_WEAK
+    # BFD takes STT_COMMON for a kind of object.
+    cdef bint is_object = type == STT_OBJECT or (type == STT_COMMON and select.flavour == BINUTILS)
+    cdef uint8_t letter
+    if type == STT_SECTION or type == STT_FILE:
+        return 0
+    if section == SHN_COMMON:
+        return c'C'
+    if section == SHN_UNDEF:
+        return (c'v' if is_object else c'w') if weak else c'U'
+    if type == STT_GNU_IFUNC:
+        return c'i'
+    if weak:
+        return c'V' if is_object else c'W'
+    if bind == STB_GNU_UNIQUE:
+        return c'u'
+    if bind != STB_GLOBAL and bind != STB_LOCAL:
+        return c'?'
+    if section < select.sections:
+        letter = select.letters[section]
+    elif select.flavour == BINUTILS or section == SHN_ABS:
+        letter = c'a'
+    else:
+        return c'?'
+    return _upper(letter) if bind == STB_GLOBAL else letter
+
+
+cdef size_t _alnum(const uint8_t *name, size_t length) noexcept nogil:
+    """How many of the first bytes are ASCII letters or digits."""
+    cdef size_t i = 0
+    while i < length and (
+        (name[i] | 0x20 >= c'a' and name[i] | 0x20 <= c'z') or (name[i] >= c'0' and name[i] <= c'9')
+    ):
+        i += 1
+    return i
+
+
+cdef bint _rule_matches(const uint8_t *rule, const uint8_t *name, size_t length) noexcept nogil:
+    """Whether one rule of dialects.SymbolFilter.rules fits a name."""
+    cdef const char *text = <const char *>rule + 1
+    cdef size_t size = strlen(text), run, tail
+    if rule[0] == c'^':
+        return _begins(name, length, text)
+    if rule[0] == c'$':
+        return _ends(name, length, text)
+    if rule[0] == c'=':
+        return _is(name, length, text)
+    if rule[0] == c'*':
+        return _contains(name, length, text)
+    if not _begins(name, length, text):
+        return False
+    if rule[0] == c'#':
+        # Nothing but digits follows.
+        while size < length and name[size] >= c'0' and name[size] <= c'9':
+            size += 1
+        return size == length
+    # '~': letters and digits, the last five of which are "Thunk", and an underscore.
+    run = _alnum(name + size, length - size)
+    tail = size + run
+    return run >= 5 and tail < length and name[tail] == c'_' and memcmp(name + tail - 5, "Thunk", 5) == 0
+
+
+cdef bint _dropped(Select *select, const uint8_t *name, size_t length) noexcept nogil:
+    cdef const uint8_t *rule = select.rules
+    cdef bint dotted = memchr(name, c'.', length) != NULL
+    while rule < select.rules_end:
+        if (
+            # One look at a byte of the name is enough for most rules.
+            (rule[0] == c'$' or (rule[0] == c'*' and dotted) or (rule[0] != c'*' and length and rule[1] == name[0]))
+            and _rule_matches(rule, name, length)
+        ):
+            return True
+        rule += strlen(<const char *>rule) + 1
+    return False
+
+
+cdef void _select(Columns *columns, Select *select, Lines *lines) noexcept nogil:
+    """The lines that stay, in the order of the symbol table."""
+    cdef size_t i, length, seen = 0, at = 0
+    cdef uint8_t letter, type
+    cdef const uint8_t *name
+    for i in range(1, columns.count):
+        type = columns.info[i] & 15
+        letter = _letter(select, columns.info[i] >> 4, type, columns.section[i])
+        if letter == 0 or strchr(select.types, letter) != NULL:
+            continue
+        name = columns.strings + columns.name[i]
+        length = strlen(<const char *>name)
+        seen += length
+        if seen > select.room or length > NAME_MOST:
+            lines.bad = i
+            break
+        if _dropped(select, name, length):
+            continue
+        if memchr(name, c'\n', length) != NULL or memchr(name, c' ', length) != NULL:
+            lines.bad = i
+            break
+        lines.value[at] = columns.value[i]
+        if columns.section[i] == SHN_COMMON and select.flavour != KALLSYMS:
+            lines.value[at] = columns.size[i]
+        elif select.clear_low_bit and type == STT_FUNC:
+            lines.value[at] &= ~<uint64_t>1
+        lines.letter[at] = letter
+        lines.start[at] = columns.name[i]
+        lines.length[at] = <uint32_t>length
+        lines.size += length
+        at += 1
+    lines.count = at
+
+
+cdef inline bint _blank(int flavour, uint8_t letter) noexcept nogil:
+    """Whether nm prints blanks instead of a value, and lists the symbol before all others."""
+    return flavour != KALLSYMS and (letter == c'U' or letter == c'w' or letter == c'v')
+
+
+cdef void _sort_lines(Columns *columns, int flavour, Lines *lines, Entry *entries, Entry *spare) noexcept nogil:
+    """Put positions of lines into ``entries``: undefined symbols, then by value; equal ones by name."""
+    cdef size_t i, at = 0, first = 0, end
+    cdef size_t undefined = 0
+    cdef Names names
+    for i in range(lines.count):
+        undefined += _blank(flavour, lines.letter[i])
+    end = undefined
+    for i in range(lines.count):
+        if _blank(flavour, lines.letter[i]):
+            entries[at].key = 0
+            entries[at].index = <uint32_t>i
+            at += 1
+        else:
+            entries[end].key = lines.value[i]
+            entries[end].index = <uint32_t>i
+            end += 1
+    _stable_sort(entries + undefined, spare, lines.count - undefined)
+    # Names skips the type letter that stands before a name elsewhere.
+    names.string = columns.strings - 1
+    names.end = columns.strings + columns.strings_size
+    names.start = lines.start
+    names.length = lines.length
+    if undefined > 1:
+        _sort_names(&names, entries, spare, undefined, 0)
+    first = undefined
+    while first < lines.count:
+        end = first + 1
+        while end < lines.count and entries[end].key == entries[first].key:
+            end += 1
+        if end - first > 1:
+            _sort_names(&names, entries + first, spare, end - first, 0)
+        first = end
+
+
+cdef void _print(
+    uint8_t *out, Columns *columns, int flavour, size_t width, Lines *lines, Entry *entries
+) noexcept nogil:
+    cdef size_t i, line, digit
+    cdef uint64_t value
+    for i in range(lines.count):
+        line = entries[i].index
+        if _blank(flavour, lines.letter[line]):
+            memset(out, c' ', width)
+        else:
+            value = lines.value[line]
+            for digit in range(width):
+                out[width - 1 - digit] = <uint8_t>_DIGITS[value & 15]
+                value >>= 4
+        out[width] = c' '
+        out[width + 1] = lines.letter[line]
+        out[width + 2] = c' '
+        out += width + 3
+        memcpy(out, columns.strings + lines.start[line], lines.length[line])
+        out += lines.length[line]
+        out[0] = c'\n'
+        out += 1
+
+
+def nm_lines(
+    Bytes values, Bytes sizes, Bytes names, Bytes infos, Bytes sections, Bytes strings, bytes letters,
+    int flavour, bint clear_low_bit, size_t width, bytes types, bytes rules
+):
+    """The lines of "nm -n", without letters in ``types`` and names that one of ``rules`` fits.
+
+    values ... strings  as of decode_symbols()
+    letters             of a local symbol in each section
+    flavour             0 binutils, 1 LLVM, 2 the reader within scripts/kallsyms
+    clear_low_bit       of values of functions
+    width               digits of a value, 8 or 16
+    rules               as dialects.SymbolFilter has them, each followed by a zero
+
+    Returns (text, position of the first symbol whose name no map can hold, or 0).
+    """
+    cdef Columns columns
+    cdef Select select
+    cdef Lines lines
+    cdef Entry *entries = NULL
+    cdef Entry *spare = NULL
+    cdef bytes text
+    cdef uint8_t *out
+    columns.value = <const uint64_t *>_pointer(values)
+    columns.size = <const uint64_t *>_pointer(sizes)
+    columns.name = <const uint32_t *>_pointer(names)
+    columns.info = _pointer(infos)
+    columns.section = <const uint32_t *>_pointer(sections)
+    columns.strings = _pointer(strings)
+    columns.strings_size = <size_t>strings.shape[0]
+    columns.count = <size_t>infos.shape[0]
+    select.flavour = flavour
+    select.clear_low_bit = clear_low_bit
+    select.letters = <const uint8_t *>PyBytes_AS_STRING(letters)
+    select.sections = <size_t>len(letters)
+    select.types = PyBytes_AS_STRING(types)
+    select.rules = <const uint8_t *>PyBytes_AS_STRING(rules)
+    select.rules_end = select.rules + len(rules)
+    # Names may share their bytes; without a limit the map could be the square of the file.
+    select.room = SHARED_MOST * (columns.strings_size + 16 * columns.count)
+    memset(&lines, 0, sizeof(lines))
+    try:
+        lines.value = <uint64_t *>_allocate(columns.count * sizeof(uint64_t))
+        lines.letter = <uint8_t *>_allocate(columns.count)
+        lines.start = <uint32_t *>_allocate(columns.count * sizeof(uint32_t))
+        lines.length = <uint32_t *>_allocate(columns.count * sizeof(uint32_t))
+        with nogil:
+            _select(&columns, &select, &lines)
+        if lines.bad:
+            return b"", lines.bad
+        text = _bytes(NULL, lines.count * (width + 4) + lines.size)
+        out = <uint8_t *>PyBytes_AS_STRING(text)
+        entries = <Entry *>_allocate(lines.count * sizeof(Entry))
+        spare = <Entry *>_allocate(lines.count * sizeof(Entry))
+        with nogil:
+            _sort_lines(&columns, flavour, &lines, entries, spare)
+            _print(out, &columns, flavour, width, &lines, entries)
+        return text, 0
+    finally:
+        free(lines.value)
+        free(lines.letter)
+        free(lines.start)
+        free(lines.length)
+        free(entries)
+        free(spare)

@@ -1,0 +1,96 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""ELF -> the map that ``nm -n VMLINUX | mksysmap`` would print, byte for byte, in the C locale."""
+
+from kallsymsd.core import _native
+from kallsymsd.core.dialects import Dialect, SymbolFilter
+from kallsymsd.core.elf import ElfFile, Section
+from kallsymsd.core.errors import InputError
+
+# Whose nm. Letters and order are those of binutils 2.40, llvm-nm 14, and since v7.4 of scripts/kallsyms
+# itself, which reads the ELF file.
+BINUTILS = 0
+LLVM = 1
+KALLSYMS = 2
+
+_SHF_WRITE = 1
+_SHF_ALLOC = 2
+_SHF_EXECINSTR = 4
+
+# Beginnings of section names that mean debugging, where nothing is loaded (bfd/elf.c, llvm-nm.cpp).
+_DEBUG = {
+    BINUTILS: (b".debug", b".zdebug", b".gnu.debuglto_.debug_", b".gnu.linkonce.wi.", b".line", b".stab"),
+    LLVM: (b".debug",),
+    KALLSYMS: (b".debug", b".zdebug", b".gnu.debuglto_.debug_", b".gnu.linkonce.wi.", b".line", b".stab"),
+}
+# Sections of PE files that BFD knows by name, whatever they hold (bfd/syms.c).
+_PE = {b".drectve": b"i", b".edata": b"e", b".idata": b"i", b".pdata": b"p"}
+# Sections that BFD keeps to itself: symbols in them count as absolute.
+_HIDDEN = ("SHT_NULL", "SHT_SYMTAB", "SHT_SYMTAB_SHNDX")
+
+
+def system_map(elf: ElfFile, dialect: Dialect, nm: int = BINUTILS, previous: ElfFile | None = None) -> bytes:
+    """The map of a linked kernel, as text.
+
+    nm        whose letters and order: BINUTILS, LLVM or KALLSYMS
+    previous  the object made of the last output of scripts/kallsyms, whose symbols v6.4 to v6.9 leave out
+
+    Raises InputError if there is no symbol table, if it is damaged, or if a name has a blank, a newline or
+    more than 65,535 bytes, which no map can hold.
+    """
+    rules = b"".join(rule.encode() + b"\0" for rule in dialect.mksysmap.rules)
+    if previous is not None and dialect.mksysmap.previous:
+        defined = _lines(previous, nm, SymbolFilter(types="U"), b"").splitlines()
+        rules += b"".join(b"=%b\0" % line.rsplit(b" ", 1)[1] for line in defined)
+    return _lines(elf, nm, dialect.mksysmap, rules)
+
+
+def _lines(elf: ElfFile, nm: int, dropped: SymbolFilter, rules: bytes) -> bytes:
+    symbols = elf.symbols()
+    text, bad = _native.nm_lines(
+        symbols.values,
+        symbols.sizes,
+        symbols.names,
+        symbols.infos,
+        symbols.sections,
+        symbols.strings,
+        b"".join(_letter(elf, section, nm) for section in elf.sections),
+        nm,
+        nm != KALLSYMS and elf.machine in ("EM_ARM", "EM_MIPS"),
+        elf.bits // 4,
+        dropped.types.encode(),
+        rules,
+    )
+    if bad:
+        raise InputError(b"no map can hold the symbols", detail=b"symbol %d has a blank or is too long" % bad)
+    return text
+
+
+def _letter(elf: ElfFile, section: Section, nm: int) -> bytes:
+    """The letter of local symbols in a section."""
+    flags, empty = section.flags, section.type == "SHT_NOBITS"
+    if nm == BINUTILS:
+        if section.type in _HIDDEN or _is_symbols_strings(elf, section):
+            return b"a"
+        for name, letter in _PE.items():
+            if section.name.startswith(name) and section.name[len(name) : len(name) + 1] in _AFTER_PE:
+                return letter
+    if flags & _SHF_EXECINSTR:
+        return b"t"
+    if flags & _SHF_ALLOC:
+        if empty:
+            return b"b"
+        return b"d" if flags & _SHF_WRITE else b"r"
+    if empty and nm != KALLSYMS:
+        return b"b"
+    if section.name.startswith(_DEBUG[nm]):
+        return b"N"
+    return b"n" if not empty and not flags & _SHF_WRITE else b"?"
+
+
+_AFTER_PE = (b"", *(bytes([byte]) for byte in b".$0123456789"))
+
+
+def _is_symbols_strings(elf: ElfFile, section: Section) -> bool:
+    return section.type == "SHT_STRTAB" and any(
+        other.type == "SHT_SYMTAB" and other.link == section.index for other in elf.sections
+    )
