@@ -85,8 +85,7 @@ def main(arguments: list[str] | None = None) -> int:
     tally = Tally(lambda kept: _save(cache, kept), time.monotonic(), load(cache))
     limit = configuration[CACHE_LIMIT] * _MEBIBYTE
     tally.limit(limit)
-    # Where clients leave them, who read no configuration.
-    tally.fall_back(take(os.fsencode(cache_directory(os.environ))))
+    noted_in = os.fsencode(cache_directory(os.environ))  # clients read no configuration
     server = Server(
         instance,
         lambda: _make_engine(configuration),
@@ -102,6 +101,7 @@ def main(arguments: list[str] | None = None) -> int:
         idle_limit=configuration[IDLE_EXIT],
         watch=configuration[WATCH],
         replaced=Installed().replaced,
+        take_noted=lambda: take(noted_in),
     )
     for number in _END:
         signal.signal(number, lambda *_: server.request_stop())

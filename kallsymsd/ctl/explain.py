@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 from kallsyms_client import tally
-from kallsyms_client.tally import Fallback
 from kallsyms_client.wire import STAGES
 from kallsymsd.ctl import command, passes
 from kallsymsd.ctl.command import CommandError, Context, Parsers
@@ -92,16 +91,19 @@ def _run(context: Context, options: argparse.Namespace) -> int:
 
 def _tell_requests(context: Context, tree: Path | None) -> bool:
     """Print the last requests; whether there are any."""
-    told = [(each.time, _told_fallback(each)) for each in _fallbacks(tree)]
+    noted = _noted()
+    requests = []
     if is_running(context.socket):
         wanted = {"tree": path_text(os.fsencode(tree.resolve()))} if tree else {}
-        requests = ask(context.socket, "explain", more=wanted)["requests"]
-        told += [(each["time"], _told(each, with_tree=tree is None)) for each in requests]
+        answer = ask(context.socket, "explain", more=wanted)
+        requests = [(each["time"], _told(each, with_tree=tree is None)) for each in answer["requests"]]
+        noted = [*answer["fallbacks"], *noted]
     else:
         print(
             f"kallsymsctl: no daemon serves {context.socket}; it has taken what it knew along",
             file=sys.stderr,
         )
+    told = requests + [(each["time"], _told_fallback(each)) for each in _from(tree, noted)[-_FALLBACKS:]]
     if not told:
         print(f"kallsymsctl: no request{f' from {tree}' if tree else ''} is remembered", file=sys.stderr)
     for _, lines in sorted(told):
@@ -109,22 +111,27 @@ def _tell_requests(context: Context, tree: Path | None) -> bool:
     return bool(told)
 
 
-def _fallbacks(tree: Path | None) -> list[Fallback]:
-    """What clients have noted lately about requests (from ``tree``) that they met themselves."""
+def _noted() -> list[Mapping[str, Any]]:
+    """What clients have noted and the daemon has not taken yet, in the form that it tells of the rest."""
     noted = tally.read(os.fsencode(cache_directory(os.environ)))
-    if tree is not None:
-        try:
-            status = tree.stat()
-        except OSError as error:
-            raise CommandError(f"{tree}: {error.strerror}") from error
-        noted = [each for each in noted if each.tree == (status.st_dev, status.st_ino)]
-    return noted[-_FALLBACKS:]
+    return [{"reason": each.reason, "time": each.time, "tree": each.tree} for each in noted]
 
 
-def _told_fallback(fallback: Fallback) -> list[str]:
+def _from(tree: Path | None, noted: list[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """Those of the notes that are about ``tree``."""
+    if tree is None:
+        return noted
+    try:
+        status = tree.stat()
+    except OSError as error:
+        raise CommandError(f"{tree}: {error.strerror}") from error
+    return [each for each in noted if tuple(each["tree"]) == (status.st_dev, status.st_ino)]
+
+
+def _told_fallback(fallback: Mapping[str, Any]) -> list[str]:
     """Lines about a request that the daemon did not answer."""
-    lines = [f"{_clock(fallback.time)}  fallback, the client computed in-process"]
-    return [*lines, f"    {tally.REASONS[fallback.reason]}"]
+    lines = [f"{_clock(fallback['time'])}  fallback, the client computed in-process"]
+    return [*lines, f"    {tally.REASONS[fallback['reason']]}"]
 
 
 def _told(request: Mapping[str, Any], *, with_tree: bool) -> list[str]:

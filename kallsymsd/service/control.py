@@ -56,7 +56,8 @@ class Control:
         return before
 
     def _explain(self, message: Mapping[str, Any]) -> Mapping[str, Any]:
-        return {"requests": self._builds.history.entries(str(message.get("tree", "")))}
+        history = self._builds.history
+        return {"requests": history.entries(str(message.get("tree", ""))), "fallbacks": history.fallbacks()}
 
     def _clear(self, message: Mapping[str, Any]) -> Mapping[str, Any]:
         """Memory is cleared by the time of the answer, the disk by a worker."""

@@ -14,13 +14,17 @@ from kallsymsd.service import difference
 from kallsymsd.service.paths import path_text
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
+    from kallsyms_client.tally import Fallback
     from kallsymsd.engine.maps import MapText
     from kallsymsd.service.builds import Outcome, Ticket
 
 #: Requests remembered.
 MOST = 200
+
+#: Requests that clients met without us and noted, remembered.
+MOST_NOTED = 100
 
 #: Requests told about at once. Comparing the maps of each takes milliseconds, in which nobody is answered.
 TOLD = 20
@@ -62,6 +66,7 @@ class History:
         """``clock`` tells the time of day."""
         self._clock = clock
         self._entries: deque[_Entry] = deque(maxlen=MOST)
+        self._noted: deque[Fallback] = deque(maxlen=MOST_NOTED)
         # Weakly: what the engine has dropped is not to be kept for the sake of an explanation.
         self._maps: OrderedDict[tuple[bytes, str, int], weakref.ref[MapText]] = OrderedDict()
         self._lock = threading.Lock()
@@ -108,6 +113,16 @@ class History:
         }
         with self._lock:
             self._entries.append(_Entry(entry, last, contents))
+
+    def fall_back(self, noted: Iterable[Fallback]) -> None:
+        """Clients have noted that they met requests themselves."""
+        with self._lock:
+            self._noted.extend(noted)
+
+    def fallbacks(self) -> list[dict[str, Any]]:
+        """What clients have noted, oldest first: reason, time, and device and inode of the tree."""
+        with self._lock:
+            return [{"reason": each.reason, "time": each.time, "tree": each.tree} for each in self._noted]
 
     def entries(self, tree: str = "") -> list[dict[str, Any]]:
         """The last requests from ``tree`` (default: from all trees), at most TOLD, oldest first."""

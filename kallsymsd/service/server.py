@@ -23,6 +23,7 @@ from kallsymsd.service.connection import Connection
 from kallsymsd.service.control import Control
 from kallsymsd.service.hub import PEER_LIMIT, Hub
 from kallsymsd.service.instance import Instance
+from kallsymsd.service.saving import Saving
 from kallsymsd.service.tally import Tally
 from kallsymsd.service.watch import Watcher
 from kallsymsd.service.workers import Workers
@@ -30,6 +31,7 @@ from kallsymsd.service.workers import Workers
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from kallsyms_client.tally import Fallback
     from kallsymsd.engine.engine import Engine
 
 _log = logging.getLogger("kallsymsd")
@@ -69,6 +71,7 @@ class Server:
         idle_limit: float = 0.0,
         watch: bool = True,
         replaced: "Callable[[], Path | None]" = lambda: None,
+        take_noted: "Callable[[], list[Fallback]]" = list,
     ) -> None:
         """``instance`` is listening already; the server closes it. ``make_engine`` runs in a worker.
 
@@ -79,6 +82,7 @@ class Server:
         idle_limit     seconds without a client after which the daemon ends; 0 for never
         watch          compute ahead when a map is written
         replaced       says which of the daemon's own files was replaced, if any; a worker calls it
+        take_noted     takes away what clients have noted, which the daemon is to count; a worker calls it
         """
         self._instance = instance
         self._version = version
@@ -106,11 +110,19 @@ class Server:
             tally=tally,
             wake=self._hub.wake,
         )
+        self._saving = Saving(
+            self._builds,
+            tally,
+            take_noted=take_noted,
+            submit=self._workers.submit,
+            wake=self._hub.wake,
+        )
         self._commands = Control(self._builds, tally, self._workers, status=self._status, stop=self._stop)
 
     def run(self) -> None:
         """Serve until :meth:`request_stop`; then finish what was asked, in DRAIN_LIMIT, and return."""
         self._workers.submit(self._builds.warm_up)
+        self._saving.begin()
         try:
             while self._state is not State.STOPPED:
                 self._hub.turn(self._due())
@@ -238,7 +250,7 @@ class Server:
 
     def _due(self) -> float | None:
         """When something is to be done even if nothing happens; None while there is nothing."""
-        due = [self._tally.save_due(), self._ahead.due()]
+        due = [self._saving.due(), self._ahead.due()]
         if self._waiting:
             due.append(self._next_beat)
         if self._state is State.DRAINING:
@@ -260,11 +272,7 @@ class Server:
         self._workers.replace_stuck(WORK_LIMIT)
         if self._waiting and now >= self._next_beat:
             self._beat(now)
-        save_due = self._tally.save_due()
-        if save_due is not None and now >= save_due:
-            save_counters = self._tally.take_save(now, self._builds.store)
-            self._workers.submit(save_counters)
-            self._workers.submit(self._save_engine)
+        self._saving.turn(now)
         if self._state is State.DRAINING and self._is_drained(now):
             self._state = State.STOPPED
 
@@ -301,11 +309,6 @@ class Server:
 
     # The end.
 
-    def _save_engine(self) -> None:
-        engine = self._builds.engine
-        if engine is not None:
-            engine.save()
-
     def _drain(self) -> None:
         if self._state is not State.SERVING:
             return
@@ -328,8 +331,7 @@ class Server:
         spent = time.monotonic() - self._drain_began if self._state is not State.SERVING else 0.0
         if not self._workers.stop(max(DRAIN_LIMIT - spent, 0.5)):
             _log.warning("a build was still running")
-        self._save_engine()
-        self._tally.take_save(time.monotonic(), self._builds.store)()
+        self._saving.finish()
         if self._builds.store is not None:
             self._builds.store.close()
         # Last: whoever waits for the lock then finds everything written.

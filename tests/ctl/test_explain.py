@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from kallsyms_client import tally
+from kallsyms_client.tally import Fallback
 from kallsymsd.ctl import main, passes
 from kallsymsd.ctl.command import CommandError
 from kallsymsd.engine.engine import Engine
@@ -102,6 +103,18 @@ def test_requests_that_the_daemon_did_not_answer_are_told(
     assert capsys.readouterr().out.count("fallback, the client computed") == 2
     assert explain(tmp_path / "cache") == 1
     assert "no request from" in capsys.readouterr().err
+
+
+def test_so_are_those_that_the_daemon_has_counted_by_now(
+    daemon: Daemon, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    status = tmp_path.stat()
+    daemon.server._builds.history.fall_back([Fallback("full", 0.1, 5, (status.st_dev, status.st_ino))])
+    assert explain() == 0
+    assert explain(tmp_path) == 0
+    assert capsys.readouterr().out.count("did not accept the connection in time") == 2
+    (tmp_path / "other").mkdir()
+    assert explain(tmp_path / "other") == 1
 
 
 # Passes.

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple, Self
 import msgpack
 
 from kallsyms_client import wire
+from kallsyms_client.tally import Fallback
 from kallsyms_client.wire import OK, BuildReply, BuildRequest, How
 from kallsymsd import __version__
 from kallsymsd.engine.engine import Engine
@@ -187,6 +188,7 @@ class Daemon:
 
     def __init__(self, path: Path, make_engine: Callable[[], Engine]) -> None:
         self.path = path
+        self.noted: list[Fallback] = []
         self.saved: list[dict[str, Any]] = []
         self.server = Server(
             Instance(path),
@@ -195,9 +197,14 @@ class Daemon:
             tally=Tally(lambda kept: self.saved.append(kept.message()), 0.0),
             configuration={"socket": str(path)},
             workers=2,
+            take_noted=self._take_noted,
         )
         self.thread = threading.Thread(target=self.server.run)
         self.thread.start()
+
+    def _take_noted(self) -> list[Fallback]:
+        noted, self.noted = self.noted, []
+        return noted
 
     def peer(self) -> Peer:
         return Peer(self.path)

@@ -1,0 +1,91 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Writes what is not to be lost every few seconds, and takes in what clients have noted."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from kallsyms_client.tally import Fallback
+    from kallsymsd.service.builds import Builds
+    from kallsymsd.service.tally import Tally
+    from kallsymsd.service.workers import Job
+
+
+class Saving:
+    """Counters, answers, states, and requests that clients met without us. Belongs to the loop's thread.
+
+    What touches a disk is a worker's job: the home directory may be on a file server, and that may be dead.
+    """
+
+    def __init__(
+        self,
+        builds: Builds,
+        tally: Tally,
+        *,
+        take_noted: Callable[[], list[Fallback]],
+        submit: Callable[[Job], None],
+        wake: Callable[[], None],
+    ) -> None:
+        """``take_noted`` takes the clients' notes away.
+
+        submit  has a worker do something
+        wake    makes the loop call turn(), from any thread
+        """
+        self._builds = builds
+        self._tally = tally
+        self._take_noted = take_noted
+        self._submit = submit
+        self._wake = wake
+        self._taken: deque[list[Fallback]] = deque()
+        self._is_taking = False
+
+    def begin(self) -> None:
+        """Take in what was noted before we were there."""
+        self._is_taking = True
+        self._submit(self._take)
+
+    def due(self) -> float | None:
+        """When turn() is to be called even if nothing happens."""
+        return None if self._is_taking else self._tally.save_due()
+
+    def turn(self, now: float) -> None:
+        """Do what is due. Notes are taken right before counters are written: a kill between loses them."""
+        due = self.due()
+        if due is not None and now >= due:
+            self.begin()
+        while self._taken:
+            self._is_taking = False
+            self._fold(self._taken.popleft())
+            if self._tally.save_due() is not None:
+                self._submit(self._tally.take_save(now, self._builds.store))
+                self._submit(self._save_engine)
+
+    def finish(self) -> None:
+        """Write everything, in the calling thread, once the workers have ended."""
+        self._save_engine()
+        while self._taken:
+            self._fold(self._taken.popleft())
+        self._tally.take_save(time.monotonic(), self._builds.store)()
+
+    def _take(self) -> None:
+        """A worker's job."""
+        noted: list[Fallback] = []
+        try:
+            noted = self._take_noted()
+        finally:
+            self._taken.append(noted)
+            self._wake()
+
+    def _fold(self, noted: list[Fallback]) -> None:
+        self._tally.fall_back(noted)
+        self._builds.history.fall_back(noted)
+
+    def _save_engine(self) -> None:
+        engine = self._builds.engine
+        if engine is not None:
+            engine.save()

@@ -1,0 +1,46 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What is written now and then, and what clients have noted in the meantime."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from kallsyms_client.tally import Fallback
+from kallsymsd.service import tally
+
+from .peer import Daemon
+from .test_server import build, wait_for
+
+MakeMap = Callable[[bytes], Path]
+
+
+def test_what_clients_noted_is_counted_and_told_at_each_save(
+    monkeypatch: pytest.MonkeyPatch, daemon: Daemon, a_map: MakeMap
+) -> None:
+    monkeypatch.setattr(tally, "SAVE_INTERVAL", 0.05)
+    for number in (1, 2):
+        daemon.noted.append(Fallback("silent", 0.25, 1000 + number, (7, number)))
+        build(daemon, a_map(b"ffff T a"))  # without a change nothing is saved
+        wait_for(lambda expected=number: daemon.stats()["fallback_silent"] == expected)  # type: ignore[misc]
+        wait_for(lambda expected=number: daemon.saved[-1]["fallbacks"] == expected)  # type: ignore[misc]
+    with daemon.peer() as peer:
+        peer.control({"command": "explain"})
+        told = peer.answer()["fallbacks"]
+    assert told == [
+        {"reason": "silent", "time": 1001, "tree": [7, 1]},
+        {"reason": "silent", "time": 1002, "tree": [7, 2]},
+    ]
+
+
+def test_notes_that_cannot_be_taken_do_not_keep_counters_from_being_saved(
+    monkeypatch: pytest.MonkeyPatch, daemon: Daemon, a_map: MakeMap
+) -> None:
+    def fail() -> list[Fallback]:
+        raise OSError("a test's")
+
+    monkeypatch.setattr(tally, "SAVE_INTERVAL", 0.05)
+    wait_for(lambda: not daemon.server._saving._is_taking)
+    monkeypatch.setattr(daemon.server._saving, "_take_noted", fail)
+    build(daemon, a_map(b"ffff T a"))
+    wait_for(lambda: bool(daemon.saved) and daemon.saved[-1]["requests"] == 1)
