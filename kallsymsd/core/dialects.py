@@ -83,7 +83,8 @@ class Dialect:
     reads_elf       its input is the linked kernel, not a map; --sysmap=FILE makes the map, and then one
                     positional argument is enough
     parser          FSCANF or GETLINE
-    mksysmap        what never gets into its map; of releases with one form of scripts/kallsyms, the newest's
+    mksysmap        what never gets into its map; of releases with one form of scripts/kallsyms, the newest's;
+                    reads_elf: it drops that itself
     own_filter      drops types U and N and the names that mksysmap removes in later kernels
     own_tables      names of its own tables that own_filter drops
     lto_cut         --lto-clang sorts by the name up to this text; b"" where the option does not exist
@@ -428,6 +429,7 @@ DIALECTS = (
         positionals=2,
         reads_elf=True,
         parser=GETLINE,
+        mksysmap=SymbolFilter(*_MKSYSMAP_7_0),
         keep_start_stop=True,
         empty=True,
         order=tuple(table for table in OFFSETS_LAST if table != "relative_base"),
@@ -448,6 +450,7 @@ DIALECTS = (
         positionals=2,
         reads_elf=True,
         parser=GETLINE,
+        mksysmap=SymbolFilter(*_MKSYSMAP_7_0),
         keep_start_stop=True,
         empty=True,
         order=tuple(table for table in OFFSETS_LAST if table != "relative_base"),

@@ -6,11 +6,11 @@ from kallsymsd.core.dialects import Dialect, SymbolFilter
 from kallsymsd.core.elf import ElfFile, Section
 from kallsymsd.core.errors import InputError
 
-# Whose nm. Letters and order are those of binutils 2.40, llvm-nm 14, and since v7.4 of scripts/kallsyms
-# itself, which reads the ELF file.
+#: Whose nm: letters and order are those of binutils 2.40 and llvm-nm 14.
 BINUTILS = 0
 LLVM = 1
-KALLSYMS = 2
+# Letters and order of scripts/kallsyms where it reads the ELF file itself.
+_KALLSYMS = 2
 
 _SHF_WRITE = 1
 _SHF_ALLOC = 2
@@ -20,7 +20,7 @@ _SHF_EXECINSTR = 4
 _DEBUG = {
     BINUTILS: (b".debug", b".zdebug", b".gnu.debuglto_.debug_", b".gnu.linkonce.wi.", b".line", b".stab"),
     LLVM: (b".debug",),
-    KALLSYMS: (b".debug", b".zdebug", b".gnu.debuglto_.debug_", b".gnu.linkonce.wi.", b".line", b".stab"),
+    _KALLSYMS: (b".debug", b".zdebug", b".gnu.debuglto_.debug_", b".gnu.linkonce.wi.", b".line", b".stab"),
 }
 # Sections of PE files that BFD knows by name, whatever they hold (bfd/syms.c).
 _PE = {b".drectve": b"i", b".edata": b"e", b".idata": b"i", b".pdata": b"p"}
@@ -31,12 +31,14 @@ _HIDDEN = ("SHT_NULL", "SHT_SYMTAB", "SHT_SYMTAB_SHNDX")
 def system_map(elf: ElfFile, dialect: Dialect, nm: int = BINUTILS, previous: ElfFile | None = None) -> bytes:
     """The map of a linked kernel, as text.
 
-    nm        whose letters and order: BINUTILS, LLVM or KALLSYMS
+    nm        whose letters and order: BINUTILS or LLVM; a dialect that reads ELF files has its own
     previous  the object made of the last output of scripts/kallsyms, whose symbols v6.4 to v6.9 leave out
 
     Raises InputError if there is no symbol table, if it is damaged, or if a name has a blank, a newline or
     more than 65,535 bytes, which no map can hold.
     """
+    if dialect.reads_elf:
+        nm = _KALLSYMS
     rules = b"".join(rule.encode() + b"\0" for rule in dialect.mksysmap.rules)
     if previous is not None and dialect.mksysmap.previous:
         defined = _lines(previous, nm, SymbolFilter(types="U"), b"").splitlines()
@@ -55,7 +57,7 @@ def _lines(elf: ElfFile, nm: int, dropped: SymbolFilter, rules: bytes) -> bytes:
         symbols.strings,
         b"".join(_letter(elf, section, nm) for section in elf.sections),
         nm,
-        nm != KALLSYMS and elf.machine in ("EM_ARM", "EM_MIPS"),
+        nm != _KALLSYMS and elf.machine in ("EM_ARM", "EM_MIPS"),
         elf.bits // 4,
         dropped.types.encode(),
         rules,
@@ -80,7 +82,7 @@ def _letter(elf: ElfFile, section: Section, nm: int) -> bytes:
         if empty:
             return b"b"
         return b"d" if flags & _SHF_WRITE else b"r"
-    if empty and nm != KALLSYMS:
+    if empty and nm != _KALLSYMS:
         return b"b"
     if section.name.startswith(_DEBUG[nm]):
         return b"N"
