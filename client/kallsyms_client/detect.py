@@ -18,11 +18,9 @@ def detect(unresolved: list[bytes], positionals: int, srctree: bytes) -> tuple[D
     is known, the newest dialect that fits is taken, and a warning says so.
     """
     path, text = _source(srctree)
-    for dialect in DIALECTS:
-        if all(mark.encode() in text for mark in dialect.marks) and not any(
-            mark.encode() in text for mark in dialect.absent
-        ):
-            return dialect, b""
+    dialect = of_source(text)
+    if dialect is not None:
+        return dialect, b""
     fitting = [
         dialect
         for dialect in DIALECTS
@@ -38,6 +36,16 @@ def detect(unresolved: list[bytes], positionals: int, srctree: bytes) -> tuple[D
         found,
         fitting[-1].name.encode(),
     )
+
+
+def of_source(text: bytes) -> Dialect | None:
+    """The dialect of a tool whose source, scripts/kallsyms.c, has this text; None if it is of none."""
+    for dialect in DIALECTS:
+        if all(mark.encode() in text for mark in dialect.marks) and not any(
+            mark.encode() in text for mark in dialect.absent
+        ):
+            return dialect
+    return None
 
 
 def _source(srctree: bytes) -> tuple[bytes, bytes]:

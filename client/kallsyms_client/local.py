@@ -3,7 +3,7 @@
 
 import posix
 
-from kallsyms_client.report import failure
+from kallsyms_client.report import DeferError
 from kallsyms_client.wire import BuildRequest
 from kallsymsd.engine.result import BuildResult
 
@@ -22,7 +22,9 @@ def build(request: BuildRequest, map_text: bytes) -> BuildResult:
         try:
             from kallsymsd.engine import cold
         except ImportError as error:
-            raise failure(f"cannot compute: {error}; install kallsymsd again".encode()) from error
+            raise DeferError(
+                f"kallsyms: cannot compute: {error}; install kallsymsd again\n".encode()
+            ) from error
     return cold.build(request, map_text)
 
 

@@ -4,13 +4,15 @@
 import importlib
 import site
 
-from kallsyms_client.report import failure
+from kallsyms_client.report import DeferError
 
 
-def import_session() -> None:
-    """Import the session with the help of site-packages: an editable install is found by a .pth file."""
+def import_with_site(module: str) -> None:
+    """Import ``module`` with the help of site-packages: an editable install is found by a .pth file."""
     site.main()
     try:
-        importlib.import_module("kallsyms_client.session")
+        importlib.import_module(module)
     except ImportError as error:
-        raise failure(f"{error}; install the package kallsymsd for this Python".encode()) from error
+        raise DeferError(
+            f"kallsyms: {error}; install the package kallsymsd for this Python\n".encode()
+        ) from error

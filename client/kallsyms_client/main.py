@@ -4,7 +4,11 @@
 import posix
 import sys
 
-from kallsyms_client.report import ClientError, say
+from kallsyms_client.report import ClientError, DeferError, say
+
+#: Exit statuses of :func:`hooked`. Not 1, which an interpreter has that cannot start.
+FAILED = 100
+DEFERRED = 101
 
 
 def main() -> int:
@@ -14,32 +18,59 @@ def main() -> int:
     if program.endswith((b"/__main__.py", b"kallsyms_client")):  # python3 -m, or started by path
         program = b"kallsyms"
     try:
+        _run(program, arguments)
+    except ClientError as error:
+        say(error.message)
+        return 1
+    except KeyboardInterrupt:
+        return _interrupted()
+    return 0
+
+
+def hooked() -> int:
+    """Run in the place of scripts/kallsyms.
+
+    The exit status: 0, FAILED where the build must end, DEFERRED where it must run its own tool.
+    """
+    encoding = sys.getfilesystemencoding()
+    arguments = [argument.encode(encoding, "surrogateescape") for argument in sys.argv[1:]]
+    try:
+        _run(b"scripts/kallsyms", arguments)
+    except DeferError as error:
+        if not error.repeated:
+            say(error.message)
+        return DEFERRED
+    except ClientError as error:
+        say(error.message)
+        return FAILED
+    except KeyboardInterrupt:
+        return _interrupted()
+    return 0
+
+
+def _run(program: bytes, arguments: list[bytes]) -> None:
+    try:
         try:
             from kallsyms_client.session import run
         except ImportError:
-            from kallsyms_client.locate import import_session
+            from kallsyms_client.locate import import_with_site
 
-            import_session()
+            import_with_site("kallsyms_client.session")
             from kallsyms_client.session import run
         run(program, arguments, posix.environ)
-    except ClientError as failure:
-        say(failure.message)
-        return 1
     except (
         OSError,
         MemoryError,
     ) as error:  # nothing that has a message of its own: all is short on this machine
-        say(
-            f"kallsyms: {error if isinstance(error, OSError) else 'out of memory'}\n".encode(
-                encoding, "surrogateescape"
-            )
-        )
-        return 1
-    except KeyboardInterrupt:
-        # make must see that we died of the signal.
-        import signal
+        reason = str(error) if isinstance(error, OSError) else "out of memory"
+        message = f"kallsyms: {reason}\n".encode(sys.getfilesystemencoding(), "surrogateescape")
+        raise DeferError(message) from error
 
-        signal.signal(signal.SIGINT, signal.SIG_DFL)
-        posix.kill(posix.getpid(), signal.SIGINT)
-        return 1
-    return 0
+
+def _interrupted() -> int:
+    """End as the signal ends a program, so that make sees it."""
+    import signal
+
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    posix.kill(posix.getpid(), signal.SIGINT)
+    return 1

@@ -12,6 +12,17 @@ class ClientError(Exception):
         self.message = message
 
 
+class DeferError(ClientError):
+    """As ClientError; but within a hooked build the kernel's own tool, which might do it, is run then.
+
+    ``repeated``: that tool will say the same, unless it sees the matter otherwise.
+    """
+
+    def __init__(self, message: bytes, *, repeated: bool = False) -> None:
+        super().__init__(message)
+        self.repeated = repeated
+
+
 def failure(message: bytes) -> ClientError:
     """The error that ends the run with one line of the client's own."""
     return ClientError(b"kallsyms: " + message + b"\n")

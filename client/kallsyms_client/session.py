@@ -10,7 +10,7 @@ import posix
 from kallsyms_client import daemon, wire
 from kallsyms_client.options import Command, UsageError, resolve, split
 from kallsyms_client.output import FileArgument, Piece, StandardOutput, included_name, relative_to_here, write
-from kallsyms_client.report import ClientError, failure, say, strerror
+from kallsyms_client.report import ClientError, DeferError, failure, say, strerror
 from kallsymsd import __version__
 from kallsymsd.core.dialects import BY_NAME, DIALECTS, GETLINE, Dialect, find
 
@@ -77,12 +77,13 @@ def run(program: bytes, arguments: list[bytes], environment: Environment) -> Non
     try:
         options = resolve(command.unresolved, dialect)
     except UsageError as error:
-        raise ClientError(program + b": " + error.message + b"\n" + usage) from error
+        raise DeferError(program + b": " + error.message + b"\n" + usage, repeated=True) from error
     files = len(command.positionals)
     if files != _FILE_FORM and (files == 0 or dialect.positionals not in (0, files)):
-        raise ClientError(usage)
+        raise DeferError(usage, repeated=True)
     if dialect.reads_elf and files != _FILE_FORM:
-        raise failure(b"dialect " + dialect.name.encode() + b": give VMLINUX IN.map OUT.S OUT.bin")
+        name = dialect.name.encode()
+        raise DeferError(b"kallsyms: dialect " + name + b": give VMLINUX IN.map OUT.S OUT.bin\n")
     if warning:
         say(b"kallsyms: warning: " + warning + b"\n")
     outputs = _file_outputs(command) if files == _FILE_FORM else _standard_output(command)

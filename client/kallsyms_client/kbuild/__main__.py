@@ -1,0 +1,25 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""``python3 -I -S .../kallsyms_client/kbuild/__main__.py recipe|tool ...``, for the hook's shell scripts.
+
+Compiled anew at each run, hence short.
+"""
+
+import posix
+import sys
+
+if not __package__:  # started by path: what to import lies beside the package
+    package = __file__.rpartition("/")[0]
+    if sys.path and sys.path[0] == package:
+        del sys.path[0]
+    sys.path.insert(0, package.rpartition("/")[0].rpartition("/")[0])
+
+verb = sys.argv.pop(1)
+if verb == "tool":
+    from kallsyms_client.main import hooked
+
+    status = hooked()
+else:
+    from kallsyms_client.kbuild.recipe import main
+
+    status = main()
+posix._exit(status)  # noqa: SLF001 - the system call: nothing is buffered

@@ -1,0 +1,130 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The recipe that links vmlinux, rewritten so that scripts/link-vmlinux.sh runs the client.
+
+kbuild's recipe (scripts/Makefile.vmlinux) is one shell command, of which scripts/link-vmlinux.sh with its
+arguments is a part. It also holds that part in quotes: to print it with V=1, and for the .cmd file. The part
+itself gets the script's text, edited, in place of the script's name; so nothing is written anywhere, and
+what kbuild records stays the same. $0 stays the script, which writes that into .vmlinux.d.
+"""
+
+import posix
+import re
+import sys
+
+from kallsyms_client.kbuild.script import edit, interpreter, quote
+from kallsyms_client.report import ClientError, say, strerror
+
+#: The script's path within a kernel's source.
+SCRIPT = b"scripts/link-vmlinux.sh"
+
+# One argument of a program can have 128 KiB (MAX_ARG_STRLEN, include/uapi/linux/binfmts.h).
+_LONGEST = (128 << 10) - 1
+_READ = 1 << 20
+
+# Words and operators of the shell's command language, with comments left out (POSIX, 2.3 Token Recognition).
+_TOKEN = re.compile(
+    rb"""(?P<blank>[ \t]+|\\\n) | (?P<comment>\#[^\n]*) | (?P<operator>[;&|()\n]) | (?P<redirect>[<>])
+    | (?P<word>(?: [^\s;&|()<>'"\\] | '[^']*' | "(?:[^"\\]|\\.)*" | \\. )+)""",
+    re.VERBOSE | re.DOTALL,
+)
+# After these words another command begins.
+_PREFIXES = (b"then", b"do", b"else", b"{", b"!", b"if", b"elif", b"while", b"until")
+
+
+def main() -> int:
+    """Print the recipe in the last argument anew, for the hook whose directory is the argument before it.
+
+    Returns the exit status: 0, or 1 after a line on standard error that says why the recipe must be run as
+    it is.
+    """
+    encoding = sys.getfilesystemencoding()
+    directory, text = (each.encode(encoding, "surrogateescape") for each in sys.argv[1:3])
+    try:
+        rest = rewrite(text, directory + b"/kallsyms", posix.environ)
+        while rest:
+            rest = rest[posix.write(1, rest) :]
+    except ClientError as error:
+        say(error.message)
+        return 1
+    except Exception as error:  # noqa: BLE001  a defect of ours must not end a build
+        say(_without(f"{type(error).__name__}: {error}".encode("utf-8", "backslashreplace")).message)
+        return 1
+    return 0
+
+
+def rewrite(text: bytes, program: bytes, environment: dict[bytes, bytes]) -> bytes:
+    """The recipe ``text`` with ``program`` in place of scripts/kallsyms.
+
+    Raises ClientError where that cannot be known to do the same: another recipe than kbuild's, another
+    script, tables of an unknown dialect.
+    """
+    span = find_link(text)
+    if span is None:
+        raise _without(b"the recipe of vmlinux is not one that it knows")
+    name = text[slice(*span)]
+    script = read(name)
+    variables = [
+        (b"KALLSYMSD_DIALECT", environment.get(b"KALLSYMSD_DIALECT") or _dialect(name)),
+        (b"KALLSYMSD_ORIGINAL", environment.get(b"KALLSYMSD_ORIGINAL") or b"scripts/kallsyms"),
+    ]
+    edited, shell = edit(script, program), interpreter(script)
+    if edited is None or not shell:
+        raise _without(b"%b is not a script that it knows" % name)
+    words = [b"%b=%b" % (variable, quote(value)) for variable, value in variables]
+    words += [*shell, b"-c", quote(edited), name]
+    made = text[: span[0]] + b" ".join(words) + text[span[1] :]
+    if max(len(made), len(edited)) > _LONGEST:
+        raise _without(b"%b is longer than an argument of a program may be" % name)
+    return made
+
+
+def find_link(text: bytes) -> tuple[int, int] | None:
+    """Where the only unquoted command scripts/link-vmlinux.sh stands in a recipe; None if there is none."""
+    found = []
+    at = 0
+    is_command = True
+    while at < len(text):
+        token = _TOKEN.match(text, at)
+        if token is None:  # a quote without its end
+            return None
+        at = token.end()
+        kind, word = token.lastgroup, token.group()
+        if kind == "operator":
+            is_command = True
+        elif kind == "word":
+            if is_command and (word == SCRIPT or word.endswith(b"/" + SCRIPT)) and text[at : at + 2] == b' "':
+                found.append(token.span())
+            is_command = word in _PREFIXES
+    return found[0] if len(found) == 1 else None
+
+
+def read(path: bytes) -> bytes:
+    """A file's contents, at most 1 MiB; ClientError when it cannot be read."""
+    try:
+        descriptor = posix.open(path, posix.O_RDONLY | posix.O_CLOEXEC)
+        try:
+            return posix.read(descriptor, _READ)
+        finally:
+            posix.close(descriptor)
+    except OSError as error:
+        raise _without(path + b": " + strerror(error)) from error
+
+
+def _dialect(script: bytes) -> bytes:
+    """The dialect of the tool whose source lies beside ``script``."""
+    try:
+        from kallsyms_client.detect import of_source
+    except ImportError:
+        from kallsyms_client.locate import import_with_site
+
+        import_with_site("kallsyms_client.detect")
+        from kallsyms_client.detect import of_source
+    source = script[: -len(SCRIPT)] + b"scripts/kallsyms.c"
+    dialect = of_source(read(source))
+    if dialect is None:
+        raise _without(source + b" is of no dialect that it knows")
+    return dialect.name.encode()
+
+
+def _without(reason: bytes) -> ClientError:
+    return ClientError(b"kallsymsd: " + reason + b"; this link goes without it\n")

@@ -1,0 +1,35 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What is replaced in the text of scripts/link-vmlinux.sh: one table.
+
+Only whole lines of a known form are touched. A script that lacks one is left alone altogether.
+"""
+
+import re
+
+#: The line that runs the tool, from 6.1 to 7.4: what stands before the tool's name, and what behind it.
+CALL = re.compile(rb"^([ \t]*)scripts/kallsyms( [^\n]*)$", re.MULTILINE)
+
+_COMMENT = re.compile(rb"^[ \t]*#[^\n]*$", re.MULTILINE)
+_FIRST_LINE = re.compile(rb"#![ \t]*(/(?:usr/)?bin/(?:ba)?sh(?:[ \t]+-[a-z]+)?)[ \t]*\n")
+
+
+def edit(script: bytes, program: bytes) -> bytes | None:
+    """The script with ``program``, a path, in place of scripts/kallsyms; None if it does not run that.
+
+    The name must not be in a line that is not known, comments aside: such a line would still run the tool.
+    """
+    if b"scripts/kallsyms" in _COMMENT.sub(b"", CALL.sub(b"", script)):
+        return None
+    edited, count = CALL.subn(lambda line: line[1] + quote(program) + line[2], script)
+    return edited if count else None
+
+
+def quote(word: bytes) -> bytes:
+    """``word`` as a shell reads it back."""
+    return b"'%b'" % word.replace(b"'", b"'\\''")
+
+
+def interpreter(script: bytes) -> list[bytes]:
+    """The shell that runs ``script``, as its first line says, with its options; [] for anything else."""
+    first = _FIRST_LINE.match(script)
+    return first[1].split() if first else []

@@ -1,0 +1,74 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""kallsymsctl run: a command, in which the kernels that make builds use the client."""
+
+import argparse
+import os
+import sys
+
+from kallsymsd.ctl import command
+from kallsymsd.ctl.command import CommandError, Context, Parsers
+
+# Exit statuses of a command that was not found, and that could not be run (POSIX, 2.8.2).
+_NOT_FOUND = 127
+_NOT_RUN = 126
+
+_TEXT = """\
+Runs COMMAND, mostly make. Every kernel that is built in it is linked with
+kallsyms of kallsymsd in place of the tree's scripts/kallsyms; vmlinux and
+System.map are the same. No tree is changed: COMMAND gets a make fragment
+through the variable MAKEFILES. Where a tree is not one that kallsymsd
+knows, it is linked as ever, and one line says so.
+"""
+_EXAMPLES = """\
+kallsymsctl run make -j8
+kallsymsctl run -- make O=../build bzImage modules
+kallsymsctl run -- sh -c 'make olddefconfig && make -j8'
+KALLSYMSD=verify kallsymsctl run make    # every table is compared with that of scripts/kallsyms
+"""
+_STATUS = """\
+that of COMMAND; 127 where it is not found, 126 where it cannot be run
+"""
+
+
+def register(parsers: Parsers) -> None:
+    """Add the subcommand."""
+    parser = command.add(
+        parsers,
+        "run",
+        _run,
+        summary="run make, and let the kernels it builds use kallsyms",
+        text=_TEXT,
+        examples=_EXAMPLES,
+        status=_STATUS,
+    )
+    parser.add_argument(
+        "command", nargs=argparse.REMAINDER, metavar="COMMAND", help="the command and its arguments"
+    )
+
+
+def _run(_: Context, options: argparse.Namespace) -> int:
+    words = options.command[1:] if options.command[:1] == ["--"] else options.command
+    if not words:
+        raise CommandError("run: no command; try: kallsymsctl run make")
+    environment = dict(os.environ)
+    fragment = _fragment()
+    if fragment:
+        others = [each for each in environment.get("MAKEFILES", "").split() if each != fragment]
+        environment["MAKEFILES"] = " ".join([*others, fragment])
+    sys.stdout.flush()
+    try:
+        os.execvpe(words[0], words, environment)  # noqa: S606  what the user asked for
+    except OSError as error:
+        print(f"kallsymsctl: {words[0]}: {error.strerror}", file=sys.stderr)
+        return _NOT_FOUND if isinstance(error, FileNotFoundError) else _NOT_RUN
+
+
+def _fragment() -> str:
+    """The make fragment's path; "" after a warning where there can be none: the build goes on without it."""
+    from kallsymsd.hook.files import HookError, prepare  # noqa: PLC0415  takes time to load
+
+    try:
+        return str(prepare(os.environ))
+    except HookError as error:
+        print(f"kallsymsctl: warning: built without kallsymsd: {error}", file=sys.stderr)
+        return ""
