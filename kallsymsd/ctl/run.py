@@ -23,7 +23,7 @@ _EXAMPLES = """\
 kallsymsctl run make -j8
 kallsymsctl run -- make O=../build bzImage modules
 kallsymsctl run -- sh -c 'make olddefconfig && make -j8'
-KALLSYMSD=verify kallsymsctl run make    # every table is compared with that of scripts/kallsyms
+KALLSYMSD=verify kallsymsctl run make    # each table compared with the tool's
 """
 _STATUS = """\
 that of COMMAND; 127 where it is not found, 126 where it cannot be run
