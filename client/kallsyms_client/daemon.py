@@ -12,8 +12,6 @@ from kallsyms_client import wire
 CONNECT = 0.1
 #: Seconds without a frame after which the daemon counts as stuck; it sends one every 0.1 s while it works.
 SILENCE = 0.4
-#: Seconds for all of a request, for a daemon that is alive and never ends.
-PATIENCE = 60.0
 #: Longest path of a Unix socket in bytes: sun_path, less its final zero.
 MAX_PATH = 107
 
@@ -26,7 +24,8 @@ class UnansweredError(Exception):
     """The daemon did not answer; the text says which and why.
 
     reason    a key of tally.REASONS; "absent" is no trouble
-    waited    seconds waited in vain: for the connection, and since the last sign of life
+    waited    seconds waited in vain: for the connection, and since the last sign of life; all of them for a
+              daemon that is too slow
     outdated  path and protocol of a daemon that is older than we are, None for others
     """
 
@@ -49,14 +48,14 @@ class _RefusedError(Exception):
 
 
 def ask(
-    request: wire.BuildRequest, map_descriptor: int, environment: dict[bytes, bytes]
+    request: wire.BuildRequest, map_descriptor: int, map_size: int, environment: dict[bytes, bytes]
 ) -> tuple[wire.BuildReply, int]:
     """The daemon's reply to ``request``, and the descriptor of the result (-1 if the reply has none).
 
-    Raises UnansweredError.
+    ``map_size`` is in bytes. Raises UnansweredError.
     """
     sock, path, waited = _connect(environment)
-    conversation = _Conversation(sock)
+    conversation = _Conversation(sock, wire.patience(map_size))
     try:
         reply = conversation.build(request, map_descriptor)
         return reply, conversation.take_descriptor()
@@ -85,12 +84,14 @@ class _Conversation:
             a slow machine nor a client that was stopped is to pass for a silent daemon
     """
 
-    def __init__(self, sock: _socket.socket) -> None:
+    def __init__(self, sock: _socket.socket, patience: float) -> None:
+        """``patience``: seconds for the answer, however many signs of life there are."""
         self.waited = 0.0
+        self._before_last_frame = 0.0
+        self._patience = patience
         self._sock = sock
         self._received = bytearray()
         self._descriptors: list[int] = []
-        self._end = time.monotonic() + PATIENCE
 
     def build(self, request: wire.BuildRequest, map_descriptor: int) -> wire.BuildReply:
         """Send the request, wait for the reply."""
@@ -113,29 +114,34 @@ class _Conversation:
                 )
             if kind != wire.HEARTBEAT:
                 raise wire.WireError(f"frame of kind {kind} instead of a reply")
+            self._before_last_frame += self.waited
             self.waited = 0.0
 
     def _send(self, data: bytes, descriptor: int) -> None:
         rights = descriptor.to_bytes(_INT, sys.byteorder)
         ancillary = [(_socket.SOL_SOCKET, _socket.SCM_RIGHTS, rights)]
         while data:
-            before = self._prepare_to_wait()
+            before, granted = self._prepare_to_wait()
             try:
                 sent = self._sock.sendmsg([data], ancillary)
+            except TimeoutError:
+                continue  # to be told which limit that was
             finally:
-                self._count_wait(before)
+                self._count_wait(before, granted)
             data, ancillary = data[sent:], []
 
     def _take(self, size: int) -> bytes:
         """The next ``size`` bytes; TimeoutError when too much time has passed since the last frame."""
         while len(self._received) < size:
-            before = self._prepare_to_wait()
+            before, granted = self._prepare_to_wait()
             try:
                 data, ancillary, flags, _ = self._sock.recvmsg(
                     1 << 16, _socket.CMSG_SPACE(_INT), _socket.MSG_CMSG_CLOEXEC
                 )
+            except TimeoutError:
+                continue
             finally:
-                self._count_wait(before)
+                self._count_wait(before, granted)
             for level, kind, payload in ancillary:
                 if (level, kind) == (_socket.SOL_SOCKET, _socket.SCM_RIGHTS):
                     for at in range(0, len(payload), _INT):
@@ -149,16 +155,21 @@ class _Conversation:
         del self._received[:size]
         return taken
 
-    def _prepare_to_wait(self) -> float:
-        """Grant the next call on the socket what is left; the time."""
-        now = time.monotonic()
-        if self.waited >= SILENCE or now >= self._end:
+    def _prepare_to_wait(self) -> tuple[float, float]:
+        """Grant the next call on the socket what is left; the time, and how much that is."""
+        silence = SILENCE - self.waited
+        patience = self._patience - self._before_last_frame - self.waited
+        if patience <= 0:
+            self.waited += self._before_last_frame
+            raise _RefusedError(f"still computes after {self.waited:.1f} s", "slow")
+        if silence <= 0:
             raise TimeoutError
-        self._sock.settimeout(SILENCE - self.waited)
-        return now
+        granted = min(silence, patience)
+        self._sock.settimeout(granted)
+        return time.monotonic(), granted
 
-    def _count_wait(self, before: float) -> None:
-        self.waited = min(self.waited + time.monotonic() - before, SILENCE)
+    def _count_wait(self, before: float, granted: float) -> None:
+        self.waited += min(time.monotonic() - before, granted)
 
     def _checked(self, reply: wire.BuildReply, request: wire.BuildRequest) -> wire.BuildReply:
         if len(self._descriptors) != (reply.status == wire.OK):

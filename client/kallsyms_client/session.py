@@ -230,7 +230,7 @@ def _ask_or_compute(
     try:
         if size < 0:
             raise daemon.UnansweredError("the map is not a regular file", "input")
-        reply, source = daemon.ask(request, descriptor, environment)
+        reply, source = daemon.ask(request, descriptor, size, environment)
     except daemon.UnansweredError as error:
         unanswered = error
     else:

@@ -24,6 +24,7 @@ REASONS = {
     "refused": "the daemon said that it could not",
     "local": "the client could not ask",
     "wrong": "KALLSYMSD=verify found the answer wrong",
+    "slow": "the daemon took longer than the client does alone",
 }
 
 #: Name of the file in the cache directory.

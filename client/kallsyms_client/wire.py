@@ -51,6 +51,15 @@ MADE = ("cold", "incremental", "addresses", "hit")
 STAGES = ("read", "parse", "diff", "sort", "tokens", "encode", "write")
 
 
+def patience(map_size: int) -> float:
+    """Seconds that a client waits for a daemon that is alive, for a map of ``map_size`` bytes.
+
+    About twenty times what the client takes to make the answer alone, starting included (0.12 s for 11 MB).
+    The daemon lets nobody join a computation that is older than that.
+    """
+    return 2.0 + map_size / 4e6
+
+
 class WireError(Exception):
     """The peer sent something that is not this protocol."""
 

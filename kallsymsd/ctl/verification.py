@@ -133,7 +133,7 @@ class Verification:
         descriptor = os.open(subject.map, os.O_RDONLY | os.O_CLOEXEC)
         try:
             environment = {**os.environb, b"KALLSYMSD_SOCKET": os.fsencode(self._context.socket)}
-            reply, answer = daemon.ask(request, descriptor, environment)
+            reply, answer = daemon.ask(request, descriptor, os.fstat(descriptor).st_size, environment)
         except daemon.UnansweredError as error:
             raise CommandError(f"{error}; see kallsymsctl status") from error
         finally:

@@ -19,7 +19,7 @@ class Answer:
     """Outcome of a request, immutable and ready to be sent to any number of clients.
 
     status         wire.OK or wire.BAD_INPUT
-    how            how it was made when it was made
+    how            how it was made when it was made; ready for as long as no client has been given it
     text_length    bytes of assembly text
     binary_length  bytes of the .bin
     message        lines for standard error, with final newline unless empty

@@ -113,13 +113,13 @@ class Engine:
         """Keep a new answer for the store. A step of its own, because no client should wait for a disk.
 
         What was dear to make is written at once; the rest by save(), so that a build whose passes follow
-        each other within a second writes once.
+        each other within a second writes once. The rest includes what a client got ready.
         """
         if self.store is None or not answer.ok or how.made == HIT or answer.size > self.store.limit:
             return
         with self._lock:
             self._unsaved[question.request.tree, question.form] = question, answer
-        if how.made == COLD:
+        if how.made == COLD and not how.ready:
             self.save()
 
     def save(self) -> None:

@@ -121,7 +121,7 @@ class Ahead:
     def answered(self, ticket: Ticket, outcome: Outcome, now: float) -> None:
         """A client got its answer: its map is one to watch."""
         if outcome.how.ready and outcome.answer is not None:
-            self._claim(outcome.answer)
+            self._claim(outcome.answer, _split(ticket.path))
         directory, name = os.path.split(ticket.path)
         if kind_of(name) is not Kind.MAP or ".." in directory.split("/"):
             return
@@ -283,9 +283,11 @@ class Ahead:
         ticket = Ticket(request, _open("/".join(place), event), began, path="/".join(place), ahead=True)
         self._serve(ticket)
 
-    def _claim(self, answer: Answer) -> None:
-        for place in [place for place, known in self._unclaimed.items() if known() is answer]:
-            del self._unclaimed[place]
+    def _claim(self, answer: Answer, asked: Place) -> None:
+        for place, known in list(self._unclaimed.items()):
+            # None: it had left memory, and was read back from disk.
+            if known() is answer or (place == asked and known() is None):
+                del self._unclaimed[place]
 
     def _waste(self, place: Place) -> None:
         """What was made ahead there is of no use any more."""

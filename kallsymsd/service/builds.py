@@ -6,11 +6,12 @@ from __future__ import annotations
 import logging
 import os
 import threading
+import time
 from time import perf_counter_ns
 from typing import TYPE_CHECKING, NamedTuple
 from weakref import WeakKeyDictionary, ref
 
-from kallsyms_client.wire import HIT, STAGES, BuildRequest, How
+from kallsyms_client.wire import HIT, STAGES, BuildRequest, How, patience
 from kallsymsd.service.history import History
 from kallsymsd.service.paths import path_text
 from kallsymsd.service.reading import UnreadableError, is_path_of, read_map
@@ -95,8 +96,8 @@ class Builds:
         self._engine: Engine | None = None
         self._engine_lock = threading.Lock()
         self._running: dict[tuple[AnswerKey, bytes], list[Ticket]] = {}
-        # Answers made ahead that no client has had yet, and the map before theirs.
-        self._unclaimed: WeakKeyDictionary[Answer, ref[MapText] | None] = WeakKeyDictionary()
+        # Of answers made ahead that no client has had yet: the map before theirs.
+        self._before: WeakKeyDictionary[Answer, ref[MapText]] = WeakKeyDictionary()
         self._running_lock = threading.Lock()
 
     def warm_up(self) -> None:
@@ -136,11 +137,8 @@ class Builds:
             ticket.close()
         # The map's path is in messages about bad input, so it is part of being equal.
         equal = question.key, ticket.request.map_path
-        with self._running_lock:
-            if equal in self._running:
-                self._running[equal].append(ticket)
-                return
-            self._running[equal] = [ticket]
+        if not self._is_first(ticket, equal, patience(len(question.map.text))):
+            return
         last = self.history.last_map(ticket.request, question.map)
         try:
             answer, how = engine.build(question)
@@ -163,27 +161,49 @@ class Builds:
             if not waiting.ahead:
                 self.history.add(waiting, own, question.map, last)
         if outcome.answer is not None:
-            engine.keep(question, outcome.answer, outcome.how)
+            # What had been made ahead is kept once more: from now on it is a hit.
+            how = told.how if outcome.how.made == HIT else outcome.how
+            engine.keep(question, outcome.answer, how)
+
+    def _is_first(self, ticket: Ticket, equal: tuple[AnswerKey, bytes], limit: float) -> bool:
+        """Whether the ticket's answer is not being computed already; if it is, it joins that computation.
+
+        It does not join one that is older than ``limit`` seconds: clients wait no longer than that, so those
+        that came before have left, and something is wrong.
+        """
+        with self._running_lock:
+            tickets = self._running.setdefault(equal, [])
+            age = time.monotonic() - tickets[0].began if tickets else 0.0
+            if age <= limit:
+                tickets.append(ticket)
+                return tickets[0] is ticket
+        self._fail(ticket, Outcome(None, How(), failure=f"has computed this map for {age:.0f} s already"))
+        return False
 
     def _claim(
         self, outcome: Outcome, tickets: list[Ticket], last: MapText | None
     ) -> tuple[Outcome, MapText | None]:
         """What clients among ``tickets`` are told, and the map before theirs.
 
-        Work that was done ahead is told of as that, the first time; it is a hit from then on. The caller
-        holds the lock, so that no client comes between an answer's making and its entry here.
+        Work that was done ahead is told of as that, the first time; it is a hit from then on. The answer
+        itself carries the mark, also through the store. The caller holds the lock, so that no client comes
+        between an answer's making and its mark.
         """
         answer, how = outcome.answer, outcome.how
-        if answer is None:
+        if answer is None or all(each.ahead for each in tickets):
+            if answer is not None and how.made != HIT:
+                outcome = outcome._replace(how=_copy(how, ready=False))
+                answer.how.ready = answer.ok
+                if last is not None:
+                    self._before[answer] = ref(last)
             return outcome, last
-        asked = not all(each.ahead for each in tickets)
-        if how.made != HIT and tickets[0].ahead and not asked:
-            self._unclaimed[answer] = ref(last) if last is not None else None
-        elif how.made != HIT and tickets[0].ahead:
-            return outcome._replace(how=_copy(how, ready=True)), last
-        elif how.made == HIT and asked and answer in self._unclaimed:
-            before = self._unclaimed.pop(answer)
-            return outcome._replace(how=_copy(answer.how, ready=True)), before() if before else None
+        if how.made != HIT:
+            return outcome._replace(how=_copy(how, ready=tickets[0].ahead)), last
+        if answer.how.ready:
+            outcome = outcome._replace(how=_copy(answer.how, ready=True))
+            answer.how.ready = False
+            before = self._before.pop(answer, None)
+            last = before() if before is not None else None
         return outcome, last
 
     def _fail(self, ticket: Ticket, outcome: Outcome) -> None:

@@ -34,6 +34,7 @@ class Counter(StrEnum):
     FALLBACK_REFUSED = "fallback_refused"
     FALLBACK_LOCAL = "fallback_local"
     FALLBACK_WRONG = "fallback_wrong"
+    FALLBACK_SLOW = "fallback_slow"
     FALLBACK_SECONDS = "fallback_seconds"
     BYTES = "bytes"
     SECONDS = "seconds"

@@ -63,7 +63,7 @@ class Tree:
         source = os.open(self._map, os.O_RDONLY | os.O_CLOEXEC)
         try:
             asked = time.perf_counter()
-            reply, result = ask(self._request, source, self._environment)
+            reply, result = ask(self._request, source, len(text), self._environment)
             wall = time.perf_counter() - asked
         finally:
             os.close(source)

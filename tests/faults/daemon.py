@@ -8,6 +8,7 @@ import errno
 import os
 import signal
 import sys
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -48,6 +49,7 @@ ACTIONS: dict[str, Callable[[], None]] = {
     "ENOSPC": _raise(OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))),
     "EIO": _raise(OSError(errno.EIO, os.strerror(errno.EIO))),
     "no memory": _raise(MemoryError()),
+    "hang": lambda: time.sleep(3600),
 }
 
 
