@@ -56,8 +56,8 @@ def plain(tables: Tables) -> bytes:
 def drop_in(tables: Tables, bin_name: bytes) -> Assembly:
     """What the dialect's own tool makes: plain assembly, since v7.4 with a .bin that it calls ``bin_name``.
 
-    Without a name all is text. The tool puts that name into the text as it is; here quotes and backslashes are escaped, without which
-    nothing that has them could be assembled. InputError as for plain().
+    Without a name all is text. The tool puts that name into the text as it is; here quotes and backslashes
+    are escaped, without which nothing that has them could be assembled. InputError as for plain().
     """
     if not tables.dialect.binary or not bin_name:
         return Assembly(plain(tables), [])
@@ -106,7 +106,7 @@ def incbin(tables: Tables, target: Target, bin_name: bytes, *, debug: bool = Fal
     encoded, digest = _binary(tables, target)
     included = _includes(encoded, bin_name)
     word = b".quad" if target.bits == 64 else b".long"
-    align = b".balign 8" if tables.dialect.preamble and target.bits == 64 else b".balign 4"
+    align = b".balign %d" % tables.alignment(target)
     parts = [b'.if 0\n\t.ascii "xxh128 %b"\n.endif\n' % digest, _SECTION]
     for table in tables.dialect.order:
         body = included[table] if table in included else _lines(tables, table, word, comments=False)
