@@ -7,12 +7,40 @@ import sys
 from pathlib import Path
 
 from kallsymsd import __version__
-from kallsymsd.ctl import clear, completion, config, explain, run, service, stats, status, stop, top, verify
+from kallsymsd.ctl import (
+    clear,
+    completion,
+    config,
+    explain,
+    install,
+    run,
+    service,
+    stats,
+    status,
+    stop,
+    top,
+    verify,
+)
+from kallsymsd.ctl import list as list_command
 from kallsymsd.ctl.command import CommandError, Context
 from kallsymsd.service.paths import BadPathError, check_socket_path, own_uid, socket_path
 
 # In the order of the help.
-_COMMANDS = (run, stats, status, top, explain, verify, clear, config, stop, service, completion)
+_COMMANDS = (
+    run,
+    install,
+    list_command,
+    stats,
+    status,
+    top,
+    explain,
+    verify,
+    clear,
+    config,
+    stop,
+    service,
+    completion,
+)
 
 _DESCRIPTION = """\
 Sees, checks and steers kallsymsd, the daemon that makes the kallsyms tables of

@@ -23,6 +23,7 @@ import kallsyms_client
 from kallsyms_client.main import DEFERRED, FAILED
 from kallsymsd import __version__
 from kallsymsd.engine.private import NotPrivateError, private_directory
+from kallsymsd.hook.registry import data_directory
 
 #: Name of the make fragment.
 FRAGMENT = "hook.mk"
@@ -86,12 +87,6 @@ endif
 
 class HookError(Exception):
     """The hook cannot be made; the text is one line that says why and what to do."""
-
-
-def data_directory(environment: Mapping[str, str]) -> Path:
-    """The directory of what kallsymsctl keeps: kallsymsd in $XDG_DATA_HOME, or in ~/.local/share."""
-    home = Path(environment.get("XDG_DATA_HOME", ""))
-    return (home if home.is_absolute() else Path.home() / ".local" / "share") / "kallsymsd"
 
 
 def prepare(environment: Mapping[str, str]) -> Path:

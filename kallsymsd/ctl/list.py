@@ -1,0 +1,71 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""kallsymsctl list: the kernel trees with the hook, and whether it works there."""
+
+import argparse
+import json
+import os
+from typing import TYPE_CHECKING
+
+from kallsymsd.ctl import command
+from kallsymsd.ctl.command import Context, Parsers
+from kallsymsd.service.paths import path_text
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from kallsymsd.hook.trees import State
+
+_TEXT = """\
+Lists the object trees in which you ran "kallsymsctl install", each with "ok"
+or with what keeps its builds from using kallsyms: a file that is gone, or was
+replaced, or belongs to an installation that is gone. Such builds go on with
+scripts/kallsyms.
+"""
+_EXAMPLES = """\
+kallsymsctl list
+kallsymsctl list --json | jq -r '.[] | select(.works | not) | .tree'
+"""
+_STATUS = """\
+0  all trees use kallsyms, or there is none
+1  one does not
+"""
+
+
+def register(parsers: Parsers) -> None:
+    """Add the subcommand."""
+    parser = command.add(
+        parsers,
+        "list",
+        _run,
+        summary="kernel trees that use kallsyms",
+        text=_TEXT,
+        examples=_EXAMPLES,
+        status=_STATUS,
+    )
+    parser.add_argument("--json", action="store_true", help="for programs: one JSON list")
+
+
+def installed() -> "list[tuple[Path, State]]":
+    """Each object tree in which the hook was installed, and what has become of it."""
+    from kallsymsd.hook.files import program_of  # noqa: PLC0415  takes time to load
+    from kallsymsd.hook.registry import Registry, data_directory  # noqa: PLC0415
+    from kallsymsd.hook.trees import state  # noqa: PLC0415
+
+    return [(objects, state(objects, program_of)) for objects in Registry(data_directory(os.environ)).trees()]
+
+
+def _run(_: Context, options: argparse.Namespace) -> int:
+    found = [
+        (path_text(os.fsencode(objects)), state.works, path_text(os.fsencode(state.remark)))
+        for objects, state in installed()
+    ]
+    if options.json:
+        print(
+            json.dumps(
+                [dict(zip(("tree", "works", "remark"), each, strict=True)) for each in found], indent=2
+            )
+        )
+    else:
+        for tree, works, remark in found:
+            print(f"{tree}: {', '.join(filter(None, ('ok' if works else '', remark)))}")
+    return 0 if all(works for _, works, _ in found) else 1

@@ -1,0 +1,55 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Installing the hook in an object tree and taking it away again: the tree's files and the list of trees."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from kallsymsd.hook import trees
+from kallsymsd.hook.files import HookError, prepare
+from kallsymsd.hook.registry import Registry, data_directory
+from kallsymsd.hook.trees import Tree, TreeError
+
+__all__ = ["HookError", "TreeError", "install", "uninstall"]
+
+
+def install(objects: Path, environment: Mapping[str, str]) -> str:
+    """Install the hook in the object tree ``objects``; what will not work, "" if all does.
+
+    Raises TreeError or HookError when it cannot be done.
+    """
+    tree = trees.find(objects)
+    note = trees.install(tree, prepare(environment))
+    try:
+        Registry(data_directory(environment)).add(tree.objects)
+    except OSError as error:
+        return note or f"{error.filename}: {error.strerror}; kallsymsctl list will not know the tree"
+    return note
+
+
+def uninstall(objects: Path, environment: Mapping[str, str]) -> None:
+    """Take the hook away from the object tree ``objects``. TreeError where there is none."""
+    registry = Registry(data_directory(environment))
+    objects = objects.resolve()
+    is_known = objects in registry.trees()
+    try:
+        tree = trees.find(objects)
+    except TreeError:
+        if not is_known:
+            raise
+        tree = Tree(objects, objects)  # what is left of it
+    removed = trees.uninstall(tree, keep_source=_is_shared(tree, registry))
+    registry.remove(objects)
+    if not removed and not is_known:
+        raise TreeError(f"{objects}: nothing of kallsymsctl install is there")
+
+
+def _is_shared(tree: Tree, registry: Registry) -> bool:
+    """Whether another object tree of the same source tree has the hook."""
+    for objects in registry.trees():
+        if objects != tree.objects and trees.fragment_of(objects):
+            try:
+                if trees.find(objects).source == tree.source:
+                    return True
+            except TreeError:
+                continue
+    return False

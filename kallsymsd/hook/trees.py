@@ -1,0 +1,206 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Kernel trees that have the hook for good: two small files in the object tree, one in the source tree.
+
+    GNUmakefile     which make prefers to Makefile: includes .kallsymsd.mk of the object tree, then Makefile
+    .kallsymsd.mk   hands the hook to every make that make starts
+
+The source tree has the first one too, because "make O=..." is started there; it acts for object trees with
+the second only. kbuild knows neither and leaves both alone, in "make mrproper" as well.
+"""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+#: What marks a file as ours: its first line.
+MARK = "# Made by kallsymsctl install; kallsymsctl uninstall removes it."
+MAKEFILE = "GNUmakefile"
+SWITCH = ".kallsymsd.mk"
+
+# The object tree is chosen as the kernel's Makefile chooses it. The last rule keeps make from looking for
+# implicit ones to make these files anew; it must not come first, or it would be the default.
+_MAKEFILE_TEXT = f"""\
+{MARK}
+# "make -f Makefile" goes without it.
+kallsymsd-objects := $(or $(if $(filter command,$(firstword $(origin O))),$(O)),$(KBUILD_OUTPUT),.)
+kallsymsd-switch := $(wildcard $(kallsymsd-objects)/{SWITCH})
+include $(kallsymsd-switch)
+include Makefile
+{MAKEFILE} $(kallsymsd-switch): ;
+"""
+_SWITCH_TEXT = f"""\
+{MARK}
+kallsymsd-hook := {{fragment}}
+ifneq ($(wildcard $(kallsymsd-hook)),)
+export MAKEFILES := $(filter-out $(kallsymsd-hook),$(MAKEFILES)) $(kallsymsd-hook)
+endif
+"""
+
+
+class TreeError(Exception):
+    """A tree is none, or not as it must be; the text is one line that says what and what to do."""
+
+
+class Tree:
+    """A kernel's object tree and its source tree, which may be the same.
+
+    objects, source  their absolute paths, links followed
+    """
+
+    def __init__(self, objects: Path, source: Path) -> None:
+        self.objects = objects
+        self.source = source
+
+
+def find(path: Path) -> Tree:
+    """The tree whose object tree is at ``path``. TreeError where there is none."""
+    objects = path.resolve()
+    if not objects.is_dir():
+        raise TreeError(f"{path}: is not a directory; name a kernel's object tree")
+    if _is_source(objects):
+        return Tree(objects, objects)
+    source = objects / "source"  # a link that "make O=" makes
+    if _is_source(source) and (objects / "Makefile").exists():
+        return Tree(objects, source.resolve())
+    raise TreeError(
+        f"{objects}: is not a kernel's object tree: it lacks scripts/link-vmlinux.sh, scripts/kallsyms.c and "
+        "Kbuild, and has no Makefile with a link named source to a tree that has them"
+    )
+
+
+def install(tree: Tree, fragment: Path) -> str:
+    """Put the files in place, for the hook whose make fragment is ``fragment``.
+
+    Returns what will not work, "" if all does: where the source tree cannot be written to, or has a
+    GNUmakefile already, make must be started in the object tree. Raises TreeError where that is so of the
+    object tree; then nothing is changed.
+    """
+    for path in (tree.objects / MAKEFILE, tree.objects / SWITCH):
+        if _is_foreign(path):
+            raise TreeError(f"{path}: is not of kallsymsctl; move it away, or use kallsymsctl run")
+    switch = tree.objects / SWITCH
+    is_new = not switch.exists()
+    try:
+        _write(switch, _SWITCH_TEXT.format(fragment=fragment))
+        _write(tree.objects / MAKEFILE, _MAKEFILE_TEXT)
+    except OSError as error:
+        if is_new:
+            switch.unlink(missing_ok=True)
+        raise TreeError(f"{tree.objects}: {error.strerror}; use kallsymsctl run") from error
+    path = tree.source / MAKEFILE
+    try:
+        if not _is_foreign(path):
+            _write(path, _MAKEFILE_TEXT)
+            return ""
+        reason = "is not of kallsymsctl"
+    except OSError as error:
+        reason = str(error.strerror)
+    return f"{path}: {reason}; make must be started in {tree.objects}, not with O= in the source tree"
+
+
+def uninstall(tree: Tree, *, keep_source: bool) -> list[Path]:
+    """Remove what install() wrote; what was removed. A file that is not ours any more stays.
+
+    ``keep_source``: another object tree needs the file in the source tree.
+    """
+    paths = [tree.objects / SWITCH]
+    if not (keep_source and tree.source == tree.objects):
+        paths.append(tree.objects / MAKEFILE)
+    if not keep_source and tree.source != tree.objects:
+        paths.append(tree.source / MAKEFILE)
+    removed = []
+    for path in paths:
+        if is_ours(path):
+            try:
+                path.unlink()
+            except OSError as error:
+                raise TreeError(f"{path}: {error.strerror}; remove it by hand") from error
+            removed.append(path)
+    return removed
+
+
+def is_ours(path: Path) -> bool:
+    """Whether a file is one that install() writes."""
+    try:
+        with path.open("rb") as file:
+            return file.readline(200).rstrip(b"\n") == MARK.encode()
+    except OSError:
+        return False
+
+
+def fragment_of(objects: Path) -> Path | None:
+    """The make fragment that an object tree uses; None where it uses none."""
+    switch = objects / SWITCH
+    if not is_ours(switch):
+        return None
+    lines = os.fsdecode(switch.read_bytes()).splitlines()
+    return next(
+        (Path(line.partition(" := ")[2]) for line in lines if line.startswith("kallsymsd-hook")), None
+    )
+
+
+class State(NamedTuple):
+    """Whether the hook in an object tree ``works`` there, and a ``remark``, "" for none."""
+
+    works: bool
+    remark: str
+
+
+def state(objects: Path, program: Callable[[Path], tuple[Path, Path] | None]) -> State:
+    """What has become of the hook that was installed in an object tree.
+
+    ``program`` tells interpreter and module of a make fragment, None where its files are gone.
+    """
+    problem = _problem(objects, program)
+    if problem:
+        return State(works=False, remark=problem)
+    source = find(objects).source
+    if is_ours(source / MAKEFILE):
+        return State(works=True, remark="")
+    return State(works=True, remark=f"only for make started here, not for make O= in {source}")
+
+
+def _problem(objects: Path, program: Callable[[Path], tuple[Path, Path] | None]) -> str:
+    if not objects.is_dir():
+        return "the tree is gone"
+    try:
+        find(objects)
+    except TreeError:
+        return "it is no kernel's object tree any more"
+    for path, what in ((objects / MAKEFILE, MAKEFILE), (objects / SWITCH, SWITCH)):
+        if not path.exists():
+            return f"{what} is gone: run kallsymsctl install again"
+        if not is_ours(path):
+            return f"{what} is another one now, not of kallsymsctl"
+    fragment = fragment_of(objects)
+    found = program(fragment) if fragment and fragment.exists() else None
+    if found is None:
+        return f"the hook's files are gone: run kallsymsctl install again ({fragment})"
+    missing = next((path for path in found if not path.exists()), None)
+    if missing:
+        return f"{missing} is gone, and kallsymsd with it: run kallsymsctl install again"
+    return ""
+
+
+def _is_foreign(path: Path) -> bool:
+    return path.is_symlink() or (path.exists() and not is_ours(path))
+
+
+def _is_source(path: Path) -> bool:
+    return all(
+        (path / name).is_file() for name in ("scripts/link-vmlinux.sh", "scripts/kallsyms.c", "Kbuild")
+    )
+
+
+def _write(path: Path, text: str) -> None:
+    """Put a file in place, whole, unless it is there."""
+    contents = os.fsencode(text)
+    if path.exists() and path.read_bytes() == contents:
+        return
+    temporary = path.with_name(f".tmp_{path.name}.{os.getpid()}")
+    try:
+        temporary.write_bytes(contents)
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
