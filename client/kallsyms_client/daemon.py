@@ -48,16 +48,16 @@ class _RefusedError(Exception):
 
 
 def ask(
-    request: wire.BuildRequest, map_descriptor: int, map_size: int, environment: dict[bytes, bytes]
+    request: wire.BuildRequest, input_descriptor: int, input_size: int, environment: dict[bytes, bytes]
 ) -> tuple[wire.BuildReply, int]:
     """The daemon's reply to ``request``, and the descriptor of the result (-1 if the reply has none).
 
-    ``map_size`` is in bytes. Raises UnansweredError.
+    ``input_size`` is in bytes. Raises UnansweredError.
     """
     sock, path, waited = _connect(environment)
-    conversation = _Conversation(sock, wire.patience(map_size))
+    conversation = _Conversation(sock, wire.patience(input_size))
     try:
-        reply = conversation.build(request, map_descriptor)
+        reply = conversation.build(request, input_descriptor)
         return reply, conversation.take_descriptor()
     except (OSError, wire.WireError, _RefusedError) as error:
         shown = f"kallsymsd at {path.decode('utf-8', 'replace')}"
@@ -93,10 +93,10 @@ class _Conversation:
         self._received = bytearray()
         self._descriptors: list[int] = []
 
-    def build(self, request: wire.BuildRequest, map_descriptor: int) -> wire.BuildReply:
+    def build(self, request: wire.BuildRequest, input_descriptor: int) -> wire.BuildReply:
         """Send the request, wait for the reply."""
         try:
-            self._send(wire.preamble() + wire.frame(wire.BUILD, request.encode()), map_descriptor)
+            self._send(wire.preamble() + wire.frame(wire.BUILD, request.encode()), input_descriptor)
         except (BrokenPipeError, ConnectionResetError):
             pass  # it hung up; it may have said why before
         wire.check_preamble(self._take(wire.PREAMBLE_SIZE))
@@ -176,13 +176,14 @@ class _Conversation:
             raise _RefusedError(f"replied with {len(self._descriptors)} descriptors", "protocol")
         if reply.status == wire.OK:
             status = posix.fstat(self._descriptors[0])
-            length = reply.text_length + reply.binary_length
-            if status.st_mode & 0o170000 != 0o100000 or status.st_size != length:
+            if status.st_mode & 0o170000 != 0o100000 or status.st_size != reply.length:
                 raise _RefusedError(
-                    f"replied with a descriptor that is not a file of {length} bytes", "protocol"
+                    f"replied with a descriptor that is not a file of {reply.length} bytes", "protocol"
                 )
-            if request.form == wire.ASM and reply.binary_length:
+            if reply.binary_length and not request.bin_name:
                 raise _RefusedError("replied with a .bin that was not asked for", "protocol")
+            if reply.map_length and not request.sysmap:
+                raise _RefusedError("replied with a map that was not asked for", "protocol")
         return reply
 
     def take_descriptor(self) -> int:

@@ -9,9 +9,12 @@ from kallsymsd.core.dialects import DIALECTS, Dialect
 _SOURCE = b"scripts/kallsyms.c"
 
 
-def detect(unresolved: list[bytes], positionals: int, srctree: bytes) -> tuple[Dialect, bytes]:
+def detect(
+    unresolved: list[bytes], positionals: int, srctree: bytes, *, from_elf: bool = False
+) -> tuple[Dialect, bytes]:
     """The dialect of a command line with these options and so many file arguments, and a warning, or b"".
 
+    ``from_elf`` says that --from-elf is among the options; then the number of files is the same in all.
     The text of scripts/kallsyms.c decides among the dialects that take the options, not the kernel's
     version: stable kernels carry parts of later dialects. Where the text is that of a dialect that lacks
     an option, that one is returned: the tree's own tool would refuse the option too. Without a text that
@@ -25,8 +28,12 @@ def detect(unresolved: list[bytes], positionals: int, srctree: bytes) -> tuple[D
         dialect
         for dialect in DIALECTS
         if dialect.release > (0, 0)  # what no release has is not guessed
-        and dialect.positionals in (0, positionals)
-        and _takes(dialect, unresolved)
+        and (
+            from_elf
+            or dialect.positionals in (0, positionals)
+            or _makes_map(dialect, positionals, unresolved)
+        )
+        and _takes(dialect, unresolved, from_elf=from_elf)
     ]
     if not fitting:
         # Wrong in every dialect; the newest one says what is wrong.
@@ -69,9 +76,14 @@ def _source(srctree: bytes) -> tuple[bytes, bytes]:
     return b"", b""
 
 
-def _takes(dialect: Dialect, unresolved: list[bytes]) -> bool:
+def _makes_map(dialect: Dialect, positionals: int, unresolved: list[bytes]) -> bool:
+    """Whether it is --sysmap=FILE VMLINUX, which may be abbreviated, in a dialect that has that."""
+    return dialect.reads_elf and positionals == 1 and any(option.startswith(b"--s") for option in unresolved)
+
+
+def _takes(dialect: Dialect, unresolved: list[bytes], *, from_elf: bool) -> bool:
     try:
-        resolve(unresolved, dialect)
+        resolve(unresolved, dialect, from_elf=from_elf)
     except UsageError:
         return False
     return True

@@ -9,6 +9,9 @@ from kallsymsd.core.dialects import DIALECTS, OPTION_BITS
 _HELP = """\
 Usage: kallsyms [OPTION]... IN.map > OUT.S
        kallsyms [OPTION]... VMLINUX IN.map OUT.S OUT.bin
+       kallsyms [OPTION]... --from-elf [--sysmap=OUT.map] VMLINUX OUT.S OUT.bin
+       kallsyms [OPTION]... [--sysmap=OUT.map] VMLINUX OUT.bin > OUT.S    since v7.4
+       kallsyms --sysmap=OUT.map VMLINUX                                  since v7.4
 
 Make the kallsyms tables of a Linux kernel from its sorted symbols, in place of the kernel's scripts/kallsyms.
 Asks kallsymsd; without it, makes the same bytes itself.
@@ -20,6 +23,8 @@ Options of this program:
                       {dialects}
   --format=incbin     a short .S that includes a .bin
   --format=asm        plain assembly, as the kernel's tool prints it
+  --from-elf          read the linked kernel: make the map that nm and mksysmap would make, and its tables
+  --sysmap=OUT.map    write that map, too
   --64bit             the target is a 64-bit machine
   --big-endian        the target is big-endian
                       (either makes the target known; without the other it is 32-bit, or little-endian)
@@ -35,8 +40,16 @@ mail-2024.
 
 One file argument: unless one is named the dialect is that of scripts/kallsyms.c in $srctree, ./source or the
 working directory. If standard output is a file at its start whose name ends in .S, and the target is known
-from the options or from include/config/auto.conf, the .S includes a .bin, which is made beside it under the
-same name. Otherwise it is plain assembly.
+from the options, from the linked kernel (IN.map without .syms) or from include/config/auto.conf, the .S
+includes a .bin, which is made beside it under the same name. Otherwise it is plain assembly.
+
+With --from-elf, or in dialect v7.4, the linked kernel is read. OUT.bin and OUT.map are replaced before OUT.S
+is written. In dialect v7.4 .S and .bin are those of the kernel's own tool; --format=incbin makes ours.
+
+Examples:
+  kallsyms --all-symbols .tmp_vmlinux1.syms > .tmp_vmlinux1.kallsyms.S
+  kallsyms --dialect=v6.12 --all-symbols --from-elf vmlinux out.S out.bin --sysmap=System.map
+  kallsyms --dialect=v7.4 --all-symbols --pc-relative --sysmap=out.map vmlinux out.bin > out.S
 
 Environment:
   KALLSYMSD=auto      ask the daemon; where none runs, start one for the next time (the default)

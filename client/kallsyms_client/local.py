@@ -3,8 +3,10 @@
 
 import posix
 
-from kallsyms_client.report import DeferError
-from kallsyms_client.wire import BuildRequest
+from kallsyms_client.report import ClientError, DeferError
+from kallsyms_client.wire import MAP, BuildRequest
+from kallsymsd.core.dialects import BY_NAME
+from kallsymsd.core.errors import InputError
 from kallsymsd.engine.result import BuildResult
 
 _CHUNK = 1 << 20
@@ -15,17 +17,44 @@ def build(request: BuildRequest, map_text: bytes) -> BuildResult:
     try:
         from kallsymsd.engine import cold
     except ImportError:
-        # What it imports may lie in site-packages where kallsymsd itself does not.
-        import site
-
-        site.main()
-        try:
-            from kallsymsd.engine import cold
-        except ImportError as error:
-            raise DeferError(
-                f"kallsyms: cannot compute: {error}; install kallsymsd again\n".encode()
-            ) from error
+        _find_imports()
+        from kallsymsd.engine import cold
     return cold.build(request, map_text)
+
+
+def read_input(request: BuildRequest, descriptor: int, size: int) -> bytes:
+    """The map that the request is about; OSError when its input cannot be read.
+
+    ClientError for an ELF file that has none. ``size`` is what a regular file is expected to have, else -1.
+    """
+    if request.source == MAP:
+        return read_map(descriptor, size)
+    if size < 0:
+        raise ClientError(b"not a regular file: " + request.map_path + b"\n")
+    try:
+        from kallsymsd.core import vmlinux
+    except ImportError:
+        _find_imports()
+        from kallsymsd.core import vmlinux
+    try:
+        return vmlinux.map_text(
+            lambda buffer, offset: posix.preadv(descriptor, [buffer], offset), size, BY_NAME[request.dialect]
+        )
+    except InputError as error:
+        raise ClientError(error.render(request.map_path)) from error
+
+
+def _find_imports() -> None:
+    """What we import may lie in site-packages where kallsymsd itself does not."""
+    import site
+
+    site.main()
+    try:
+        from kallsymsd.core import vmlinux  # noqa: F401  all that is not Python's own
+        from kallsymsd.engine import cold  # noqa: F401  likewise
+    except ImportError as error:
+        message = f"kallsyms: cannot compute: {error}; install kallsymsd again\n"
+        raise DeferError(message.encode()) from error
 
 
 def read_map(descriptor: int, size: int) -> bytes:

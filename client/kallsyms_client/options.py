@@ -8,7 +8,8 @@ command line is read in two steps: :func:`split` needs no dialect, :func:`resolv
 from kallsyms_client.wire import ASM, INCBIN
 from kallsymsd.core.dialects import OPTION_BITS, Dialect
 
-_FLAGS = (b"64bit", b"big-endian", b"debug", b"help", b"version")
+_FLAGS = (b"64bit", b"big-endian", b"debug", b"from-elf", b"help", b"version")
+_SYSMAP = b"sysmap"  # an option of ours; and of the kernel's since v7.4, which may be abbreviated
 _FORMS = {b"asm": ASM, b"incbin": INCBIN}
 
 
@@ -27,19 +28,26 @@ class Command:
     positionals  file arguments
     flags        our own options that take no value
     dialect      value of --dialect, None if not given
+    sysmap       value of --sysmap, None if not given; resolve() knows whether it may be
     form         what --format asks for, None if not given
     verbose      -v
     """
 
-    __slots__ = ("dialect", "flags", "form", "positionals", "unresolved", "verbose")
+    __slots__ = ("dialect", "flags", "form", "positionals", "sysmap", "unresolved", "verbose")
 
     def __init__(self) -> None:
         self.unresolved: list[bytes] = []
         self.positionals: list[bytes] = []
         self.flags: set[bytes] = set()
         self.dialect: bytes | None = None
+        self.sysmap: bytes | None = None
         self.form: int | None = None
         self.verbose = False
+
+    @property
+    def from_elf(self) -> bool:
+        """Whether this is the form VMLINUX OUT.S OUT.bin, which takes --sysmap in every dialect."""
+        return b"from-elf" in self.flags
 
 
 def split(arguments: list[bytes], *, permute: bool = True) -> Command:
@@ -75,6 +83,12 @@ def _take_long(command: Command, argument: bytes, rest: list[bytes]) -> None:
     if name in _FLAGS and not equals:
         command.flags.add(name)
         return
+    if name and _SYSMAP.startswith(name):
+        if not equals and rest:
+            value = rest.pop()
+            argument += b"=" + value
+        if b"=" in argument:
+            command.sysmap = value
     if name in (b"dialect", b"format"):
         if not equals and rest:
             value = rest.pop()
@@ -88,12 +102,14 @@ def _take_long(command: Command, argument: bytes, rest: list[bytes]) -> None:
     command.unresolved.append(argument)
 
 
-def resolve(unresolved: list[bytes], dialect: Dialect) -> int:
+def resolve(unresolved: list[bytes], dialect: Dialect, *, from_elf: bool = False) -> int:
     """The options that are given, as bits of the dialect table; UsageError where ``dialect`` lacks one.
 
-    The messages are glibc's (posix/getopt.c) in the C locale.
+    ``from_elf`` allows --sysmap in every dialect. The messages are glibc's (posix/getopt.c) in the C locale.
     """
     known = [name.encode() for name in dialect.options]
+    if dialect.reads_elf or from_elf:
+        known.append(_SYSMAP)
     bits = 0
     for argument in unresolved:
         if not argument.startswith(b"--"):
@@ -103,15 +119,23 @@ def resolve(unresolved: list[bytes], dialect: Dialect) -> int:
             raise UsageError(b"option '--format' takes 'incbin' or 'asm', not '%b'" % value)
         if name in (b"dialect", b"format"):
             raise UsageError(b"option '--%b' requires an argument" % name)
-        matches = (
-            [name] if name in known or name in _FLAGS else [each for each in known if each.startswith(name)]
-        )
-        if not matches:
-            raise UsageError(b"unrecognized option '%b'" % argument)
-        if len(matches) > 1:
-            possible = b"".join(b" '--%b'" % each for each in matches)
-            raise UsageError(b"option '%b' is ambiguous; possibilities:%b" % (argument, possible))
-        if equals:
-            raise UsageError(b"option '--%b' doesn't allow an argument" % matches[0])
-        bits |= OPTION_BITS[matches[0].decode()]
+        found = _found(argument, name, known)
+        if found == _SYSMAP:
+            if not equals:
+                raise UsageError(b"option '--sysmap' requires an argument")
+        elif equals:
+            raise UsageError(b"option '--%b' doesn't allow an argument" % found)
+        else:
+            bits |= OPTION_BITS[found.decode()]
     return bits
+
+
+def _found(argument: bytes, name: bytes, known: list[bytes]) -> bytes:
+    """The one option that ``name``, of ``argument``, is short for."""
+    matches = [name] if name in known or name in _FLAGS else [each for each in known if each.startswith(name)]
+    if not matches:
+        raise UsageError(b"unrecognized option '%b'" % argument)
+    if len(matches) > 1:
+        possible = b"".join(b" '--%b'" % each for each in matches)
+        raise UsageError(b"option '%b' is ambiguous; possibilities:%b" % (argument, possible))
+    return matches[0]

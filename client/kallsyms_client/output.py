@@ -156,23 +156,24 @@ class StandardOutput:
             return  # as in undo() above
 
 
-def write(assembly: FileArgument | StandardOutput, binary: FileArgument | None = None) -> None:
-    """Write all, ``binary`` first; ClientError when that fails, and then all is as it was."""
+def write(last: FileArgument | StandardOutput, *before: FileArgument) -> None:
+    """Write all, ``last`` last; ClientError when that fails, and then all is as it was."""
+    committed: list[FileArgument] = []
     try:
-        if binary is not None:
-            binary.stage()
-        assembly.stage()
-        if binary is not None:
-            binary.commit(undoable=True)
-        assembly.commit()
+        for file in (*before, last):
+            file.stage()
+        for file in before:
+            committed.append(file)
+            file.commit(undoable=True)
+        last.commit()
     except BaseException:
-        if binary is not None:
-            binary.undo()
+        for file in reversed(committed):
+            file.undo()
         raise
     finally:
-        assembly.clean()
-        if binary is not None:
-            binary.clean()
+        last.clean()
+        for file in before:
+            file.clean()
 
 
 def _fill(descriptor: int, piece: Piece) -> None:

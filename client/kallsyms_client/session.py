@@ -7,9 +7,9 @@ own package and the dialect table; a test holds it to that.
 
 import posix
 
-from kallsyms_client import daemon, wire
+from kallsyms_client import daemon, files, wire
 from kallsyms_client.options import Command, UsageError, resolve, split
-from kallsyms_client.output import FileArgument, Piece, StandardOutput, included_name, relative_to_here, write
+from kallsyms_client.output import FileArgument, Piece, StandardOutput, write
 from kallsyms_client.report import ClientError, DeferError, failure, say, strerror
 from kallsymsd import __version__
 from kallsymsd.core.dialects import BY_NAME, DIALECTS, GETLINE, Dialect, find
@@ -17,29 +17,9 @@ from kallsymsd.core.dialects import BY_NAME, DIALECTS, GETLINE, Dialect, find
 # Reasons for going without a daemon that are no trouble.
 _SILENT = ("absent", "input")
 
-_FILE_FORM = 4  # file arguments: VMLINUX IN.map OUT.S OUT.bin
+_LARGEST_MAP = 1 << 25  # of all kernels; an amd64 kernel with everything in it has 15 MB
 
 Environment = dict[bytes, bytes]
-
-
-class _Outputs:
-    """Where the result goes, and what that makes of it.
-
-    form      wire.ASM or wire.INCBIN
-    target    bits and whether big-endian; (0, False) for wire.ASM
-    name      what the .S includes
-    binary    path of the .bin, None for none
-    assembly  path of the .S, None for standard output
-    """
-
-    __slots__ = ("assembly", "binary", "form", "name", "target")
-
-    def __init__(self) -> None:
-        self.form = wire.ASM
-        self.target = (0, False)
-        self.name = b""
-        self.binary: bytes | None = None
-        self.assembly: bytes | None = None
 
 
 class _Result:
@@ -50,14 +30,15 @@ class _Result:
     verified    whose result equals it, with KALLSYMSD=verify
     """
 
-    __slots__ = ("binary", "how", "maker", "message", "status", "text", "unanswered", "verified")
+    __slots__ = ("binary", "how", "maker", "message", "status", "sysmap", "text", "unanswered", "verified")
 
-    def __init__(self, status: int, how: wire.How, message: bytes, *, text: Piece, binary: Piece) -> None:
+    def __init__(
+        self, status: int, how: wire.How, message: bytes, pieces: tuple[Piece, Piece, Piece]
+    ) -> None:
         self.status = status
         self.how = how
         self.message = message
-        self.text = text
-        self.binary = binary
+        self.text, self.binary, self.sysmap = pieces
         self.maker = b""
         self.unanswered: daemon.UnansweredError | None = None
         self.verified = b""
@@ -73,41 +54,41 @@ def run(program: bytes, arguments: list[bytes], environment: Environment) -> Non
         write(StandardOutput(Piece(text, 0, len(text))))
         return
     dialect, warning = _choose_dialect(command, environment)
-    usage = dialect.usage.encode()
     try:
-        options = resolve(command.unresolved, dialect)
+        options = resolve(command.unresolved, dialect, from_elf=command.from_elf)
     except UsageError as error:
-        raise DeferError(program + b": " + error.message + b"\n" + usage, repeated=True) from error
-    files = len(command.positionals)
-    if files != _FILE_FORM and (files == 0 or dialect.positionals not in (0, files)):
-        raise DeferError(usage, repeated=True)
-    if dialect.reads_elf and files != _FILE_FORM:
-        name = dialect.name.encode()
-        raise DeferError(b"kallsyms: dialect " + name + b": give VMLINUX IN.map OUT.S OUT.bin\n")
+        message = program + b": " + error.message + b"\n" + dialect.usage.encode()
+        raise DeferError(message, repeated=True) from error
+    named = files.of(command, dialect)
     if warning:
         say(b"kallsyms: warning: " + warning + b"\n")
-    outputs = _file_outputs(command) if files == _FILE_FORM else _standard_output(command)
-    map_path = command.positionals[1 if files == _FILE_FORM else 0]
     try:
-        descriptor = posix.open(map_path, posix.O_RDONLY | posix.O_CLOEXEC)
+        descriptor = posix.open(named.input, posix.O_RDONLY | posix.O_CLOEXEC)
     except OSError as error:
-        raise ClientError(map_path + b": " + strerror(error) + b"\n") from error
+        raise ClientError(named.input + b": " + strerror(error) + b"\n") from error
     tree = _working_directory()
     request = wire.BuildRequest(
         version=__version__,
         dialect=dialect.name,
         options=options,
-        form=outputs.form,
-        bits=outputs.target[0],
-        big_endian=outputs.target[1],
+        form=named.form,
+        bits=named.target[0],
+        big_endian=named.target[1],
         debug=b"debug" in command.flags,
-        bin_name=outputs.name,
-        map_path=map_path if map_path.startswith(b"/") else tree + b"/" + map_path,
+        source=named.source,
+        sysmap=named.sysmap is not None,
+        bin_name=named.name,
+        map_path=named.input if named.input.startswith(b"/") else tree + b"/" + named.input,
         tree=tree,
     )
+    if not named.tables and named.sysmap is not None:
+        # The daemon has no part in making nothing but the map.
+        map_text = _read_input(request, descriptor, _regular_size(descriptor))
+        write(FileArgument(named.sysmap, Piece(map_text, 0, len(map_text))))
+        return
     result = _obtain(request, descriptor, environment)
     if result.status == wire.OK:
-        _deliver(result, outputs, verbose=command.verbose)
+        _deliver(result, named, verbose=command.verbose)
     if result.unanswered is not None:
         from kallsyms_client.aftermath import settle
 
@@ -116,15 +97,18 @@ def run(program: bytes, arguments: list[bytes], environment: Environment) -> Non
         raise ClientError(result.message)
 
 
-def _deliver(result: _Result, outputs: _Outputs, *, verbose: bool) -> None:
+def _deliver(result: _Result, named: files.Files, *, verbose: bool) -> None:
     """Write the result, and what there is to say about it."""
     say(result.message)
-    write(
-        StandardOutput(result.text)
-        if outputs.assembly is None
-        else FileArgument(outputs.assembly, result.text),
-        None if outputs.binary is None else FileArgument(outputs.binary, result.binary),
-    )
+    before = []
+    if named.binary is not None:
+        before.append(FileArgument(named.binary, result.binary))
+    if named.sysmap is not None:
+        before.append(FileArgument(named.sysmap, result.sysmap))
+    if named.assembly is None:
+        write(StandardOutput(result.text), *before)
+    else:
+        write(FileArgument(named.assembly, result.text), *before)
     if verbose:
         say(b"kallsyms: " + result.how.describe().encode() + result.maker + b"\n")
         if result.verified:
@@ -142,56 +126,13 @@ def _choose_dialect(command: Command, environment: Environment) -> tuple[Dialect
             known = ", ".join(each.name for each in DIALECTS)
             raise failure(b"%b: no dialect '%b', there are %b" % (origin, name, known.encode()))
         return dialect, b""
-    if len(command.positionals) == _FILE_FORM:
+    count = len(command.positionals)
+    if count == files.NAMED and not command.from_elf:
         return BY_NAME["mail-2024"], b""
     from kallsyms_client.detect import detect
 
-    return detect(command.unresolved, len(command.positionals), environment.get(b"srctree", b""))
-
-
-def _file_outputs(command: Command) -> _Outputs:
-    """The outputs of: kallsyms VMLINUX IN.map OUT.S OUT.bin. With --format=asm the .bin is made empty."""
-    outputs = _Outputs()
-    vmlinux, _, outputs.assembly, outputs.binary = command.positionals
-    if outputs.assembly == outputs.binary:
-        raise failure(outputs.binary + b": given both as OUT.S and as OUT.bin")
-    if command.form != wire.ASM:
-        from kallsyms_client.target import elf_target
-
-        outputs.form = wire.INCBIN
-        outputs.target = elf_target(vmlinux, command.flags)
-        outputs.name = outputs.binary
-    return outputs
-
-
-def _standard_output(command: Command) -> _Outputs:
-    """The outputs of: kallsyms IN.map > OUT.S. The .S includes a .bin only if all that takes is known."""
-    outputs = _Outputs()
-    try:
-        posix.fstat(1)  # the next file to be opened would become standard output
-    except OSError as error:
-        raise failure(b"standard output: " + strerror(error)) from error
-    if command.form == wire.ASM:
-        return outputs
-    binary, why = included_name()
-    if binary:
-        from kallsyms_client.target import known_target
-
-        target = known_target(command.flags)
-        if target is not None:
-            outputs.form = wire.INCBIN
-            outputs.target = target
-            outputs.binary = binary
-            outputs.name = relative_to_here(binary)
-            return outputs
-    if command.form == wire.INCBIN:
-        if binary:
-            raise failure(
-                b"--format=incbin: the target is not known: give --64bit or --big-endian, "
-                b"or run it where include/config/auto.conf is"
-            )
-        raise failure(b"--format=incbin: no name for the .bin from standard output: " + why)
-    return outputs
+    srctree = environment.get(b"srctree", b"")
+    return detect(command.unresolved, count, srctree, from_elf=command.from_elf)
 
 
 def _working_directory() -> bytes:
@@ -213,7 +154,11 @@ def _obtain(request: wire.BuildRequest, descriptor: int, environment: Environmen
             descriptor = verify.as_file(descriptor, request.map_path)
             result = _ask_or_compute(request, descriptor, environment, policy)
             result.verified = verify.check(
-                request, descriptor, environment, status=result.status, text=result.text, binary=result.binary
+                request,
+                descriptor,
+                environment,
+                status=result.status,
+                pieces=(result.text, result.binary, result.sysmap),
             )
             return result
         policy = b"off"
@@ -223,20 +168,24 @@ def _obtain(request: wire.BuildRequest, descriptor: int, environment: Environmen
 def _ask_or_compute(
     request: wire.BuildRequest, descriptor: int, environment: Environment, policy: bytes
 ) -> _Result:
-    status = posix.fstat(descriptor)
-    size = status.st_size if status.st_mode & 0o170000 == 0o100000 else -1
+    size = _regular_size(descriptor)
     if policy == b"off":
         return _compute(request, descriptor, size, "KALLSYMSD=off")
     try:
         if size < 0:
-            raise daemon.UnansweredError("the map is not a regular file", "input")
-        reply, source = daemon.ask(request, descriptor, size, environment)
+            raise daemon.UnansweredError("the input is not a regular file", "input")
+        reply, source = daemon.ask(request, descriptor, _expected(request, size), environment)
     except daemon.UnansweredError as error:
         unanswered = error
     else:
-        text = Piece(source, 0, reply.text_length)
-        binary = Piece(source, reply.text_length, reply.binary_length)
-        return _Result(reply.status, reply.how, reply.message, text=text, binary=binary)
+        binary_at = reply.text_length
+        map_at = binary_at + reply.binary_length
+        pieces = (
+            Piece(source, 0, reply.text_length),
+            Piece(source, binary_at, reply.binary_length),
+            Piece(source, map_at, reply.map_length),
+        )
+        return _Result(reply.status, reply.how, reply.message, pieces)
     if policy == b"require":
         if unanswered.outdated:
             from kallsyms_client.aftermath import settle
@@ -256,17 +205,36 @@ def _remedy(unanswered: daemon.UnansweredError) -> str:
     return "See kallsymsctl status, or set KALLSYMSD=off"
 
 
+def _expected(request: wire.BuildRequest, size: int) -> int:
+    """Bytes of the map that the request is about, or more; most of a linked kernel are not symbols."""
+    return size if request.source == wire.MAP else min(size, _LARGEST_MAP)
+
+
+def _regular_size(descriptor: int) -> int:
+    """Size of a regular file, -1 for anything else."""
+    status = posix.fstat(descriptor)
+    return status.st_size if status.st_mode & 0o170000 == 0o100000 else -1
+
+
 def _compute(request: wire.BuildRequest, descriptor: int, size: int, why: str) -> _Result:
     from kallsyms_client import local
 
-    try:
-        map_text = local.read_map(descriptor, size)
-    except OSError as error:
-        # Kernels with the older parser say nothing of it, or never end.
-        name = b"read_symbol" if BY_NAME[request.dialect].parser == GETLINE else request.map_path
-        raise ClientError(name + b": " + strerror(error) + b"\n") from error
-    made = local.build(request, map_text)
-    text, binary = Piece(made.text, 0, len(made.text)), Piece(made.binary, 0, len(made.binary))
-    result = _Result(made.status, made.how, made.message, text=text, binary=binary)
+    made = local.build(request, _read_input(request, descriptor, size))
+    text, binary, sysmap = (Piece(part, 0, len(part)) for part in (made.text, made.binary, made.sysmap))
+    result = _Result(made.status, made.how, made.message, (text, binary, sysmap))
     result.maker = b" (in-process: %b)" % why.encode()
     return result
+
+
+def _read_input(request: wire.BuildRequest, descriptor: int, size: int) -> bytes:
+    """The map, in this process."""
+    from kallsyms_client import local
+
+    try:
+        return local.read_input(request, descriptor, size)
+    except OSError as error:
+        # Kernels with the older parser say nothing of it, or never end.
+        dialect = BY_NAME[request.dialect]
+        is_told = request.source == wire.MAP and dialect.parser == GETLINE
+        name = b"read_symbol" if is_told else request.map_path
+        raise ClientError(name + b": " + strerror(error) + b"\n") from error

@@ -6,9 +6,10 @@ A target is a pair: 32 or 64 bits, and whether it is big-endian.
 
 import posix
 
-from kallsyms_client.report import failure, strerror
+from kallsyms_client.report import ClientError, failure, strerror
 
 _AUTO_CONF = b"include/config/auto.conf"
+_SYMS = b".syms"
 
 
 def elf_target(vmlinux: bytes, flags: set[bytes]) -> tuple[int, bool]:
@@ -23,11 +24,23 @@ def elf_target(vmlinux: bytes, flags: set[bytes]) -> tuple[int, bool]:
     return target
 
 
-def known_target(flags: set[bytes]) -> tuple[int, bool] | None:
-    """The target that --64bit and --big-endian name, else the kernel's configuration in the working
-    directory; None where there is neither.
+def known_target(flags: set[bytes], in_map: bytes) -> tuple[int, bool] | None:
+    """The target that --64bit and --big-endian name, else the linked kernel that ``in_map`` was made of, else
+    the kernel's configuration in the working directory; None where there is none of them.
+
+    The linked kernel is the ELF file beside the map that is called as it without its .syms, as in all kernels
+    of these dialects.
     """
-    return _flagged(flags) or _configured()
+    return _flagged(flags) or _linked(in_map) or _configured()
+
+
+def _linked(in_map: bytes) -> tuple[int, bool] | None:
+    if not in_map.endswith(_SYMS):
+        return None
+    try:
+        return _read_header(in_map[: -len(_SYMS)])
+    except ClientError:
+        return None  # an empty map, for one, is made of nothing
 
 
 def _flagged(flags: set[bytes]) -> tuple[int, bool] | None:

@@ -12,7 +12,7 @@ import subprocess
 
 from kallsyms_client import tally, wire
 from kallsyms_client.difference import between_bins, between_texts
-from kallsyms_client.local import read_map
+from kallsyms_client.local import read_input, read_map
 from kallsyms_client.output import Piece
 from kallsyms_client.report import ClientError, failure, strerror
 from kallsymsd.core import assembly, pipeline
@@ -71,16 +71,18 @@ def check(
     environment: Environment,
     *,
     status: int,
-    text: Piece,
-    binary: Piece,
+    pieces: tuple[Piece, Piece, Piece],
 ) -> bytes:
-    """Compare what is about to be written for the map in ``descriptor`` with the second opinion.
+    """Compare what is about to be written for the input in ``descriptor`` with the second opinion.
 
+    ``pieces`` are the .S, the .bin and the map.
     Returns who gave that. Raises ClientError with the first difference.
     """
     dialect = BY_NAME[request.dialect]
-    # The tool of the mail of 2024 writes files; nobody keeps one.
-    tool = b"" if dialect.positionals else original_tool(environment)
+    # A tool that writes files (v7.4, the mail of 2024) is not asked, nor is one about a map that is ours.
+    is_asked = not dialect.positionals and request.source == wire.MAP
+    tool = original_tool(environment) if is_asked else b""
+    text, binary, sysmap = pieces
     tables, expected = _compute(request, descriptor)
     if expected is None:
         if status == wire.OK:
@@ -92,6 +94,10 @@ def check(
         if request.form == wire.INCBIN and not difference:
             target = Target(request.bits, request.big_endian)
             difference = between_bins(_bytes(binary), expected[1], tables, target)
+        elif not difference and _bytes(binary) != expected[1]:
+            difference = "the .bin"
+        if not difference and _bytes(sysmap) != expected[2]:
+            difference = "the map"
         if difference:
             raise _difference(environment, _LIBRARY, difference)
     if tool:
@@ -99,16 +105,18 @@ def check(
     return _LIBRARY
 
 
-def _compute(request: wire.BuildRequest, descriptor: int) -> tuple[Tables | None, tuple[bytes, bytes] | None]:
-    """What the library makes of the map: tables, and text and .bin; None for what it refuses."""
+def _compute(
+    request: wire.BuildRequest, descriptor: int
+) -> tuple[Tables | None, tuple[bytes, bytes, bytes] | None]:
+    """What the library makes of the input: tables, and text, .bin and map; None for what it refuses."""
     tables = None
-    map_text = read_map(descriptor, posix.fstat(descriptor).st_size)
+    map_text = read_input(request, descriptor, posix.fstat(descriptor).st_size)
     try:
         tables = pipeline.build(map_text, BY_NAME[request.dialect], request.options)
         text, pieces = form.encode(request, tables)
     except InputError:
         return tables, None
-    return tables, (text, b"".join(pieces))
+    return tables, (text, b"".join(pieces), map_text if request.sysmap else b"")
 
 
 def _ask_tool(

@@ -7,13 +7,13 @@ A connection begins with a preamble from each side, then carries frames: a heade
 u32 length of the body) and the body.
 """
 
-PROTOCOL = 1
+PROTOCOL = 2
 MAGIC = b"KSYM"
 PREAMBLE_SIZE = 8
 HEADER_SIZE = 8
 
 # Kinds of frames.
-BUILD = 1  # client to daemon, carries the map's descriptor
+BUILD = 1  # client to daemon, carries the input's descriptor
 REPLY = 2  # daemon to client, carries the result's descriptor when status is OK
 HEARTBEAT = 3  # daemon to client while it computes, no body
 CONTROL = 4  # kallsymsctl to daemon, body is a msgpack map
@@ -33,8 +33,12 @@ MAX_BODY = {
 }
 
 # Forms of output.
-ASM = 0  # plain assembly, what the kernel's own tool prints
+ASM = 0  # what the kernel's own tool makes: plain assembly; since v7.4 a .S and a .bin
 INCBIN = 1  # a short .S and a .bin
+
+# What the descriptor of a request gives.
+MAP = 0
+ELF = 1  # a linked kernel, of which the map is made first
 
 # Status of a reply.
 OK = 0
@@ -150,8 +154,11 @@ class BuildRequest:
     bits        32 or 64 (INCBIN only, else 0)
     big_endian  byte order of the target (INCBIN only)
     debug       put the listing into the .S
-    bin_name    name that the .S includes, as the assembler will open it (INCBIN only)
-    map_path    where the map was opened, absolute: for display and watching
+    source      MAP or ELF: what the descriptor gives
+    sysmap      send the map, too (ELF only)
+    bin_name    name that the .S includes, as the assembler will open it; empty for ASM, but where the tool of
+                the dialect makes a .bin
+    map_path    where the map, or the ELF file, was opened, absolute: for display and watching
     tree        the object tree: the client's working directory
     """
 
@@ -164,6 +171,8 @@ class BuildRequest:
         "form",
         "map_path",
         "options",
+        "source",
+        "sysmap",
         "tree",
         "version",
     )
@@ -178,6 +187,8 @@ class BuildRequest:
         bits: int = 0,
         big_endian: bool = False,
         debug: bool = False,
+        source: int = MAP,
+        sysmap: bool = False,
         bin_name: bytes = b"",
         map_path: bytes = b"",
         tree: bytes = b"",
@@ -189,17 +200,19 @@ class BuildRequest:
         self.bits = bits
         self.big_endian = big_endian
         self.debug = debug
+        self.source = source
+        self.sysmap = sysmap
         self.bin_name = bin_name
         self.map_path = map_path
         self.tree = tree
 
     def encode(self) -> bytes:
-        """Body of a BUILD frame: u8 form, u8 bits, u8 big_endian, u8 debug, u32 options, then five strings
-        (u32 length, bytes): version, dialect, bin_name, map_path, tree.
+        """Body of a BUILD frame: u8 form, bits, big_endian, debug, source, sysmap, u32 options, then five
+        strings (u32 length, bytes): version, dialect, bin_name, map_path, tree.
         """
         return b"".join(
             (
-                bytes((self.form, self.bits, self.big_endian, self.debug)),
+                bytes((self.form, self.bits, self.big_endian, self.debug, self.source, self.sysmap)),
                 self.options.to_bytes(4, "little"),
                 _string(self.version.encode()),
                 _string(self.dialect.encode()),
@@ -213,12 +226,14 @@ class BuildRequest:
     def decode(cls, body: bytes) -> "BuildRequest":
         """The request in a BUILD frame's body; WireError for anything malformed or out of range."""
         reader = _Reader(body)
-        form, bits, big_endian, debug = reader.take(4)
+        form, bits, big_endian, debug, source, sysmap = reader.take(6)
         options = reader.number(4)
         strings = [reader.string() for _ in range(5)]
         reader.end()
-        if form not in (ASM, INCBIN) or bits not in (0, 32, 64) or big_endian > 1 or debug > 1:
+        if form not in (ASM, INCBIN) or bits not in (0, 32, 64) or source not in (MAP, ELF):
             raise WireError("build request with a field out of range")
+        if max(big_endian, debug, sysmap) > 1 or sysmap > source:
+            raise WireError("build request with a flag out of range")
         if form == INCBIN and (bits == 0 or not strings[2]):
             raise WireError("build request for a .bin without target or name")
         try:
@@ -233,6 +248,8 @@ class BuildRequest:
             bits=bits,
             big_endian=bool(big_endian),
             debug=bool(debug),
+            source=source,
+            sysmap=bool(sysmap),
             bin_name=strings[2],
             map_path=strings[3],
             tree=strings[4],
@@ -319,16 +336,17 @@ class How:
 
 
 class BuildReply:
-    """What the daemon answers. The texts themselves are in the descriptor: first the .S, then the .bin.
+    """What the daemon answers. What was made is in the descriptor: the .S, the .bin, the map.
 
     status         OK or BAD_INPUT
     how            how the tables were made
     text_length    bytes of assembly text
-    binary_length  bytes of the .bin (0 for ASM)
+    binary_length  bytes of the .bin (0 without a name for it)
+    map_length     bytes of the map (0 unless asked for)
     message        lines for standard error: warnings, or the error; with final newline unless empty
     """
 
-    __slots__ = ("binary_length", "how", "message", "status", "text_length")
+    __slots__ = ("binary_length", "how", "map_length", "message", "status", "text_length")
 
     def __init__(
         self,
@@ -337,22 +355,25 @@ class BuildReply:
         *,
         text_length: int = 0,
         binary_length: int = 0,
+        map_length: int = 0,
         message: bytes = b"",
     ) -> None:
         self.status = status
         self.how = how
         self.text_length = text_length
         self.binary_length = binary_length
+        self.map_length = map_length
         self.message = message
 
     def encode(self) -> bytes:
-        """Body of a REPLY frame: u8 status, How, u64 text length, u64 binary length, string message."""
+        """Body of a REPLY frame: u8 status, How, u64 lengths of text, binary and map, string message."""
         return b"".join(
             (
                 bytes((self.status,)),
                 self.how.encode(),
                 self.text_length.to_bytes(8, "little"),
                 self.binary_length.to_bytes(8, "little"),
+                self.map_length.to_bytes(8, "little"),
                 _string(self.message),
             )
         )
@@ -365,7 +386,19 @@ class BuildReply:
         if status not in (OK, BAD_INPUT):
             raise WireError(f"reply with unknown status {status}")
         how = How.take(reader)
-        text_length, binary_length = reader.number(8), reader.number(8)
+        text_length, binary_length, map_length = reader.number(8), reader.number(8), reader.number(8)
         message = reader.string()
         reader.end()
-        return cls(status, how, text_length=text_length, binary_length=binary_length, message=message)
+        return cls(
+            status,
+            how,
+            text_length=text_length,
+            binary_length=binary_length,
+            map_length=map_length,
+            message=message,
+        )
+
+    @property
+    def length(self) -> int:
+        """Bytes of all that was made."""
+        return self.text_length + self.binary_length + self.map_length

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""An answer as it goes to clients: text and binary in one sealed memory file."""
+"""An answer as it goes to clients: text, binary and map in one sealed memory file."""
 
 import errno
 import fcntl
@@ -22,9 +22,10 @@ class Answer:
     how            how it was made when it was made; ready for as long as no client has been given it
     text_length    bytes of assembly text
     binary_length  bytes of the .bin
+    map_length     bytes of the map, if that was asked for
     message        lines for standard error, with final newline unless empty
     changed        what BuildResult says of it
-    descriptor     memory file with the text, then the binary; -1 unless the status is OK. All its readers
+    descriptor     memory file with text, binary and map; -1 unless the status is OK. All its readers
                    share one file offset: they must name offsets (pread, sendfile), never move it. It is
                    closed when the answer is garbage.
     """
@@ -35,6 +36,7 @@ class Answer:
         "changed",
         "descriptor",
         "how",
+        "map_length",
         "message",
         "status",
         "text_length",
@@ -46,11 +48,12 @@ class Answer:
         self.how = result.how
         self.text_length = len(result.text)
         self.binary_length = sum(len(piece) for piece in result.pieces)
+        self.map_length = len(result.sysmap)
         self.message = result.message
         self.changed = result.changed
         self.descriptor = -1
         if result.ok:
-            self.descriptor = _sealed((result.text, *result.pieces))
+            self.descriptor = _sealed((result.text, *result.pieces, result.sysmap))
             weakref.finalize(self, os.close, self.descriptor)
 
     @property
@@ -60,8 +63,8 @@ class Answer:
 
     @property
     def size(self) -> int:
-        """Bytes of text and binary."""
-        return self.text_length + self.binary_length
+        """Bytes of text, binary and map."""
+        return self.text_length + self.binary_length + self.map_length
 
     def reply(self, how: How) -> BuildReply:
         """The reply that hands this answer to a client; ``how`` tells how the client's request was met."""
@@ -70,11 +73,12 @@ class Answer:
             how,
             text_length=self.text_length,
             binary_length=self.binary_length,
+            map_length=self.map_length,
             message=self.message,
         )
 
     def contents(self) -> bytes:
-        """Text and binary, read back; OSError unless all could be read in one piece (2 GiB)."""
+        """Text, binary and map, read back; OSError unless all could be read in one piece (2 GiB)."""
         content = os.pread(self.descriptor, self.size, 0)
         if len(content) != self.size:
             raise OSError(errno.EFBIG, f"an answer of {self.size} bytes cannot be read back")

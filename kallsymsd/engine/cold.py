@@ -20,4 +20,5 @@ def build(request: BuildRequest, map_text: bytes) -> BuildResult:
         return BuildResult.bad_input(error.render(request.map_path))
     watch.lap("write")
     how = How(symbols=tables.num_syms, steps=len(tables.tokens.pairs), stages=watch.stages)
-    return BuildResult(OK, how, text=text, pieces=pieces, message=tables.warnings)
+    sysmap = map_text if request.sysmap else b""
+    return BuildResult(OK, how, text=text, pieces=pieces, sysmap=sysmap, message=tables.warnings)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Layout of an answer in the store: u32 length of the reply, the reply as on the wire, text, binary."""
+"""Layout of an answer in the store: u32 length of the reply, the reply as on the wire, text, binary, map."""
 
 from kallsyms_client.wire import OK, BuildReply, WireError
 from kallsymsd.engine.answer import Answer
@@ -17,12 +17,14 @@ def decode(entry: bytes | memoryview) -> BuildResult:
     end = 4 + int.from_bytes(entry[:4], "little")
     reply = BuildReply.decode(bytes(entry[4:end]))
     binary_at = end + reply.text_length
-    if reply.status != OK or binary_at + reply.binary_length != len(entry):
+    map_at = binary_at + reply.binary_length
+    if reply.status != OK or map_at + reply.map_length != len(entry):
         raise WireError(f"stored answer of {len(entry)} bytes does not match its own header")
     return BuildResult(
         OK,
         reply.how,
         text=bytes(entry[end:binary_at]),
-        pieces=(entry[binary_at:],),
+        pieces=(entry[binary_at:map_at],),
+        sysmap=bytes(entry[map_at:]),
         message=reply.message,
     )

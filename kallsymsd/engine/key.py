@@ -7,7 +7,7 @@ from kallsyms_client.wire import BuildRequest
 
 #: Version of everything between a map and its answer. Raise it with every change that makes other bytes of
 #: the same request, or that stores answers in another layout: old entries then are never found again.
-SCHEMA = 1
+SCHEMA = 2
 
 #: Bytes of a key and of a map's digest.
 KEY_SIZE = 32
@@ -21,11 +21,12 @@ def digest(content: bytes | memoryview) -> bytes:
 def form_key(request: BuildRequest) -> bytes:
     """Everything but the map that decides the answer to ``request``; for keys in memory.
 
-    ``version`` is left out because a daemon only answers clients of its own version, ``map_path`` and
-    ``tree`` because the output does not depend on where the map lies.
+    ``source`` is left out because a map has the same answer wherever it came from, ``version`` because a
+    daemon only answers clients of its own version, ``map_path`` and ``tree`` because the output does not
+    depend on where the map lies.
     """
     return _joined(
-        bytes((request.form, request.bits, request.big_endian, request.debug)),
+        bytes((request.form, request.bits, request.big_endian, request.debug, request.sysmap)),
         request.options.to_bytes(4, "little"),
         request.dialect.encode(),
         request.bin_name,

@@ -13,11 +13,12 @@ class BuildResult:
     how      how the tables were made
     text     assembly text: plain assembly, or the .S that includes ``binary``
     pieces   contents of the .bin in pieces; none for plain assembly
+    sysmap   the map, if the request asks for it
     message  lines for standard error, with final newline unless empty
     changed  the first strings removed and added, as in TreeState; empty unless it came about incrementally
     """
 
-    __slots__ = ("changed", "how", "message", "pieces", "status", "text")
+    __slots__ = ("changed", "how", "message", "pieces", "status", "sysmap", "text")
 
     def __init__(
         self,
@@ -26,6 +27,7 @@ class BuildResult:
         *,
         text: bytes = b"",
         pieces: Sequence[bytes | memoryview] = (),
+        sysmap: bytes = b"",
         message: bytes = b"",
         changed: tuple[bytes, ...] = (),
     ) -> None:
@@ -33,6 +35,7 @@ class BuildResult:
         self.how = how
         self.text = text
         self.pieces = pieces
+        self.sysmap = sysmap
         self.message = message
         self.changed = changed
 

@@ -77,7 +77,15 @@ class Trees:
             return BuildResult.bad_input(error.render(request.map_path))
         watch.lap("write")
         changed = state.changed if how.made == INCREMENTAL else ()  # a state may be of an earlier request
-        return BuildResult(OK, how, text=text, pieces=pieces, message=state.tables.warnings, changed=changed)
+        return BuildResult(
+            OK,
+            how,
+            text=text,
+            pieces=pieces,
+            sysmap=contents.text if request.sysmap else b"",
+            message=state.tables.warnings,
+            changed=changed,
+        )
 
     def save(self) -> None:
         """Write the states that changed to the store."""

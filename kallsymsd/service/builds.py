@@ -11,10 +11,12 @@ from time import perf_counter_ns
 from typing import TYPE_CHECKING, NamedTuple
 from weakref import WeakKeyDictionary, ref
 
-from kallsyms_client.wire import HIT, STAGES, BuildRequest, How, patience
+from kallsyms_client.wire import ELF, HIT, STAGES, BuildRequest, How, patience
+from kallsymsd.core.dialects import BY_NAME
+from kallsymsd.core.errors import InputError
 from kallsymsd.service.history import History
 from kallsymsd.service.paths import path_text
-from kallsymsd.service.reading import UnreadableError, is_path_of, read_map
+from kallsymsd.service.reading import UnreadableError, is_path_of, read_elf, read_map
 
 if TYPE_CHECKING:  # loading the engine takes time; the daemon listens before that
     from collections.abc import Callable
@@ -127,11 +129,8 @@ class Builds:
         try:
             engine = self._loaded()
             question = self._question(engine, ticket)
-        except UnreadableError as error:
-            self._fail(ticket, Outcome(None, How(), failure=str(error)))
-            return
         except Exception as error:  # noqa: BLE001  whatever it is, the client goes on without us
-            self._fail(ticket, _broken(error))
+            self._fail(ticket, _unread(ticket, error))
             return
         finally:
             ticket.close()
@@ -221,9 +220,17 @@ class Builds:
         before = perf_counter_ns()
         if not ticket.path and is_path_of(ticket.request.map_path, ticket.descriptor):
             ticket.path = os.fsdecode(ticket.request.map_path)
-        question = engine.identify(ticket.request, read_map(ticket.descriptor))
+        content = _read(ticket)
+        question = engine.identify(ticket.request, content)
         ticket.read = (perf_counter_ns() - before) // 1000
         return question
+
+
+def _read(ticket: Ticket) -> bytes:
+    """The map that the ticket is about."""
+    if ticket.request.source == ELF:
+        return read_elf(ticket.descriptor, BY_NAME[ticket.request.dialect])
+    return read_map(ticket.descriptor)
 
 
 def _for_ticket(outcome: Outcome, ticket: Ticket, *, shared: bool) -> Outcome:
@@ -243,6 +250,19 @@ def _copy(how: How, *, ready: bool) -> How:
         steps=how.steps,
         stages=list(how.stages),
     )
+
+
+def _unread(ticket: Ticket, error: Exception) -> Outcome:
+    """Outcome of an input that cannot be read, or of which no map can be made."""
+    if isinstance(error, UnreadableError):
+        return Outcome(None, How(), failure=str(error))
+    if not isinstance(error, InputError):
+        return _broken(error)
+    from kallsymsd.engine.answer import Answer  # noqa: PLC0415  as above
+    from kallsymsd.engine.result import BuildResult  # noqa: PLC0415  likewise
+
+    message = error.render(ticket.request.map_path)
+    return Outcome(None if ticket.ahead else Answer(BuildResult.bad_input(message)), How())
 
 
 def _broken(error: Exception) -> Outcome:

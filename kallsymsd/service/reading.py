@@ -1,9 +1,13 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Reads a map from a descriptor that a client sent."""
+"""Reads a map, or a linked kernel, from a descriptor that a client sent."""
 
 import os
 import stat
+from collections.abc import Callable
 from pathlib import Path
+
+from kallsymsd.core.dialects import Dialect
+from kallsymsd.core.errors import InputError
 
 #: Largest map, in bytes; an amd64 kernel with everything in it has about 15 MB.
 MAX_MAP = 1 << 30
@@ -13,7 +17,7 @@ _ATTEMPTS = 3
 
 
 class UnreadableError(Exception):
-    """The descriptor does not give a map; the text says why, in one line."""
+    """The descriptor does not give an input; the text says why, in one line."""
 
 
 def read_map(descriptor: int) -> bytes:
@@ -23,35 +27,54 @@ def read_map(descriptor: int) -> bytes:
     client shares the file's position. Raises UnreadableError for anything but a regular file of at most
     MAX_MAP bytes that is open for reading and keeps still.
     """
-    for _ in range(_ATTEMPTS):
-        content = _read_still(descriptor, _size(descriptor))
-        if content is not None:
-            return content
-    raise UnreadableError("the map changes while it is read")
 
-
-def _size(descriptor: int) -> int:
-    """Size of the file; UnreadableError unless it can be a map."""
-    try:
-        status = os.fstat(descriptor)
-    except OSError as error:
-        raise UnreadableError(f"the map cannot be read: {error.strerror}") from error
-    if not stat.S_ISREG(status.st_mode):
-        raise UnreadableError("the map is not a regular file")
-    if status.st_size > MAX_MAP:
-        raise UnreadableError(f"the map has {status.st_size} bytes, the most is {MAX_MAP}")
-    return status.st_size
-
-
-def _read_still(descriptor: int, size: int) -> bytes | None:
-    """All ``size`` bytes of the file; None if it changed meanwhile."""
-    try:
-        before = os.fstat(descriptor)
+    def read(size: int) -> bytes | None:
+        if size > MAX_MAP:
+            raise UnreadableError(f"the map has {size} bytes, the most is {MAX_MAP}")
         content = _pread(descriptor, size)
-        after = os.fstat(descriptor)
-    except OSError as error:
-        raise UnreadableError(f"the map cannot be read: {error.strerror}") from error
-    return content if len(content) == after.st_size and _identity(before) == _identity(after) else None
+        return content if len(content) == size else None
+
+    return _read_still(descriptor, "map", read)
+
+
+def read_elf(descriptor: int, dialect: Dialect) -> bytes:
+    """The map of the linked kernel in the file, as ``dialect``'s build makes it.
+
+    Of the file only headers and symbols are read, as a map is. Raises UnreadableError for anything but a
+    regular file that is open for reading and keeps still, and InputError for what is no linked kernel.
+    """
+    from kallsymsd.core import vmlinux  # noqa: PLC0415  the daemon listens before that is loaded
+
+    def read(size: int) -> bytes:
+        return vmlinux.map_text(lambda buffer, offset: os.preadv(descriptor, [buffer], offset), size, dialect)
+
+    return _read_still(descriptor, "ELF file", read)
+
+
+def _read_still(descriptor: int, what: str, read: Callable[[int], bytes | None]) -> bytes:
+    """What ``read`` makes of a file of the size it is given, once that does not change meanwhile.
+
+    None says that it did. What fails to be read, in a file that changed, is read again.
+    """
+    for _ in range(_ATTEMPTS):
+        try:
+            before = os.fstat(descriptor)
+            if not stat.S_ISREG(before.st_mode):
+                raise UnreadableError(f"the {what} is not a regular file")
+            problem = None
+            try:
+                content = read(before.st_size)
+            except InputError as error:
+                content, problem = None, error
+            after = os.fstat(descriptor)
+        except OSError as error:
+            raise UnreadableError(f"the {what} cannot be read: {error.strerror}") from error
+        if _identity(before) == _identity(after):
+            if problem is not None:
+                raise problem
+            if content is not None:
+                return content
+    raise UnreadableError(f"the {what} changes while it is read")
 
 
 def is_path_of(path: bytes, descriptor: int) -> bool:

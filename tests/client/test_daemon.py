@@ -176,7 +176,7 @@ def test_require_fails_without_a_daemon(kallsyms: Kallsyms) -> None:
     assert run.err.endswith(b"/nobody/s: No such file or directory\n")
     assert run.err.count(b"\n") == 1
     run = kallsyms("--dialect=v6.11", "/dev/stdin", stdin=MAP)
-    assert (run.status, run.err) == (1, b"kallsyms: KALLSYMSD=require: the map is not a regular file\n")
+    assert (run.status, run.err) == (1, b"kallsyms: KALLSYMSD=require: the input is not a regular file\n")
 
 
 def test_off_asks_nobody(heard: Kallsyms, socket_path: Path) -> None:

@@ -33,7 +33,7 @@ def test_a_map_from_a_pipe_gives_the_same(kallsyms: Kallsyms, dialect: str) -> N
     run = kallsyms("--dialect", dialect, "--all-symbols", "-v", "/dev/stdin", stdin=MAP * 5000)
     assert (run.status, run.out) == (0, tool.run(dialect, ["all-symbols"], MAP * 5000).stdout)
     assert run.err.startswith(b"kallsyms: cold: 25000 symbols, ")
-    assert run.err.endswith(b" ms (in-process: the map is not a regular file)\n")
+    assert run.err.endswith(b" ms (in-process: the input is not a regular file)\n")
 
 
 def test_a_map_is_read_from_its_start_wherever_the_descriptor_stands(kallsyms: Kallsyms) -> None:

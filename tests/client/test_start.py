@@ -24,6 +24,7 @@ ALLOWED = {
     "kallsyms_client",
     "kallsyms_client.daemon",
     "kallsyms_client.detect",
+    "kallsyms_client.files",
     "kallsyms_client.main",
     "kallsyms_client.options",
     "kallsyms_client.output",

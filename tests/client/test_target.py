@@ -55,7 +55,7 @@ def test_options_that_contradict_the_header_are_an_error(kallsyms: Kallsyms) -> 
     [({b"64bit"}, (64, False)), ({b"big-endian"}, (32, True)), ({b"64bit", b"big-endian"}, (64, True))],
 )
 def test_either_option_makes_the_target_known(flags: set[bytes], target: tuple[int, bool]) -> None:
-    assert known_target(flags) == target
+    assert known_target(flags, b"in.map") == target
 
 
 @pytest.mark.parametrize(
@@ -72,11 +72,11 @@ def test_the_configuration_names_the_target(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str, target: tuple[int, bool]
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    assert known_target(set()) is None
+    assert known_target(set(), b"in.map") is None
     (tmp_path / "include/config").mkdir(parents=True)
     (tmp_path / "include/config/auto.conf").write_text(text)
-    assert known_target(set()) == target
-    assert known_target({b"big-endian"}) == (32, True)
+    assert known_target(set(), b"in.map") == target
+    assert known_target({b"big-endian"}, b"in.map") == (32, True)
 
 
 def test_a_directory_is_no_vmlinux(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ import hashlib
 
 import pytest
 
-from kallsyms_client.wire import ASM, INCBIN, BuildRequest
+from kallsyms_client.wire import ASM, ELF, INCBIN, BuildRequest
 from kallsymsd.engine import key
 from kallsymsd.engine.key import KEY_SIZE, cache_key, digest, tree_key
 
@@ -20,6 +20,8 @@ OTHER = {
     "bits": (32, True),
     "big_endian": (True, True),
     "debug": (True, True),
+    "source": (ELF, False),
+    "sysmap": (True, True),
     "bin_name": (b"other.bin", True),
     "map_path": (b"/elsewhere/System.map", False),
     "tree": (b"/elsewhere", False),

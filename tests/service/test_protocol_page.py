@@ -65,6 +65,8 @@ def test_the_build_request_means_what_it_says() -> None:
         "bits": 64,
         "big_endian": False,
         "debug": False,
+        "source": wire.MAP,
+        "sysmap": False,
         "bin_name": b"k.bin",
         "map_path": b"/t/a.sym",
         "tree": b"/t",
