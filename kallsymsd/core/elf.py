@@ -84,9 +84,10 @@ class ElfFile:
     type        as in elf.h, such as "ET_EXEC"; a number as text if elf.h has none
     machine     as in elf.h, such as "EM_X86_64"
     sections    all section headers, in order of index
+    names       index of the section with their names, 0 without
     """
 
-    __slots__ = ("_data", "_symbols", "big_endian", "bits", "machine", "sections", "type")
+    __slots__ = ("_data", "_symbols", "big_endian", "bits", "machine", "names", "sections", "type")
 
     def __init__(self, data: memoryview, header: ELFFile, sections: list[Section]) -> None:
         self._data = data
@@ -96,6 +97,7 @@ class ElfFile:
         self.type = str(header["e_type"])
         self.machine = str(header["e_machine"])
         self.sections = sections
+        self.names = header.get_shstrndx() if sections else 0
 
     @classmethod
     def read(cls, data: bytes | memoryview | mmap) -> "ElfFile":

@@ -24,6 +24,8 @@ _DEBUG = {
 }
 # Sections of PE files that BFD knows by name, whatever they hold (bfd/syms.c).
 _PE = {b".drectve": b"i", b".edata": b"e", b".idata": b"i", b".pdata": b"p"}
+# What may follow them.
+_AFTER_PE = (b"", *(bytes([byte]) for byte in b".$0123456789"))
 # Sections that BFD keeps to itself: symbols in them count as absolute.
 _HIDDEN = ("SHT_NULL", "SHT_SYMTAB", "SHT_SYMTAB_SHNDX")
 
@@ -55,7 +57,7 @@ def _lines(elf: ElfFile, nm: int, dropped: SymbolFilter, rules: bytes) -> bytes:
         symbols.infos,
         symbols.sections,
         symbols.strings,
-        b"".join(_letter(elf, section, nm) for section in elf.sections),
+        _letters(elf, nm),
         nm,
         nm != _KALLSYMS and elf.machine in ("EM_ARM", "EM_MIPS"),
         elf.bits // 4,
@@ -67,12 +69,23 @@ def _lines(elf: ElfFile, nm: int, dropped: SymbolFilter, rules: bytes) -> bytes:
     return text
 
 
-def _letter(elf: ElfFile, section: Section, nm: int) -> bytes:
-    """The letter of local symbols in a section."""
+def _letters(elf: ElfFile, nm: int) -> bytes:
+    """The letter of local symbols in each section."""
+    letters = bytearray(b"".join(_letter(section, nm) for section in elf.sections))
+    if nm == BINUTILS:
+        for section in elf.sections:
+            if section.type in _HIDDEN:
+                letters[section.index] = ord("a")
+            if section.type == "SHT_SYMTAB" and section.link < len(letters):
+                letters[section.link] = ord("a")
+        if elf.names < len(letters):
+            letters[elf.names] = ord("a")
+    return bytes(letters)
+
+
+def _letter(section: Section, nm: int) -> bytes:
     flags, empty = section.flags, section.type == "SHT_NOBITS"
     if nm == BINUTILS:
-        if section.type in _HIDDEN or _is_symbols_strings(elf, section):
-            return b"a"
         for name, letter in _PE.items():
             if section.name.startswith(name) and section.name[len(name) : len(name) + 1] in _AFTER_PE:
                 return letter
@@ -84,15 +97,6 @@ def _letter(elf: ElfFile, section: Section, nm: int) -> bytes:
         return b"d" if flags & _SHF_WRITE else b"r"
     if empty and nm != _KALLSYMS:
         return b"b"
-    if section.name.startswith(_DEBUG[nm]):
+    if section.name.startswith(_DEBUG[nm]) or (nm == BINUTILS and section.name == b".gdb_index"):
         return b"N"
     return b"n" if not empty and not flags & _SHF_WRITE else b"?"
-
-
-_AFTER_PE = (b"", *(bytes([byte]) for byte in b".$0123456789"))
-
-
-def _is_symbols_strings(elf: ElfFile, section: Section) -> bool:
-    return section.type == "SHT_STRTAB" and any(
-        other.type == "SHT_SYMTAB" and other.link == section.index for other in elf.sections
-    )
