@@ -50,6 +50,8 @@ def system_map(elf: ElfFile, dialect: Dialect, nm: int = BINUTILS, previous: Elf
 
 def _lines(elf: ElfFile, nm: int, dropped: SymbolFilter, rules: bytes) -> bytes:
     symbols = elf.symbols()
+    if nm == LLVM and elf.machine == "EM_ARM":
+        rules += b"=\0"  # a name of no letters
     text, bad = _native.nm_lines(
         symbols.values,
         symbols.sizes,

@@ -15,6 +15,7 @@ cdef enum:
     SHN_UNDEF = 0
 
 cdef enum:
+    SHN_FIRST = 0xffffff00    # from here on no sections
     SHN_ABS = 0xfffffff1      # as decode_symbols() gives it
     SHN_COMMON = 0xfffffff2
 
@@ -50,6 +51,7 @@ cdef struct Select:
 cdef struct Lines:
     uint64_t *value
     uint8_t *letter
+    uint64_t *symbol_size
     uint32_t *start           # of the name
     uint32_t *length
     size_t count, size        # lines, and bytes of their names
@@ -58,6 +60,11 @@ cdef struct Lines:
 
 cdef inline uint8_t _upper(uint8_t letter) noexcept nogil:
     return letter - 32 if letter >= c'a' and letter <= c'z' else letter
+
+
+cdef inline bint _llvm_common(uint8_t type, uint32_t section) noexcept nogil:
+    """What LLVM takes for a common symbol."""
+    return section == SHN_COMMON or (type == STT_COMMON and section != SHN_UNDEF)
 
 
 cdef uint8_t _letter(
@@ -70,7 +77,13 @@ cdef uint8_t _letter(
     cdef uint8_t letter
     if type == STT_SECTION or type == STT_FILE:
         return 0
-    if section == SHN_COMMON:
+    if select.flavour == LLVM:
+        if _llvm_common(type, section) and not weak:
+            return c'i' if type == STT_GNU_IFUNC else c'C'
+        # A weak symbol in a section that the file does not have.
+        if section >= select.sections and section < SHN_FIRST and type != STT_COMMON:
+            return c'?'
+    elif section == SHN_COMMON:
         return c'C'
     if section == SHN_UNDEF:
         return (c'v' if is_object else c'w') if weak else c'U'
@@ -78,6 +91,8 @@ cdef uint8_t _letter(
         return c'i'
     if weak:
         return c'V' if is_object else c'W'
+    if select.flavour == LLVM and section == SHN_ABS:
+        return c'a' if bind == STB_LOCAL else c'A'
     if bind == STB_GNU_UNIQUE:
         return c'u'
     if bind != STB_GLOBAL and bind != STB_LOCAL:
@@ -132,12 +147,26 @@ cdef bint _dropped(Select *select, const uint8_t *name, size_t length) noexcept 
     while rule < select.rules_end:
         if (
             # One look at a byte of the name is enough for most rules.
-            (rule[0] == c'$' or (rule[0] == c'*' and dotted) or (rule[0] != c'*' and length and rule[1] == name[0]))
+            (rule[0] == c'$' or (rule[0] == c'*' and dotted) or (rule[0] != c'*' and rule[1] == name[0]))
             and _rule_matches(rule, name, length)
         ):
             return True
         rule += strlen(<const char *>rule) + 1
     return False
+
+
+cdef inline bint _sized(int flavour, uint8_t type, uint32_t section) noexcept nogil:
+    """Whether nm prints the size for the value, which is an alignment."""
+    if flavour == LLVM:
+        return _llvm_common(type, section)
+    return flavour == BINUTILS and section == SHN_COMMON
+
+
+cdef inline bint _function(int flavour, uint8_t type, uint32_t section) noexcept nogil:
+    """Whether the low bit of the value is no part of the address, where a machine has such functions."""
+    if flavour == LLVM:
+        return type == STT_FUNC and section != SHN_ABS
+    return type == STT_FUNC or type == STT_GNU_IFUNC
 
 
 cdef void _select(Columns *columns, Select *select, Lines *lines) noexcept nogil:
@@ -162,10 +191,11 @@ cdef void _select(Columns *columns, Select *select, Lines *lines) noexcept nogil
             lines.bad = i
             break
         lines.value[at] = columns.value[i]
-        if columns.section[i] == SHN_COMMON and select.flavour != KALLSYMS:
+        if _sized(select.flavour, type, columns.section[i]):
             lines.value[at] = columns.size[i]
-        elif select.clear_low_bit and type == STT_FUNC:
+        elif select.clear_low_bit and _function(select.flavour, type, columns.section[i]):
             lines.value[at] &= ~<uint64_t>1
+        lines.symbol_size[at] = columns.size[i]
         lines.letter[at] = letter
         lines.start[at] = columns.name[i]
         lines.length[at] = <uint32_t>length
@@ -179,8 +209,42 @@ cdef inline bint _blank(int flavour, uint8_t letter) noexcept nogil:
     return flavour != KALLSYMS and (letter == c'U' or letter == c'w' or letter == c'v')
 
 
+cdef void _sort_same_name(Names *names, Lines *lines, Entry *entries, Entry *spare, size_t count) noexcept nogil:
+    """Sort the lines of symbols with the same name, which stand beside each other, by size."""
+    cdef size_t i, first = 0, end, a, b
+    while first < count:
+        a = entries[first].index
+        end = first + 1
+        while end < count:
+            b = entries[end].index
+            if names.length[a] != names.length[b] or memcmp(
+                names.string + names.start[a] + 1, names.string + names.start[b] + 1, names.length[a]
+            ) != 0:
+                break
+            end += 1
+        if end - first > 1:
+            for i in range(first, end):
+                entries[i].key = lines.symbol_size[entries[i].index]
+            _stable_sort(entries + first, spare, end - first)
+        first = end
+
+
+cdef void _sort_same_value(
+    Names *names, int flavour, Lines *lines, Entry *entries, Entry *spare, size_t count
+) noexcept nogil:
+    """Sort lines with the same value."""
+    if count > 1:
+        _sort_names(names, entries, spare, count, 0)
+        if flavour == LLVM:
+            _sort_same_name(names, lines, entries, spare, count)
+
+
 cdef void _sort_lines(Columns *columns, int flavour, Lines *lines, Entry *entries, Entry *spare) noexcept nogil:
-    """Put positions of lines into ``entries``: undefined symbols, then by value; equal ones by name."""
+    """Put positions of lines into ``entries``: undefined symbols, then by value, by name, for LLVM by size.
+
+    What is still equal stays as in the symbol table: the kernel's builds have a stable qsort(), and LLVM's
+    sort is stable for short runs only, but no linker makes such symbols.
+    """
     cdef size_t i, at = 0, first = 0, end
     cdef size_t undefined = 0
     cdef Names names
@@ -202,15 +266,13 @@ cdef void _sort_lines(Columns *columns, int flavour, Lines *lines, Entry *entrie
     names.end = columns.strings + columns.strings_size
     names.start = lines.start
     names.length = lines.length
-    if undefined > 1:
-        _sort_names(&names, entries, spare, undefined, 0)
+    _sort_same_value(&names, flavour, lines, entries, spare, undefined)
     first = undefined
     while first < lines.count:
         end = first + 1
         while end < lines.count and entries[end].key == entries[first].key:
             end += 1
-        if end - first > 1:
-            _sort_names(&names, entries + first, spare, end - first, 0)
+        _sort_same_value(&names, flavour, lines, entries + first, spare, end - first)
         first = end
 
 
@@ -281,6 +343,7 @@ def nm_lines(
     try:
         lines.value = <uint64_t *>_allocate(columns.count * sizeof(uint64_t))
         lines.letter = <uint8_t *>_allocate(columns.count)
+        lines.symbol_size = <uint64_t *>_allocate(columns.count * sizeof(uint64_t))
         lines.start = <uint32_t *>_allocate(columns.count * sizeof(uint32_t))
         lines.length = <uint32_t *>_allocate(columns.count * sizeof(uint32_t))
         with nogil:
@@ -298,6 +361,7 @@ def nm_lines(
     finally:
         free(lines.value)
         free(lines.letter)
+        free(lines.symbol_size)
         free(lines.start)
         free(lines.length)
         free(entries)
