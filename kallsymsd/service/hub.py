@@ -46,6 +46,7 @@ class Hub:
         self._gone = gone
         self._uid = own_uid()
         self._accept_at: float | None = None  # when to accept again, while that is paused
+        self._is_short = False  # of descriptors or memory, as of the last attempt
         self._selector = selectors.DefaultSelector()
         self._wake_in, self._wake_out = socket.socketpair()
         self._wake_in.settimeout(0)
@@ -124,13 +125,16 @@ class Hub:
             try:
                 sock, _ = self._listener.accept()
             except BlockingIOError:
+                self._is_short = False
                 return
             except ConnectionAbortedError:
                 continue
             except OSError as error:
                 # No descriptor or memory left. The client stays in the backlog; asking again at once would
-                # only burn CPU.
-                _log.error("cannot accept a client: %s", error.strerror)
+                # only burn CPU, and saying so each time only fill the log.
+                if not self._is_short:
+                    _log.error("cannot accept clients for now: %s", error.strerror)
+                self._is_short = True
                 self._selector.unregister(self._listener)
                 self._accept_at = time.monotonic() + _ACCEPT_PAUSE
                 return

@@ -5,6 +5,7 @@ import socket
 import stat
 from pathlib import Path
 
+from kallsymsd.engine.filesystem import filesystem_type, is_remote
 from kallsymsd.engine.private import Lock, private_directory
 from kallsymsd.service.paths import BadPathError, check_socket_path, lock_path
 
@@ -29,12 +30,16 @@ class Instance:
 
         A socket file that is there already belongs to a daemon that is gone, or we would not have the lock;
         it is replaced. Raises AlreadyRunningError, NotPrivateError, or BadPathError when something else is in
-        the way.
+        the way, or the directory lies on another machine.
         """
         self.path = path
         self.inherited = inherited is not None
         check_socket_path(path)
         private_directory(path.parent)
+        kind = filesystem_type(path.parent)
+        if is_remote(kind):
+            # A daemon there would keep those of all other machines away, and could serve none of them.
+            raise BadPathError(f"{path}: lies on {kind}; name a place on this machine with KALLSYMSD_SOCKET")
         try:
             self._lock = Lock(lock_path(path))
         except OSError as error:

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """kallsymsd with a failpoint: ``python -m tests.faults.daemon`` does at one stage what the environment says.
 
-KALLSYMSD_TEST_FAILPOINT is STAGE:ACTION, KALLSYMSD_TEST_VERSION the version it claims to be.
+KALLSYMSD_TEST_FAILPOINT is STAGE:ACTION, KALLSYMSD_TEST_VERSION the version it claims to be,
+KALLSYMSD_TEST_MAP the map that somebody rewrites.
 """
 
 import errno
@@ -10,12 +11,14 @@ import signal
 import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import diskcache
 
 from kallsymsd import __main__ as program
 from kallsymsd.engine.engine import Engine
+from kallsymsd.service import reading
 from kallsymsd.service.connection import Connection
 from kallsymsd.service.hub import Hub
 from kallsymsd.service.server import Server
@@ -30,6 +33,7 @@ STAGES: dict[str, tuple[Any, str]] = {
     "compute": (Engine, "_computed"),
     "hand out": (Server, "_hand_out"),
     "reply": (Connection, "flush"),
+    "read": (reading, "_pread"),
     "keep": (Engine, "keep"),
     "store": (diskcache.Cache, "set"),
 }
@@ -42,6 +46,24 @@ def _raise(error: BaseException) -> Callable[[], None]:
     return act
 
 
+def _rewrite(times: int) -> Callable[[], None]:
+    """Change a letter of the map, of which the size stays, the first ``times`` times."""
+    left = [times]
+
+    def act() -> None:
+        if not left[0]:
+            return
+        left[0] -= 1
+        time.sleep(0.02)  # the file's time must differ; it may have a grain of 10 ms
+        with Path(os.environ["KALLSYMSD_TEST_MAP"]).open("r+b") as file:
+            file.seek(-2, os.SEEK_END)
+            last = file.read(1)
+            file.seek(-2, os.SEEK_END)
+            file.write(bytes((last[0] + 1,)))
+
+    return act
+
+
 #: What happens there.
 ACTIONS: dict[str, Callable[[], None]] = {
     "SIGKILL": lambda: os.kill(os.getpid(), signal.SIGKILL),
@@ -49,7 +71,11 @@ ACTIONS: dict[str, Callable[[], None]] = {
     "ENOSPC": _raise(OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))),
     "EIO": _raise(OSError(errno.EIO, os.strerror(errno.EIO))),
     "no memory": _raise(MemoryError()),
+    "EDQUOT": _raise(OSError(errno.EDQUOT, os.strerror(errno.EDQUOT))),
     "hang": lambda: time.sleep(3600),
+    "wait": lambda: time.sleep(1),
+    "rewrite once": _rewrite(1),
+    "rewrite always": _rewrite(-1),
 }
 
 
@@ -72,6 +98,7 @@ def _install(stage: str, action: str) -> None:
 
 
 if __name__ == "__main__":
+    vars(program)["take"] = lambda _: []  # what clients have noted is for the judge
     if failpoint := os.environ.get("KALLSYMSD_TEST_FAILPOINT"):
         _install(*failpoint.split(":"))
     if version := os.environ.get("KALLSYMSD_TEST_VERSION"):

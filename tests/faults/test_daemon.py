@@ -54,7 +54,7 @@ def test_stopped_at_a_stage(build: Build, stage: str) -> None:
     process.send_signal(signal.SIGCONT)
 
 
-@pytest.mark.parametrize("error", ["ENOSPC", "EIO", "no memory"])
+@pytest.mark.parametrize("error", ["ENOSPC", "EDQUOT", "EIO", "no memory"])
 @pytest.mark.parametrize("stage", ["load", "identify", "build", "compute", "keep", "store"])
 def test_an_error_at_a_stage(build: Build, stage: str, error: str) -> None:
     process = build.start(f"{stage}:{error}")
@@ -158,6 +158,26 @@ def test_an_old_daemon_is_asked_to_leave(build: Build) -> None:
     build.judge(run, "version")
     assert process.wait(PATIENCE) == 0
     build.judge(build.run(), "absent")
+
+
+def test_an_old_daemon_answers_its_own_clients_before_it_leaves(build: Build) -> None:
+    process = build.start("compute:wait", KALLSYMSD_TEST_VERSION="0.0.1")
+    with socket.socket(socket.AF_UNIX) as sock, (build.kallsyms.here / "in.map").open("rb") as file:
+        sock.connect(str(build.socket))
+        request = wire.BuildRequest(version="0.0.1", dialect="v6.11", options=1, form=wire.ASM)
+        data = wire.preamble() + wire.frame(wire.BUILD, request.encode())
+        socket.send_fds(sock, [data], [file.fileno()])
+        build.judge(build.run(), "version")
+        assert not build.socket.exists()
+        sock.settimeout(PATIENCE)
+        received = b""
+        while part := sock.recv(1 << 16):
+            received += part
+    # Preamble, signs of life, the reply and nothing else.
+    frames = received[wire.PREAMBLE_SIZE :].split(wire.frame(wire.HEARTBEAT))
+    assert wire.parse_header(frames[-1])[0] == wire.REPLY
+    assert wire.BuildReply.decode(frames[-1][wire.HEADER_SIZE :]).status == wire.OK
+    assert process.wait(PATIENCE) == 0
 
 
 def test_a_new_daemon_stays(build: Build) -> None:

@@ -51,8 +51,14 @@ def run_failing(build: Build, call: str, number: int, fault: str) -> Run:
     return Run(done.returncode, done.stdout, done.stderr)
 
 
-@pytest.mark.parametrize("call", CALLS)
-@pytest.mark.parametrize("fault", ["EIO", "ENOSPC", "kill"])
+@pytest.mark.parametrize(
+    ("call", "fault"),
+    [
+        *((call, fault) for call in CALLS for fault in ("EIO", "ENOSPC", "kill")),
+        ("write", "EDQUOT"),
+        ("sendfile", "EDQUOT"),
+    ],
+)
 def test_each_call_fails_in_turn(made_by: Build, call: str, fault: str) -> None:
     for number in range(1, 100):
         put_old(made_by)
