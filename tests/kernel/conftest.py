@@ -1,0 +1,107 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Fixtures: a stock build of each release, made once and kept, that every other build must equal."""
+
+import hashlib
+import json
+import os
+import subprocess
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from tests.measure import Daemon
+
+from . import sources
+from .sources import CACHE, SERIES
+from .trees import CONFIG, Linked, ObjectTree
+
+#: Builds take minutes, and more on a busy machine.
+pytestmark = pytest.mark.timeout(7200)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Each of these builds kernels, and may wait for whole builds."""
+    for item in items:
+        if Path(__file__).parent in item.path.parents:
+            item.add_marker(pytest.mark.kernel)
+            item.add_marker(pytest.mark.timeout(7200))
+
+
+@pytest.fixture(scope="session")
+def say(pytestconfig: pytest.Config) -> Callable[[str], None]:
+    """Show a line while the tests run: a build takes minutes."""
+    terminal = pytestconfig.pluginmanager.get_plugin("terminalreporter")
+
+    def write(line: str) -> None:
+        if terminal is not None:
+            terminal.write_line(line)
+
+    return write
+
+
+@dataclass(frozen=True)
+class Stock:
+    """What kbuild makes of one release without us.
+
+    source    a source tree that may be edited
+    cold      the kernel of the source as it stands
+    edited    the kernel with a function more (``sources.add_function``)
+    scripts   what the object tree has below scripts/ (``ObjectTree.scripts``)
+    """
+
+    series: str
+    source: Path
+    cold: Linked
+    edited: Linked
+    scripts: dict[str, int]
+
+    def tree(self, say: Callable[[str], None]) -> ObjectTree:
+        """The one object tree of this release: its path is in what it makes."""
+        return ObjectTree(self.source, CACHE / self.series / "object", say)
+
+
+@pytest.fixture(scope="session", params=SERIES)
+def stock(
+    request: pytest.FixtureRequest, say: Callable[[str], None], unavailable: Callable[[str], None]
+) -> Stock:
+    """Each release in turn."""
+    series: str = request.param
+    if reason := sources.why_not(series):
+        unavailable(reason)
+    source = sources.editable(series)
+    kept = CACHE / series / f"stock-{_inputs(source)}"
+    made = Stock(series, source, Linked(kept / "cold"), Linked(kept / "edited"), {})
+    if not (kept / "scripts").exists():
+        tree = made.tree(say)
+        tree.configure()
+        tree.make("vmlinux")
+        tree.set_aside(made.cold.directory)
+        scripts = tree.scripts()
+        sources.add_function(source)
+        tree.make("vmlinux")
+        tree.set_aside(made.edited.directory)
+        sources.restore(source, series)
+        (kept / "scripts").write_text(json.dumps(scripts))
+    made.scripts.update(json.loads((kept / "scripts").read_text()))
+    return made
+
+
+def _inputs(source: Path) -> str:
+    """A digest of what a stock build depends on, so that a kept one is not taken for another's."""
+    digest = hashlib.sha256()
+    for part in (CONFIG.read_bytes(), (source / "Makefile").read_bytes(), sources.FUNCTION.encode()):
+        digest.update(part)
+    for program in ("gcc", "ld", "as"):
+        digest.update(subprocess.run([program, "--version"], capture_output=True, check=True).stdout)
+    return digest.hexdigest()[:16]
+
+
+@pytest.fixture
+def daemon() -> Iterator[Daemon]:
+    """A daemon of the test's own, which every client must use: KALLSYMSD=require in its environment."""
+    with tempfile.TemporaryDirectory(prefix="kd-") as directory, Daemon(Path(directory)) as running:
+        running.environment["XDG_DATA_HOME"] = os.fspath(Path(directory, "data"))
+        yield running
