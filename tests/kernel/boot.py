@@ -117,8 +117,10 @@ def shown(system_map: str, *, tables_hidden: bool) -> Counter[Symbol]:
     """What /proc/kallsyms must show of a System.map.
 
     Absolute symbols (A) are not in the tables. Those of the per-cpu section, whose addresses are offsets, are
-    made absolute by --absolute-percpu and show as A. ``tables_hidden``: scripts/kallsyms leaves out the names of
-    the tables themselves, as that of 6.1 does; later mksysmap does, so that System.map lacks them too.
+    made absolute by --absolute-percpu and show as A.
+
+    tables_hidden  scripts/kallsyms itself leaves out the names of the tables, as that of 6.1 does; later
+                   mksysmap does, so that System.map lacks them too
     """
     symbols = [_symbol(line) for line in system_map.splitlines()]
     address = {name: where for where, _, name in symbols}

@@ -6,11 +6,13 @@ import json
 import os
 import subprocess
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from _pytest.capture import CaptureManager
 
 from tests.measure import Daemon
 
@@ -18,8 +20,8 @@ from . import sources
 from .sources import CACHE, SERIES
 from .trees import CONFIG, Linked, ObjectTree
 
-#: Builds take minutes, and more on a busy machine.
-pytestmark = pytest.mark.timeout(7200)
+#: Seconds for one test, with the stock build that it may have to wait for.
+LIMIT = 4 * 3600
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -27,17 +29,18 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if Path(__file__).parent in item.path.parents:
             item.add_marker(pytest.mark.kernel)
-            item.add_marker(pytest.mark.timeout(7200))
+            item.add_marker(pytest.mark.timeout(LIMIT))
 
 
 @pytest.fixture(scope="session")
 def say(pytestconfig: pytest.Config) -> Callable[[str], None]:
     """Show a line while the tests run: a build takes minutes."""
-    terminal = pytestconfig.pluginmanager.get_plugin("terminalreporter")
+    capture = pytestconfig.pluginmanager.get_plugin("capturemanager")
+    assert isinstance(capture, CaptureManager)
 
     def write(line: str) -> None:
-        if terminal is not None:
-            terminal.write_line(line)
+        with capture.global_and_fixture_disabled():
+            print(f"\n{time.strftime('%H:%M:%S')} {line}", end="", flush=True)
 
     return write
 

@@ -36,6 +36,6 @@ def _file_offset(linked: Linked, name: str) -> int:
         elf = ELFFile(file)
         table = elf.get_section_by_name(".symtab")
         assert isinstance(table, SymbolTableSection)
-        (symbol,) = table.get_symbol_by_name(name) or ()
+        symbol = (table.get_symbol_by_name(name) or [])[0]
         section = elf.get_section(symbol["st_shndx"])
         return int(section["sh_offset"] + symbol["st_value"] - section["sh_addr"])

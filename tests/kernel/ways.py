@@ -39,3 +39,12 @@ def last_tables(tree: ObjectTree) -> tuple[Path, Path]:
     found += sorted(tree.directory.glob(".tmp_vmlinux[1-9].kallsyms.S"))
     assert found, f"no assembly of tables in {tree.directory}"
     return found[-1], found[-1].with_suffix(".bin")
+
+
+def left_behind(tree: ObjectTree) -> list[Path]:
+    """What of ours stands in an object tree."""
+    return [
+        file
+        for file in tree.directory.rglob("*")
+        if file.name.endswith(".kallsyms.bin") or file.name == "GNUmakefile" or "kallsymsd" in file.name
+    ]
