@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Fixtures: a stock build of each release, made once and kept, that every other build must equal."""
 
+import functools
 import hashlib
 import json
 import os
@@ -10,6 +11,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 from _pytest.capture import CaptureManager
@@ -62,34 +64,56 @@ class Stock:
     scripts: dict[str, int]
 
     def tree(self, say: Callable[[str], None]) -> ObjectTree:
-        """The one object tree of this release: its path is in what it makes."""
+        """The one object tree of this release: its path may be in what it makes."""
         return ObjectTree(self.source, CACHE / self.series / "object", say)
+
+    def built(self, say: Callable[[str], None]) -> ObjectTree:
+        """The object tree with the stock kernel of ``cold`` in it."""
+        tree = self.tree(say)
+        if not (tree.directory / "System.map").exists():
+            tree.configure()
+        tree.make("vmlinux")
+        return tree
+
+
+@pytest.fixture(scope="session")
+def make_stock(say: Callable[[str], None], unavailable: Callable[[str], NoReturn]) -> Callable[[str], Stock]:
+    """The stock builds of a release: made when first asked for, unless an earlier run has left them."""
+
+    @functools.cache
+    def make(series: str) -> Stock:
+        if reason := sources.why_not(series):
+            unavailable(reason)
+        source = sources.editable(series)
+        kept = CACHE / series / f"stock-{_inputs(source)}"
+        made = Stock(series, source, Linked(kept / "cold"), Linked(kept / "edited"), {})
+        if not (kept / "scripts").exists():
+            tree = made.tree(say)
+            tree.configure()
+            tree.make("vmlinux")
+            tree.set_aside(made.cold.directory)
+            scripts = tree.scripts()
+            sources.add_function(source)
+            tree.make("vmlinux")
+            tree.set_aside(made.edited.directory)
+            sources.restore(source, series)
+            (kept / "scripts").write_text(json.dumps(scripts))  # last: now all is there
+        made.scripts.update(json.loads((kept / "scripts").read_text()))
+        return made
+
+    return make
 
 
 @pytest.fixture(scope="session", params=SERIES)
-def stock(
-    request: pytest.FixtureRequest, say: Callable[[str], None], unavailable: Callable[[str], None]
-) -> Stock:
+def stock(request: pytest.FixtureRequest, make_stock: Callable[[str], Stock]) -> Stock:
     """Each release in turn."""
-    series: str = request.param
-    if reason := sources.why_not(series):
-        unavailable(reason)
-    source = sources.editable(series)
-    kept = CACHE / series / f"stock-{_inputs(source)}"
-    made = Stock(series, source, Linked(kept / "cold"), Linked(kept / "edited"), {})
-    if not (kept / "scripts").exists():
-        tree = made.tree(say)
-        tree.configure()
-        tree.make("vmlinux")
-        tree.set_aside(made.cold.directory)
-        scripts = tree.scripts()
-        sources.add_function(source)
-        tree.make("vmlinux")
-        tree.set_aside(made.edited.directory)
-        sources.restore(source, series)
-        (kept / "scripts").write_text(json.dumps(scripts))
-    made.scripts.update(json.loads((kept / "scripts").read_text()))
-    return made
+    return make_stock(request.param)
+
+
+@pytest.fixture(scope="session")
+def stocks(make_stock: Callable[[str], Stock]) -> list[Stock]:
+    """All releases."""
+    return [make_stock(series) for series in SERIES]
 
 
 def _inputs(source: Path) -> str:

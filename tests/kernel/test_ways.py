@@ -16,8 +16,8 @@ from tests.measure import Daemon
 from . import sources
 from .checks import assert_same, boot_and_compare
 from .conftest import Stock
-from .trees import RELINK_LIMIT, ObjectTree
-from .ways import RUN, control, left_behind, made_here
+from .trees import ObjectTree
+from .ways import RUN, control, made_here
 
 
 @pytest.fixture
@@ -50,8 +50,9 @@ def test_install(
         boot_and_compare(stock, tree.linked(), say, tmp_path)
     finally:
         control("uninstall", str(tree.directory), environment=daemon.environment)
-    tree.make("clean", limit=RELINK_LIMIT)
-    assert not left_behind(tree)
+    build()
+    assert not made_here(tree)
+    assert_same(tree.linked(), stock.cold)
 
 
 def _build_and_compare(

@@ -79,12 +79,12 @@ class ObjectTree:
         self._say = say
         self._arguments = [*compiler(), *arguments]
 
-    def configure(self, more: str = "") -> None:
-        """Start anew, with the tiny configuration and ``more`` lines of another."""
+    def configure(self, config: str = "") -> None:
+        """Start anew, with the tiny configuration or another."""
         shutil.rmtree(self.directory, ignore_errors=True)
         self.directory.mkdir(parents=True)
         wanted = self.directory / "wanted.config"
-        wanted.write_text(CONFIG.read_text() + more)
+        wanted.write_text(config or CONFIG.read_text())
         self.make("allnoconfig", f"KCONFIG_ALLCONFIG={wanted}")
 
     def setting(self, name: str) -> str | None:
