@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 from kallsyms_client.tally import take
 from kallsymsd import __version__
-from kallsymsd.core import _native
+from kallsymsd.engine import memory
 from kallsymsd.engine.private import NotPrivateError, private_directory
 from kallsymsd.service.config import (
     CACHE_DIR,
@@ -47,10 +47,6 @@ if TYPE_CHECKING:
 _log = logging.getLogger("kallsymsd")
 
 _MEBIBYTE = 1 << 20
-# Freed memory that is kept for the next request, which takes about this much.
-_REUSED_MEMORY = 32 * _MEBIBYTE
-# As much of that as malloc surely keeps is there from the beginning.
-_TOUCHED_MEMORY = 24 * _MEBIBYTE
 # Descriptors: up to two for each client, one for each answer kept.
 _DESCRIPTORS = 8192
 # Signals that end the daemon.
@@ -80,7 +76,7 @@ def main(arguments: list[str] | None = None) -> int:
     _log.info("version %s listens on %s", __version__, path)
     notify(os.environ, "READY=1")
     _raise_descriptor_limit()
-    _native.reuse_memory(_REUSED_MEMORY)
+    memory.fit(0)  # before there are threads: malloc gives each its own arena otherwise
     cache = configuration[CACHE_DIR]
     tally = Tally(lambda kept: _save(cache, kept), time.monotonic(), load(cache))
     limit = configuration[CACHE_LIMIT] * _MEBIBYTE
@@ -185,10 +181,11 @@ def _make_engine(configuration: Configuration) -> "Engine":
     except (NotPrivateError, StoreUnavailableError) as error:
         _log.warning("answers are kept in memory only: %s", error)
         problem = str(error)
-    _native.touch_memory(_TOUCHED_MEMORY)
+    memory.touch()
     # What is loaded by now stays: the collector need not look at it for each request.
     gc.freeze()
-    return Engine(store, Trees(store, configuration[MEMORY_LIMIT] * _MEBIBYTE), no_store=problem)
+    trees = Trees(store, configuration[MEMORY_LIMIT] * _MEBIBYTE, fit=memory.fit)
+    return Engine(store, trees, no_store=problem)
 
 
 def _save(cache: Path, kept: Kept) -> None:

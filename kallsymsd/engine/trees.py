@@ -3,6 +3,7 @@
 
 import threading
 from collections import OrderedDict
+from collections.abc import Callable
 from typing import NamedTuple
 
 from kallsyms_client.wire import INCREMENTAL, OK, BuildRequest
@@ -42,14 +43,25 @@ class Trees:
     Threads may build at the same time, for one tree too: a state never changes, a newer one takes its place.
     """
 
-    def __init__(self, store: Store | None, limit: int = DEFAULT_LIMIT) -> None:
-        """``store`` keeps states beyond this process; ``limit`` is in bytes."""
+    def __init__(
+        self,
+        store: Store | None,
+        limit: int = DEFAULT_LIMIT,
+        *,
+        fit: Callable[[int], None] = lambda _map_size: None,
+    ) -> None:
+        """``store`` keeps states beyond this process; ``limit`` is in bytes.
+
+        ``fit`` is told the bytes of the largest map in use whenever they change, before it is computed.
+        """
         self._store = store
         self._limit = limit
         self._states: OrderedDict[bytes, TreeState] = OrderedDict()
         self._trees: dict[bytes, bytes] = {}  # the trees of the states, by the same keys
         self._unsaved: set[bytes] = set()
         self._size = 0
+        self._fit = fit
+        self._largest = 0
         self._lock = threading.Lock()
 
     def knows(self, request: BuildRequest) -> bool:
@@ -62,6 +74,8 @@ class Trees:
         watch = Stopwatch()
         dialect = BY_NAME[request.dialect]
         key = tree_key(request)
+        with self._lock:
+            self._fit_largest(len(contents.text))
         state = self._get(key) or self._load(key, request)
         watch.lap("diff")
         try:
@@ -110,6 +124,7 @@ class Trees:
             dropped = [key for key, its_tree in self._trees.items() if tree in (None, its_tree)]
             for key in dropped:
                 self._drop(key)
+            self._fit_largest()
         return len(dropped)
 
     def _get(self, key: bytes) -> TreeState | None:
@@ -134,6 +149,14 @@ class Trees:
         self._size -= self._states.pop(key).size
         self._unsaved.discard(key)
         del self._trees[key]
+
+    def _fit_largest(self, map_size: int = 0) -> None:
+        """Tell how large the largest map is, one of ``map_size`` included. The caller holds the lock."""
+        largest = max((len(state.contents.text) for state in self._states.values()), default=0)
+        largest = max(largest, map_size)
+        if largest > self._largest or largest < self._largest // 2:
+            self._largest = largest
+            self._fit(largest)
 
     def _load(self, key: bytes, request: BuildRequest) -> TreeState | None:
         """The state that save() wrote; None when there is none or it is not what this daemon would write."""

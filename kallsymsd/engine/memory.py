@@ -1,0 +1,30 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""How much freed memory the daemon keeps for the next request.
+
+Memory that is touched for the first time costs more than the work done in it (docs/performance.md). An
+update needs room for a new map, a new state and what is in use meanwhile, and leaves as much behind: so that
+is kept.
+"""
+
+from kallsymsd.core import _native
+
+#: Bytes kept, and touched before the first request comes: what requests about a kernel of 163,000 symbols
+#: need, its state included.
+TOUCHED = 64 << 20
+# malloc gives everything back when there is more, so a bit more than is touched must not be too much.
+_LEAST = TOUCHED + (8 << 20)
+# Bytes kept for each byte of a map: an update leaves the old map, the columns of its state (2.5 times as
+# much) and what was in use meanwhile.
+_TIMES = 5
+# mallopt takes an int.
+_MOST = (1 << 31) - 1
+
+
+def touch() -> None:
+    """Have memory at hand for the first requests; takes some 30 ms."""
+    _native.touch_memory(TOUCHED)
+
+
+def fit(map_size: int) -> None:
+    """Keep what updates for maps of ``map_size`` bytes need."""
+    _native.reuse_memory(min(max(_LEAST, _TIMES * map_size), _MOST))
