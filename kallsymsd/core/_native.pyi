@@ -41,7 +41,7 @@ def merge_name_order(
     old_order: bytes, old_count: int, source: bytes, added: bytes, strings: bytes, starts: bytes, cut: bytes
 ) -> bytes: ...
 def move(
-    old: Buffer, text: Buffer, width: int, places: bytes, ranks: bytes, starts: bytes
+    old: Buffer, text: Buffer, width: int, places: bytes, ranks: bytes, starts: bytes, old_addresses: bytes
 ) -> bytes | None: ...
 def same_order(
     old_addresses: bytes, addresses: bytes, old_first: int, old_last: int, first: int, last: int

@@ -41,7 +41,9 @@ def moved(old: Tables, old_text: bytes, text: bytes) -> Tables | None:
     origin = symbols.origin
     if origin is None:
         return None
-    addresses = _native.move(old_text, text, origin.width, origin.places, origin.ranks, symbols.starts)
+    addresses = _native.move(
+        old_text, text, origin.width, origin.places, origin.ranks, symbols.starts, symbols.addresses
+    )
     if addresses is None:
         return None
     bounds = []

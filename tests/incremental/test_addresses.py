@@ -218,7 +218,28 @@ PAIRS = {
     "tabs in fscanf": Pair(
         INCREMENTAL,
         PLAIN.replace(b" t ", b"\tt\t"),
+        moved(PLAIN, ("0010", "0011")).replace(b" t ", b"\tt\t"),
+        ALL,
+        "v6.4",
+    ),
+    "tabs in fscanf, before the first difference": Pair(
+        ADDRESSES,
+        PLAIN.replace(b" t ", b"\tt\t"),
         moved(PLAIN, ("0030", "0031")).replace(b" t ", b"\tt\t"),
+        ALL,
+        "v6.4",
+    ),
+    "no map line in fscanf, before the first difference": Pair(
+        ADDRESSES,
+        after("81000010 t one", "neither", "81000020 t two"),
+        after("81000010 t one", "neither", "81000028 t two"),
+        ALL,
+        "v6.4",
+    ),
+    "no map line in fscanf, behind it": Pair(
+        INCREMENTAL,
+        after("81000010 t one", "neither", "81000020 t two"),
+        after("81000018 t one", "neither", "81000020 t two"),
         ALL,
         "v6.4",
     ),

@@ -5,6 +5,9 @@ cdef enum:
     LOOKAHEAD = 48            # symbols to look ahead for where two tables agree again
     NO_SOURCE = 0xffffffff    # an added symbol
 
+cdef extern from "rename.h" nogil:
+    void rename_codes(uint8_t *data, size_t n, const uint8_t *to)
+
 cdef struct Column:
     const uint8_t *string
     const uint32_t *start
@@ -238,13 +241,9 @@ def splice(Bytes codes, Bytes code_starts, Bytes source, Bytes added_codes, Byte
     cdef const uint32_t *origin = <const uint32_t *>_pointer(source)
     cdef const uint8_t *fresh = _pointer(added_codes)
     cdef const uint8_t *name_of = _pointer(rename)
-    cdef size_t count = <size_t>source.shape[0] // 4, i = 0, run, size = <size_t>added_codes.shape[0], length, k
+    cdef size_t count = <size_t>source.shape[0] // 4, i, run, size = <size_t>added_codes.shape[0], length
     cdef bytes spliced
     cdef uint8_t *out
-    cdef bint renames = False
-    for i in range(256):
-        if name_of[i] != i:
-            renames = True
     with nogil:
         for i in range(count):
             if origin[i] != <uint32_t>NO_SOURCE:
@@ -267,10 +266,7 @@ def splice(Bytes codes, Bytes code_starts, Bytes source, Bytes added_codes, Byte
                 memcpy(out, code + start[origin[i]], length)
             out += length
             i += run
-        if renames:
-            out -= size
-            for k in range(size):
-                out[k] = name_of[out[k]]
+        rename_codes(out - size, size, name_of)
     return spliced
 
 

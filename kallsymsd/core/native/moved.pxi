@@ -7,23 +7,6 @@ alike, whatever the digits are.
 """
 
 
-cdef inline bint _equal_short(const uint8_t *a, const uint8_t *b, size_t size) noexcept nogil:
-    """memcmp() == 0 without the call, which costs more than comparing the rest of a line."""
-    cdef uint64_t x, y
-    cdef size_t at = 0
-    if size < 8:
-        return memcmp(a, b, size) == 0
-    while at + 8 < size:
-        memcpy(&x, a + at, 8)
-        memcpy(&y, b + at, 8)
-        if x != y:
-            return False
-        at += 8
-    memcpy(&x, a + size - 8, 8)
-    memcpy(&y, b + size - 8, 8)
-    return x == y
-
-
 cdef bint _plain_lines(const uint8_t *before, const uint8_t *now, size_t size, size_t width) noexcept nogil:
     """Whether both texts are the same plain lines, addresses aside: those of symbols that are not in the table."""
     cdef size_t at = 0, length, i
@@ -35,8 +18,8 @@ cdef bint _plain_lines(const uint8_t *before, const uint8_t *now, size_t size, s
         if (
             length <= width + 3
             or length > width + 3 + SCANF_WIDTH
-            or not _plain_hex(before + at, width, &value)
-            or not _plain_hex(now + at, width, &value)
+            or not plain_hex(before + at, width, &value)
+            or not plain_hex(now + at, width, &value)
             or memcmp(before + at + width, now + at + width, length + 1 - width)
             or now[at + width] != c' '
             or now[at + width + 1] > 0x7f
@@ -51,13 +34,26 @@ cdef bint _plain_lines(const uint8_t *before, const uint8_t *now, size_t size, s
     return True
 
 
-def move(Bytes old, Bytes text, size_t width, Bytes places, Bytes ranks, Bytes starts):
+cdef size_t _lines_before(const uint32_t *place, size_t count, size_t width, size_t end) noexcept nogil:
+    """How many symbols there are before the last one whose line begins at ``end`` or before it."""
+    cdef size_t low = 0, high = count, middle
+    while low < high:
+        middle = (low + high) // 2
+        if place[middle] - 3 - width <= end:
+            low = middle + 1
+        else:
+            high = middle
+    return low - 1 if low else 0
+
+
+def move(Bytes old, Bytes text, size_t width, Bytes places, Bytes ranks, Bytes starts, Bytes old_addresses):
     """u64 addresses of the symbols of a table for a map that differs from ``old`` in addresses only, else None.
 
-    width   characters of each address, see parse()
-    places  u32, in the order of the map: where in the text each name begins
-    ranks   u32, in the order of the map: position in the table
-    starts  u32, in the order of the table, as everywhere
+    width          characters of each address, see parse()
+    places         u32, in the order of the map: where in the text each name begins
+    ranks          u32, in the order of the map: position in the table
+    starts         u32, in the order of the table, as everywhere
+    old_addresses  u64, in the order of the table
     """
     cdef const uint8_t *before = _pointer(old)
     cdef const uint8_t *now = _pointer(text)
@@ -70,20 +66,24 @@ def move(Bytes old, Bytes text, size_t width, Bytes places, Bytes ranks, Bytes s
     cdef bint same = True
     if <size_t>old.shape[0] != size:
         return None
-    addresses = _bytes(NULL, count * sizeof(uint64_t))
+    addresses = _bytes(&old_addresses[0] if count else NULL, count * sizeof(uint64_t))
     address = <uint64_t *>PyBytes_AS_STRING(addresses)
     with nogil:
-        for i in range(count + 1):
+        # What is in front of the first difference is read as it was.
+        i = _lines_before(place, count, width, _equal_bytes(before, now, size))
+        if i:
+            at = place[i] - 3 - width
+        while True:
             # From the last address to the next: the rest of its line, then lines of other symbols, if any.
             begin = place[i] - 3 - width if i < count else size
-            if at + rest > begin or not _equal_short(before + at, now + at, rest) or (
+            if at + rest > begin or (rest and not same_text(before + at, now + at, rest, size - at)) or (
                 at + rest != begin and not _plain_lines(before + at + rest, now + at + rest, begin - at - rest, width)
             ):
                 same = False
                 break
             if i == count:
                 break
-            if not _plain_hex(now + begin, width, &address[rank[i]]) or now[begin + width + 2] != c' ' or (
+            if not plain_hex(now + begin, width, &address[rank[i]]) or now[begin + width + 2] != c' ' or (
                 now[begin + width] != c' ' or (begin and now[begin - 1] != c'\n')
             ):
                 same = False
@@ -94,6 +94,7 @@ def move(Bytes old, Bytes text, size_t width, Bytes places, Bytes ranks, Bytes s
             if at + rest > size or now[at + rest - 1] != c'\n':
                 same = False
                 break
+            i += 1
     return addresses if same else None
 
 
@@ -122,6 +123,6 @@ def address_at(Bytes text, size_t place, size_t width):
     cdef const uint8_t *now = _pointer(text)
     cdef uint64_t value = 0
     cdef size_t begin = place - 3 - width
-    if place < 3 + width or (begin and now[begin - 1] != c'\n') or not _plain_hex(now + begin, width, &value):
+    if place < 3 + width or (begin and now[begin - 1] != c'\n') or not plain_hex(now + begin, width, &value):
         return None
     return value

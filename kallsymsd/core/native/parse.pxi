@@ -4,13 +4,15 @@
 cdef enum:
     NAME_LIMIT = 512          # KSYM_NAME_LEN: longer names are dropped with a warning
     SCANF_WIDTH = 2048        # longest word that "%2048s" takes
-    COPY_BLOCK = 32           # bytes copied at once
+    COPY_BLOCK = 64           # bytes copied at once
+    NO_ROOM = -3              # the columns are too small
 
 cdef struct Parsed:
     uint64_t *address
     uint32_t *start           # and, at the end, the end of the last string
     uint8_t *strings
     size_t count, used
+    size_t room, strings_room # symbols, and bytes of strings, that the columns can take
     uint32_t *place           # where in the text each name begins
     Ranges ranges
     size_t width              # digits of every kept symbol's address: 8 or 16; 0 as soon as one differs
@@ -42,7 +44,10 @@ cdef inline int _take(
     Parsed *parsed, Filter *filter, const uint8_t *text, const uint8_t *end, const uint8_t *line,
     uint64_t address, uint8_t kind, const uint8_t *name, size_t length
 ) noexcept nogil:
-    """One symbol, whose address begins at ``line``: filter it, note ranges, append it; -1 without memory."""
+    """One symbol, whose address begins at ``line``: filter it, note ranges, append it.
+
+    Returns 0, -1 without memory, or NO_ROOM.
+    """
     cdef uint8_t *out
     cdef uint32_t place = <uint32_t>(name - text)
     if length >= NAME_LIMIT:
@@ -61,6 +66,8 @@ cdef inline int _take(
         return 0
     if filter.own and _own_filter_drops(filter, kind, name, length):
         return 0
+    if parsed.count == parsed.room or length + 2 * COPY_BLOCK > parsed.strings_room - parsed.used:
+        return NO_ROOM
     if length >= 6 and length <= 15 and name[0] == c'_':
         _note_range(&parsed.ranges, name, length, address, place)
     parsed.address[parsed.count] = address
@@ -82,7 +89,7 @@ cdef inline int _take(
 
 
 cdef Py_ssize_t _parse_getline(Parsed *parsed, Filter *filter, const uint8_t *text, size_t size) noexcept nogil:
-    """Lines "address type name"; returns the number of a malformed line (from 1), 0, or -1 without memory."""
+    """Lines "address type name"; returns the number of a malformed line (from 1), 0, or what _take() returns."""
     cdef const uint8_t *end = text + size
     cdef const uint8_t *line = text
     cdef const uint8_t *eol
@@ -93,12 +100,17 @@ cdef Py_ssize_t _parse_getline(Parsed *parsed, Filter *filter, const uint8_t *te
     cdef Py_ssize_t number = 0
     cdef bint negative, overflow
     cdef bint has_nul = memchr(text, 0, size) != NULL
+    cdef int problem
     while line < end:
         number += 1
-        eol = line_end(line, end)
         p = line
         negative = False
-        digits = _hex(p, eol, &address, &overflow)
+        if end - line > 16 and _HEX[line[16]] & 0x80 and plain_hex16(line, &address):
+            digits = 16
+            eol = line_end(line + 16, end)
+        else:
+            eol = line_end(line, end)
+            digits = _hex(p, eol, &address, &overflow)
         if digits != 16 and (digits == 0 or (digits == 1 and p[0] == c'0')):
             # What else strtoull() accepts: white space, a sign, 0x.
             while p < eol and _SPACE[p[0]]:
@@ -119,8 +131,9 @@ cdef Py_ssize_t _parse_getline(Parsed *parsed, Filter *filter, const uint8_t *te
         nul = <const uint8_t *>memchr(p + 3, 0, <size_t>(eol - p - 3)) if has_nul else NULL
         if nul == NULL:
             nul = eol
-        if _take(parsed, filter, text, end, line, address, p[1], p + 3, <size_t>(nul - p - 3)):
-            return -1
+        problem = _take(parsed, filter, text, end, line, address, p[1], p + 3, <size_t>(nul - p - 3))
+        if problem:
+            return problem
         line = eol + 1
     return 0
 
@@ -128,7 +141,7 @@ cdef Py_ssize_t _parse_getline(Parsed *parsed, Filter *filter, const uint8_t *te
 cdef Py_ssize_t _parse_fscanf(Parsed *parsed, Filter *filter, const uint8_t *text, size_t size) noexcept nogil:
     """What fscanf("%llx %c %2048s\\n") makes of the text; lines that do not fit are skipped.
 
-    Returns 0, -1 without memory, or -2 when the tool would have printed "Read error or end of file.".
+    Returns 0, what _take() returns, or -2 when the tool would have printed "Read error or end of file.".
     """
     cdef const uint8_t *end = text + size
     cdef const uint8_t *p = text
@@ -139,6 +152,7 @@ cdef Py_ssize_t _parse_fscanf(Parsed *parsed, Filter *filter, const uint8_t *tex
     cdef size_t digits
     cdef uint8_t kind
     cdef bint negative, overflow, at_end = False
+    cdef int problem
     while True:
         while p < end and _SPACE[p[0]]:
             p += 1
@@ -179,8 +193,10 @@ cdef Py_ssize_t _parse_fscanf(Parsed *parsed, Filter *filter, const uint8_t *tex
             q = <const uint8_t *>memchr(name, 0, <size_t>(p - name))
             if q == NULL:
                 q = p
-            if kind and _take(parsed, filter, text, end, line, address, kind, name, <size_t>(q - name)):
-                return -1
+            if kind:
+                problem = _take(parsed, filter, text, end, line, address, kind, name, <size_t>(q - name))
+                if problem:
+                    return problem
         else:
             # fgets() takes the rest of the line, or as much as its buffer holds.
             if p == end:

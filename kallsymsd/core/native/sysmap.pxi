@@ -174,6 +174,31 @@ cdef size_t _first_width(const uint8_t *text, size_t size) noexcept nogil:
 cdef enum:
     ADDRESS, STRING, START, PLACE, RANK, COLUMNS
 
+cdef enum:
+    FEWEST_BYTES = 24         # the columns are made for lines of so many bytes, or more, on average
+
+
+cdef Py_ssize_t _read(
+    Parsed *parsed, Filter *filter, const uint8_t *data, size_t size, bint getline, uint32_t *rank,
+    bint all_symbols, bint keep_start_stop, bint absolute_percpu
+) noexcept nogil:
+    """Fill the columns; returns what _parse_getline() or _parse_fscanf() does."""
+    cdef Py_ssize_t problem
+    parsed.ranges.percpu_start = <uint64_t>0xffffffffffffffff
+    parsed.width = _first_width(data, size) if all_symbols else 0
+    if getline:
+        problem = _parse_getline(parsed, filter, data, size)
+    else:
+        problem = _parse_fscanf(parsed, filter, data, size)
+    if problem != 0 and problem != -2:
+        return problem
+    parsed.start[parsed.count] = <uint32_t>parsed.used
+    if not all_symbols:
+        _shrink(parsed, keep_start_stop)
+    if absolute_percpu:
+        _mark_percpu(parsed)
+    return -1 if _sort(parsed, rank) else problem
+
 
 def read_map(
     Bytes text, bint getline, bint own_filter, bytes own_tables, bint all_symbols, bint keep_start_stop,
@@ -193,46 +218,45 @@ def read_map(
     problem       0, the number of a malformed line (and no columns), or -2 for an end of file inside a line
     """
     cdef const uint8_t *data = _pointer(text)
-    cdef size_t size = <size_t>text.shape[0], most
+    cdef size_t size = <size_t>text.shape[0], most, each
     cdef Parsed parsed
     cdef Filter filter
-    cdef Py_ssize_t problem
+    cdef Py_ssize_t problem = NO_ROOM
     cdef PyObject *column[COLUMNS]
-    cdef size_t each
     if size >= <size_t>1 << 31:
         raise OverflowError(f"map of {size} bytes; 2 GiB is the limit")
     memset(&parsed, 0, sizeof(parsed))
     memset(column, 0, sizeof(column))
-    parsed.ranges.percpu_start = <uint64_t>0xffffffffffffffff
-    parsed.width = _first_width(data, size) if all_symbols else 0
     filter.own = own_filter
     filter.tables = <const uint8_t *>PyBytes_AS_STRING(own_tables)
     filter.tables_size = <size_t>len(own_tables)
-    # The shortest line is "0 T " and a newline; for fscanf "0Ta ", 4 bytes of text for 3 of strings.
-    most = size // (5 if getline else 4) + 2
+    # Columns for the worst would take five times the map, and the memory that earlier requests left is in pieces of
+    # what they needed. The shortest line is "0 T " and a newline; for fscanf "0Ta ", 4 bytes of text for 3 of strings.
+    most = size // FEWEST_BYTES
     try:
-        column[ADDRESS] = new_bytes(NULL, most * sizeof(uint64_t))
-        column[STRING] = new_bytes(NULL, size + 2 * COPY_BLOCK)
-        column[START] = new_bytes(NULL, most * sizeof(uint32_t))
-        column[PLACE] = new_bytes(NULL, most * sizeof(uint32_t))
-        column[RANK] = new_bytes(NULL, most * sizeof(uint32_t))
-        parsed.address = <uint64_t *>bytes_data(column[ADDRESS])
-        parsed.strings = <uint8_t *>bytes_data(column[STRING])
-        parsed.start = <uint32_t *>bytes_data(column[START])
-        parsed.place = <uint32_t *>bytes_data(column[PLACE])
-        with nogil:
-            if getline:
-                problem = _parse_getline(&parsed, &filter, data, size)
-            else:
-                problem = _parse_fscanf(&parsed, &filter, data, size)
-            parsed.start[parsed.count] = <uint32_t>parsed.used
-            if problem == 0 or problem == -2:
-                if not all_symbols:
-                    _shrink(&parsed, keep_start_stop)
-                if absolute_percpu:
-                    _mark_percpu(&parsed)
-                if _sort(&parsed, <uint32_t *>bytes_data(column[RANK])):
-                    problem = -1
+        while problem == NO_ROOM:
+            for each in range(COLUMNS):
+                Py_XDECREF(column[each])
+                column[each] = NULL
+            free(parsed.overlong)
+            memset(&parsed, 0, sizeof(parsed))
+            parsed.room = most
+            parsed.strings_room = (size // 4 * 3 if most < size // 4 else size) + 2 * COPY_BLOCK
+            column[ADDRESS] = new_bytes(NULL, most * sizeof(uint64_t))
+            column[STRING] = new_bytes(NULL, parsed.strings_room)
+            column[START] = new_bytes(NULL, (most + 1) * sizeof(uint32_t))
+            column[PLACE] = new_bytes(NULL, most * sizeof(uint32_t))
+            column[RANK] = new_bytes(NULL, most * sizeof(uint32_t))
+            parsed.address = <uint64_t *>bytes_data(column[ADDRESS])
+            parsed.strings = <uint8_t *>bytes_data(column[STRING])
+            parsed.start = <uint32_t *>bytes_data(column[START])
+            parsed.place = <uint32_t *>bytes_data(column[PLACE])
+            with nogil:
+                problem = _read(
+                    &parsed, &filter, data, size, getline, <uint32_t *>bytes_data(column[RANK]), all_symbols,
+                    keep_start_stop, absolute_percpu
+                )
+            most = size // 4 + 1
         if problem == -1:
             raise MemoryError(f"no memory for the symbols of a map of {size} bytes")
         ranges = parsed.ranges
