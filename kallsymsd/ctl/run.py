@@ -22,6 +22,7 @@ knows, it is linked as ever, and one line says so.
 _EXAMPLES = """\
 kallsymsctl run make -j8
 kallsymsctl run -- make O=../build bzImage modules
+kallsymsctl run --one-link -- make -j8
 kallsymsctl run -- sh -c 'make olddefconfig && make -j8'
 KALLSYMSD=verify kallsymsctl run make    # each table compared with the tool's
 """
@@ -42,6 +43,11 @@ def register(parsers: Parsers) -> None:
         status=_STATUS,
     )
     parser.add_argument(
+        "--one-link",
+        action="store_true",
+        help="link vmlinux once instead of three times where that gives the same (docs/one-link.md)",
+    )
+    parser.add_argument(
         "command", nargs=argparse.REMAINDER, metavar="COMMAND", help="the command and its arguments"
     )
 
@@ -55,6 +61,8 @@ def _run(_: Context, options: argparse.Namespace) -> int:
     if fragment:
         others = [each for each in environment.get("MAKEFILES", "").split() if each != fragment]
         environment["MAKEFILES"] = " ".join([*others, fragment])
+    if options.one_link:
+        environment["KALLSYMSD_ONE_LINK"] = "1"
     sys.stdout.flush()
     try:
         os.execvpe(words[0], words, environment)  # noqa: S606  what the user asked for

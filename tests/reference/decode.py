@@ -13,8 +13,8 @@ NO_BYTES = (b"#", b".globl ", b".size ", b"\tALGN", b"\t.balign", b"\t.section",
 def tables(text: bytes, *, binary: bytes = b"", big_endian: bool = False) -> dict[str, bytes]:
     """The bytes of every table in plain assembly that needs no relocation, by its name without kallsyms_.
 
-    ``binary`` is the .bin that it includes. Raises ValueError for a line that is not one of those the
-    kernel's tools print.
+    ``binary`` is the .bin that it includes. Raises ValueError for a line that none of the kernel's tools
+    prints.
     """
     found: dict[str, bytearray] = {}
     table = bytearray()

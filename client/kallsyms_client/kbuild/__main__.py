@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""``python3 -I -S .../kallsyms_client/kbuild/__main__.py recipe|tool ...``, for the hook's shell scripts.
+"""``python3 -I -S .../kallsyms_client/kbuild/__main__.py recipe|tool|one-link ...``, for the hook's scripts.
 
 Compiled anew at each run, hence short.
 """
@@ -18,6 +18,10 @@ if verb == "tool":
     from kallsyms_client.main import hooked
 
     status = hooked()
+elif verb == "one-link":
+    from kallsyms_client.kbuild.single import ask
+
+    status = ask(sys.argv[1:])
 else:
     from kallsyms_client.kbuild.recipe import main
 

@@ -70,6 +70,10 @@ def rewrite(text: bytes, program: bytes, environment: dict[bytes, bytes]) -> byt
     edited, shell = edit(script, program), interpreter(script)
     if edited is None or not shell:
         raise _without(b"%b is not a script that it knows" % name)
+    if environment.get(b"KALLSYMSD_ONE_LINK") == b"1":
+        from kallsyms_client.kbuild.single import with_one_link
+
+        edited = with_one_link(edited)
     words = [b"%b=%b" % (variable, quote(value)) for variable, value in variables]
     words += [*shell, b"-c", quote(edited), name]
     made = text[: span[0]] + b" ".join(words) + text[span[1] :]

@@ -1,0 +1,177 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""One link of vmlinux instead of three: what the edited scripts/link-vmlinux.sh asks for (docs/one-link.md).
+
+predict TABLES             tables as the coming link will need them
+tables LINKED TABLES       the tables that a linked file needs
+patch LINKED TABLES LINKS  these tables, into the file itself; LINKS were done to get it
+
+TABLES stands for TABLES.S and TABLES.bin. The working directory is the object tree. Exit status 0: done. 3:
+the layout differs, and TABLES are those that are needed now (patch), or sizes cannot be foretold (predict).
+1: not for us, the script has to go on by itself.
+"""
+
+from __future__ import annotations
+
+import mmap
+import os
+from pathlib import Path
+
+from kallsyms_client import session
+from kallsyms_client.kbuild import memory
+from kallsyms_client.kbuild.configuration import Configuration
+from kallsyms_client.kbuild.outcome import Outcome
+from kallsyms_client.output import FileArgument, Piece, write
+from kallsyms_client.report import ClientError
+from kallsymsd.core import assembly, nm, patch, pipeline
+from kallsymsd.core.dialects import OPTION_BITS, Dialect, find
+from kallsymsd.core.elf import ElfFile
+from kallsymsd.core.errors import InputError
+from kallsymsd.core.inputs import Classes, Inputs
+from kallsymsd.core.prediction import UnpredictableError, name_filter, predict
+from kallsymsd.core.tables import Tables
+from kallsymsd.core.target import Target
+
+DONE, FAILED, DIFFERS = 0, 1, 3
+
+#: Where the edited script says which options it gives on what condition (configuration.conditions()).
+CONDITIONS = "KALLSYMSD_CONDITIONS"
+
+# What else comes out of the script's links than vmlinux and System.map.
+_STOCK = {
+    "CONFIG_DEBUG_INFO_BTF": "BTF is made from a link of its own",
+    "CONFIG_VMLINUX_MAP": "the map that the linker writes would name other files",
+    "CONFIG_UML": "the compiler links user mode Linux",
+}
+# What the linker reads, but for objects that never change.
+_INPUTS = ("vmlinux.o", ".vmlinux.export.o")
+_PREDICTED = ".tmp_vmlinux1.syms"
+
+
+class _StockError(Exception):
+    """The script has to go on by itself; the text says why."""
+
+
+def main(arguments: list[str]) -> int:
+    """Do what the script asks for; the exit status."""
+    verb, *operands = arguments
+    try:
+        job = _Job()
+        match verb:
+            case "predict":
+                return job.predict(*operands)
+            case "tables":
+                return job.tables(*operands)
+            case _:
+                return job.patch(*operands)
+    except _StockError as error:
+        reason = str(error)
+    except InputError as error:
+        reason = error.render(b"vmlinux").decode("utf-8", "replace").strip()
+    except ClientError as error:
+        reason = error.message.decode("utf-8", "replace").strip()
+    except (OSError, MemoryError) as error:
+        reason = str(error) or "out of memory"
+    Outcome(reason=reason).save()
+    return FAILED
+
+
+class _Job:
+    """One request of the script."""
+
+    def __init__(self) -> None:
+        self.configuration = Configuration()
+        dialect = find(os.environ["KALLSYMSD_DIALECT"])
+        if dialect is None or dialect.reads_elf:
+            raise _StockError(f"not for the dialect {os.environ['KALLSYMSD_DIALECT']}")
+        self.dialect: Dialect = dialect
+        self.options = self.configuration.options(os.environ[CONDITIONS])
+
+    def predict(self, tables: str) -> int:
+        """See above."""
+        self._check()
+        outcome = Outcome()
+        known = memory.recall()
+        memory.forget()
+        files = [_open(Path(name)) for name in _INPUTS if Path(name).exists()]
+        inputs = Inputs.read(files, known[0].classes if known else Classes())
+        memory.note(inputs)
+        try:
+            if known is None:
+                raise UnpredictableError("nothing is known of the last link in this tree")
+            prediction = predict(*known, inputs, name_filter(self.dialect))
+        except UnpredictableError as error:
+            outcome.reason = str(error)
+            outcome.save()
+            return DIFFERS
+        Path(_PREDICTED).write_bytes(prediction.text)
+        arguments = [f"--dialect={self.dialect.name}", *self.options, _INPUTS[0], _PREDICTED]
+        session.run(
+            b"kallsyms",
+            [os.fsencode(argument) for argument in (*arguments, f"{tables}.S", f"{tables}.bin")],
+            dict(os.environb),
+        )
+        outcome.predicted = True
+        outcome.removed, outcome.added = prediction.removed, prediction.added
+        outcome.save()
+        return DONE
+
+    def tables(self, linked: str, tables: str) -> int:
+        """See above."""
+        elf = _open(Path(linked))
+        _write(self._needed(elf)[0], elf, tables)
+        return DONE
+
+    def patch(self, linked: str, tables: str, links: str) -> int:
+        """See above."""
+        outcome = Outcome.load()
+        outcome.links = int(links)
+        path = Path(linked)
+        elf = _open(path)
+        needed, map_text = self._needed(elf)
+        plan = patch.plan(elf, needed)
+        if isinstance(plan, patch.LayoutDiffers):
+            outcome.reason = outcome.reason or plan.reason
+            outcome.save()
+            _write(needed, elf, tables)
+            return DIFFERS
+        # In place: the file gets the name of a finished one only after this.
+        with path.open("r+b") as file:
+            for offset, data in plan.replacements:
+                file.seek(offset)
+                file.write(data)
+        memory.learn(map_text)
+        outcome.save()
+        return DONE
+
+    def _check(self) -> None:
+        """_StockError where one link would not give everything."""
+        if os.environ.get("KALLSYMSD") == "off":
+            raise _StockError("KALLSYMSD is off")
+        if os.environ.get("KALLSYMS_EXTRA_PASS"):
+            raise _StockError("KALLSYMS_EXTRA_PASS is set")
+        if not self.configuration.is_enabled("CONFIG_KALLSYMS"):
+            raise _StockError("the kernel is built without kallsyms")
+        for name, reason in _STOCK.items():
+            if self.configuration.is_enabled(name):
+                raise _StockError(f"{name} is set: {reason}")
+
+    def _needed(self, elf: ElfFile) -> tuple[Tables, bytes]:
+        """The tables that a linked file needs, and its map."""
+        map_text = nm.system_map(elf, self.dialect)
+        options = sum(OPTION_BITS[option.removeprefix("--")] for option in self.options)
+        return pipeline.build(map_text, self.dialect, options), map_text
+
+
+def _write(made: Tables, elf: ElfFile, tables: str) -> None:
+    name = os.fsencode(tables)
+    output = assembly.incbin(made, Target(elf.bits, elf.big_endian), name + b".bin")
+    binary = output.binary
+    write(
+        FileArgument(name + b".S", Piece(output.text, 0, len(output.text))),
+        FileArgument(name + b".bin", Piece(binary, 0, len(binary))),
+    )
+
+
+def _open(path: Path) -> ElfFile:
+    with path.open("rb") as file:
+        return ElfFile.read(mmap.mmap(file.fileno(), 0, prot=mmap.PROT_READ))

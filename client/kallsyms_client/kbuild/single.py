@@ -1,0 +1,97 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""scripts/link-vmlinux.sh with one link (docs/one-link.md): what is put into its text, and where.
+
+Everything from the first mention of BTF to System.map becomes the alternative to one shell function
+(one-link.sh), which either makes the same files or leaves all to the script. What comes after that, such as
+the check of System.map, is the script's in both cases.
+"""
+
+import re
+import sys
+from pathlib import Path
+
+from kallsyms_client.kbuild.configuration import conditions
+from kallsyms_client.kbuild.outcome import Outcome
+from kallsyms_client.kbuild.script import quote
+
+_FUNCTIONS = Path(__file__).with_name("one-link.sh")
+_BEGIN = re.compile(rb'^btf_vmlinux_bin_o=(?:"")?$', re.MULTILINE)
+_END = re.compile(rb'^mksysmap "?(vmlinux|\$\{VMLINUX\})"? System\.map(?: \$\{kallsymso\})?$', re.MULTILINE)
+_DEFINED = (b"\nvmlinux_link()\n", b"\ninfo()\n", b"\nis_enabled() {\n")
+# Since 6.11 even the first link has tables: those of an empty map.
+_EMPTY = re.compile(rb"^\ttrue > \.tmp_\S+\n\tkallsyms \.tmp_\S+ \.tmp_\S+$", re.MULTILINE)
+
+# How vmlinux_link() is told what to link with: by variables since 6.11, before by arguments and names.
+_BY_VARIABLES = b"""
+kallsymsd_link()
+{
+	kallsymso=${2}
+	strip_debug=
+	vmlinux_link ${1}
+}
+kallsymsd_link_without_tables()
+{
+%b
+	strip_debug=1
+	vmlinux_link ${1}
+}
+"""
+_BY_ARGUMENTS = b"""
+kallsymsd_link()
+{
+	vmlinux_link ${1} ${2}
+}
+kallsymsd_link_without_tables()
+{
+	vmlinux_link .tmp_vmlinux.kallsyms1 && mv -f .tmp_vmlinux.kallsyms1 ${1}
+}
+"""
+
+
+def with_one_link(script: bytes) -> bytes:
+    """The script with one link where that is possible; as it is where it is not one that is known."""
+    edited = _edited(script)
+    if edited is None:
+        Outcome(reason="scripts/link-vmlinux.sh is not one that is known").save()
+    return edited or script
+
+
+def ask(arguments: list[str]) -> int:
+    """What a function of the edited script asks for (kallsyms_client.kbuild.onelink), with site-packages."""
+    try:
+        from kallsyms_client.kbuild.onelink import main
+    except ImportError:
+        import site
+
+        site.main()
+        from kallsyms_client.kbuild.onelink import main
+
+    return main(arguments)
+
+
+def _edited(script: bytes) -> bytes | None:
+    begin, end = list(_BEGIN.finditer(script)), list(_END.finditer(script))
+    options = conditions(script)
+    if len(begin) != 1 or len(end) != 1 or options is None or not all(name in script for name in _DEFINED):
+        return None
+    first, last = begin[0].start(), end[0].end()
+    if first > last:
+        return None
+    empty = _EMPTY.search(script)
+    by_variables = b"\n\tstrip_debug=1\n" in script
+    if by_variables and empty is None:
+        return None
+    encoding = sys.getfilesystemencoding()
+    python = sys.executable.encode(encoding, "surrogateescape")
+    module = str(Path(__file__).with_name("__main__.py")).encode(encoding, "surrogateescape")
+    added = b"".join(
+        (
+            _FUNCTIONS.read_bytes(),
+            _BY_VARIABLES % empty.group() if by_variables and empty else _BY_ARGUMENTS,
+            b"kallsymsd_vmlinux=%b\n" % end[0][1],
+            b'kallsymsd_tool()\n{\n\tKALLSYMSD_CONDITIONS=%b %b -I -S %b one-link "$@"\n}\n'
+            % (quote(options), quote(python), quote(module)),
+            b"if kallsymsd_one_link; then\n\t:\nelse\n",
+        )
+    )
+    return b"".join((script[:first], added, script[first:last], b"\nfi", script[last:]))
