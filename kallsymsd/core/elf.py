@@ -115,6 +115,11 @@ class ElfFile:
             # pyelftools raises ELFError, but also what its callees happen to raise.
             raise InputError(b"damaged ELF file", detail=_one_line(error)) from error
 
+    @property
+    def data(self) -> memoryview:
+        """The whole file."""
+        return self._data
+
     def section(self, name: bytes) -> Section | None:
         """The first section called ``name``."""
         return next((section for section in self.sections if section.name == name), None)

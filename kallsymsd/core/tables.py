@@ -118,22 +118,27 @@ class Tables:
         """The expansions, a zero behind each."""
         return b"".join(text + b"\0" for text in self.expansions)
 
+    def alignment(self, target: Target) -> int:
+        """Bytes that each table is aligned to."""
+        return 8 if self.dialect.preamble and target.bits == 64 else 4
+
     def encode(self, target: Target) -> dict[str, bytes]:
         """The tables that are plain bytes for the linker, by name, in the byte order of ``target``."""
         encoded = {
             "names": self.names,
-            "markers": _swapped("I", self.markers, target),
+            "markers": swapped("I", self.markers, target),
             "token_table": self.token_table,
-            "token_index": _swapped("H", array("H", tokens.token_index(self.expansions)), target),
+            "token_index": swapped("H", array("H", tokens.token_index(self.expansions)), target),
         }
         if "seqs_of_names" in self.dialect.order:
             encoded["seqs_of_names"] = self.seqs_of_names
         if self.address_form in (UNSIGNED, PERCPU, LOW_HALF):
-            encoded["offsets"] = _swapped("I", self.offsets, target)
+            encoded["offsets"] = swapped("I", self.offsets, target)
         return encoded
 
 
-def _swapped(typecode: str, data: "bytes | array[int]", target: Target) -> bytes:
+def swapped(typecode: str, data: "bytes | array[int]", target: Target) -> bytes:
+    """Numbers in this machine's byte order (of the array module's ``typecode``) in that of ``target``."""
     if target.big_endian == (sys.byteorder == "big"):
         return bytes(data)
     column = array(typecode)

@@ -94,6 +94,26 @@ def encode_offsets(Bytes addresses, uint64_t base, int form, uint64_t percpu_fir
     return offsets, bad
 
 
+def encode_distances(Bytes offsets, int64_t start):
+    """``(distances, is_bad)``: entry i plus ``start`` minus 4 * i, i32; bad if one does not fit.
+
+    With i32 ``offsets`` from _text and ``start`` the distance of _text from the first entry that is the
+    distance of each symbol from its own entry.
+    """
+    cdef const int32_t *offset = <const int32_t *>_pointer(offsets)
+    cdef size_t count = <size_t>offsets.shape[0] // 4, i
+    cdef bytes distances = _bytes(NULL, 4 * count)
+    cdef int32_t *out = <int32_t *>PyBytes_AS_STRING(distances)
+    cdef int64_t value
+    cdef bint is_bad = False
+    with nogil:
+        for i in range(count):
+            value = offset[i] + start - 4 * <int64_t>i
+            is_bad |= value > 0x7fffffff or value < -<int64_t>0x80000000
+            out[i] = <int32_t>value
+    return distances, is_bad
+
+
 def first_outside(Bytes addresses, uint64_t first, uint64_t last):
     """Position of the first address that is not in first .. last, or -1."""
     cdef const uint64_t *address = <const uint64_t *>_pointer(addresses)

@@ -1,0 +1,78 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Relocations with addends that a linked file still has: those of --emit-relocs, and dynamic ones.
+
+Relocations without (SHT_REL, SHT_RELR) have theirs in the place itself and need no care.
+"""
+
+import sys
+from array import array
+from collections.abc import Iterator
+from typing import Literal, NamedTuple
+
+from kallsymsd.core.elf import ElfFile, Section
+
+
+class Relocation(NamedTuple):
+    """One of several consecutive entries of an SHT_RELA section (Elf32_Rela, Elf64_Rela in elf(5)).
+
+    section    the section it is in; one that is loaded has dynamic relocations
+    start      offset of the entry within that section
+    symbol     index of its symbol, 0 for none
+    addend     signed
+    """
+
+    section: Section
+    start: int
+    symbol: int
+    addend: int
+
+
+def entry_size(elf: ElfFile) -> int:
+    """Bytes of an entry: three words."""
+    return 3 * elf.bits // 8
+
+
+def addend_at(elf: ElfFile, relocation: Relocation) -> int:
+    """File offset of a relocation's addend."""
+    return relocation.section.offset + relocation.start + 2 * elf.bits // 8
+
+
+def at_place(elf: ElfFile, address: int) -> Iterator[Relocation]:
+    """All that relocate the word at ``address``."""
+    word = elf.bits // 8
+    order: Literal["little", "big"] = "big" if elf.big_endian else "little"
+    place = address.to_bytes(word, order)
+    for section in elf.sections:
+        if section.type != "SHT_RELA":
+            continue
+        contents = bytes(elf.contents(section))
+        at = contents.find(place)
+        while at >= 0:
+            if at % (3 * word) == 0 and at + 3 * word <= len(contents):
+                info = int.from_bytes(contents[at + word : at + 2 * word], order)
+                addend = int.from_bytes(contents[at + 2 * word : at + 3 * word], order, signed=True)
+                yield Relocation(section, at, info >> (32 if word == 8 else 8), addend)
+            at = contents.find(place, at + 1)
+
+
+def with_addends(elf: ElfFile, first: Relocation, address: int, addends: memoryview) -> bytes | None:
+    """The entries from ``first`` on, one for each of ``addends`` (i32), with these instead of their own.
+
+    None unless they are for 32-bit places from ``address`` on, without gaps, and alike in type and symbol.
+    """
+    count = len(addends)
+    contents = elf.contents(first.section)[first.start : first.start + count * entry_size(elf)]
+    words = array("Q" if elf.bits == 64 else "I", bytes(contents))
+    swapped = elf.big_endian != (sys.byteorder == "big")
+    if swapped:
+        words.byteswap()
+    code = words.typecode
+    if (
+        words[0::3] != array(code, range(address, address + 4 * count, 4))
+        or words[1::3] != words[1:2] * count
+    ):
+        return None
+    words[2::3] = array(code, array(code.lower(), addends).tobytes())
+    if swapped:
+        words.byteswap()
+    return words.tobytes()
