@@ -34,7 +34,8 @@ def system_map(elf: ElfFile, dialect: Dialect, nm: int = BINUTILS, previous: Elf
     """The map of a linked kernel, as text.
 
     nm        whose letters and order: BINUTILS or LLVM; a dialect that reads ELF files has its own
-    previous  the object made of the last output of scripts/kallsyms, whose symbols v6.4 to v6.9 leave out
+    previous  the object made of the last output of scripts/kallsyms, whose symbols v6.4 to v6.9 leave out;
+              without it they are the labels that these dialects' output has
 
     Raises InputError if there is no symbol table, if it is damaged, or if a name has a blank, a newline or
     more than 65,535 bytes, which no map can hold.
@@ -42,7 +43,9 @@ def system_map(elf: ElfFile, dialect: Dialect, nm: int = BINUTILS, previous: Elf
     if dialect.reads_elf:
         nm = _KALLSYMS
     rules = b"".join(rule.encode() + b"\0" for rule in dialect.mksysmap.rules)
-    if previous is not None and dialect.mksysmap.previous:
+    if previous is None and dialect.mksysmap.previous:
+        rules += b"".join(b"=kallsyms_%b\0" % table.encode() for table in (*dialect.order, "addresses"))
+    elif previous is not None and dialect.mksysmap.previous:
         defined = _lines(previous, nm, SymbolFilter(types="U"), b"").splitlines()
         rules += b"".join(b"=%b\0" % line.rsplit(b" ", 1)[1] for line in defined)
     return _lines(elf, nm, dialect.mksysmap, rules)
