@@ -1,0 +1,192 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Whatever fails of ours in a hooked build: the tree's own tool does the work, the kernel is the same."""
+
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.hook.miniature import Miniature
+
+pytestmark = pytest.mark.parametrize("tree", [("v6.11", "O=")], ids=" ".join, indirect=True)
+
+# The interpreter is called as: python -I -S .../kbuild/__main__.py VERB ...
+_WRAPPER = """\
+#!/bin/sh
+case $4 in
+{verb}) {fault} ;;
+esac
+exec {python} "$@"
+"""
+
+
+@pytest.fixture
+def hook(tree: Miniature) -> Path:
+    """Directory of a hook that was made, for a test to damage."""
+    assert tree.ctl("run", "true").returncode == 0
+    fragment = next(Path(tree.environment["HOME"]).rglob("hook.mk"))
+    tree.environment["MAKEFILES"] = str(fragment)
+    return fragment.parent
+
+
+def replace_interpreter(hook: Path, by: Path | str) -> None:
+    """Have the hook's scripts start another one."""
+    for name in ("sh", "kallsyms"):
+        script = hook / name
+        text = script.read_text()
+        line = f"python={shlex.quote(sys.executable)}\n"
+        assert line in text
+        script.write_text(text.replace(line, f"python={shlex.quote(str(by))}\n"))
+
+
+def fail(hook: Path, verb: str, fault: str) -> None:
+    """Have the interpreter fail when it is to do ``verb``."""
+    wrapper = hook / "interpreter"
+    wrapper.write_text(_WRAPPER.format(verb=verb, fault=fault, python=shlex.quote(sys.executable)))
+    wrapper.chmod(0o755)
+    replace_interpreter(hook, wrapper)
+
+
+def test_nothing_damaged(tree: Miniature, stock: dict[str, bytes], hook: Path) -> None:
+    fail(hook, "none", "exit 1")
+    done = tree.make()
+    assert (done.returncode, done.stderr, tree.tool_runs()) == (0, "", 0)
+    assert tree.results() == stock
+
+
+@pytest.mark.parametrize(
+    ("verb", "fault", "said"),
+    [
+        ("recipe", "exit 1", ""),
+        ("recipe", "kill -9 $$", ""),
+        ("recipe", "exit 0", ""),
+        ("recipe", "echo 'echo half of it'; exit 3", ""),
+        ("tool", "exit 1", "kallsymsd: its client ended with status 1; scripts/kallsyms is run\n"),
+        ("tool", "exit 101", ""),
+        ("tool", "echo garbage; exit 101", ""),
+        ("tool", "yes | head -c 100000; kill -9 $$", "status 137; scripts/kallsyms is run\n"),
+        ("tool", "kill -SEGV $$", "status 139; scripts/kallsyms is run\n"),
+    ],
+)
+def test_a_failing_client(
+    tree: Miniature, stock: dict[str, bytes], hook: Path, verb: str, fault: str, said: str
+) -> None:
+    fail(hook, verb, fault)
+    done = tree.make()
+    assert (done.returncode, tree.tool_runs()) == (0, 1), done.stderr
+    assert tree.results() == stock
+    # A shell may name the signal before.
+    assert done.stderr.endswith(said)
+    assert len(done.stderr.splitlines()) <= (2 if "kill" in fault else 1 if said else 0)
+
+
+@pytest.mark.parametrize(
+    ("status", "fault"), [(1, "exit 100"), (130, "kill -INT $$"), (143, "kill -TERM $$")]
+)
+def test_ends_that_are_final(tree: Miniature, hook: Path, status: int, fault: str) -> None:
+    assert tree.make().returncode == 0
+    tree.edit()
+    assert tree.tool_runs() == 0
+    fail(hook, "tool", fault)
+    done = tree.make()
+    assert (done.returncode, tree.tool_runs()) == (2, 0)
+    stand_in = tree.run(str(hook / "kallsyms"), "--all-symbols", "vmlinux.o")
+    assert (stand_in.returncode, tree.tool_runs()) == (status, 0)
+
+
+@pytest.mark.parametrize("interpreter", ["/no/python", "/bin/false"])
+def test_without_an_interpreter(
+    tree: Miniature, stock: dict[str, bytes], hook: Path, interpreter: str
+) -> None:
+    replace_interpreter(hook, interpreter)
+    done = tree.make()
+    assert (done.returncode, done.stderr, tree.tool_runs()) == (0, "", 1)
+    assert tree.results() == stock
+
+
+def test_without_the_package(tree: Miniature, stock: dict[str, bytes], hook: Path) -> None:
+    for name in ("sh", "kallsyms"):
+        script = hook / name
+        script.write_text(script.read_text().replace("kbuild/__main__.py", "kbuild/gone.py"))
+    done = tree.make()
+    assert (done.returncode, done.stderr, tree.tool_runs()) == (0, "", 1)
+    assert tree.results() == stock
+
+
+def test_with_half_of_the_package(tree: Miniature, stock: dict[str, bytes], hook: Path) -> None:
+    package = hook / "kallsyms_client"
+    real = Path(__file__).parents[2] / "client/kallsyms_client"
+    for name in ("__init__.py", "kbuild/__init__.py", "kbuild/__main__.py"):
+        (package / name).parent.mkdir(parents=True, exist_ok=True)
+        (package / name).write_bytes((real / name).read_bytes())
+    for name in ("sh", "kallsyms"):
+        script = hook / name
+        script.write_text(script.read_text().replace(str(real), str(package)))
+    done = tree.make()
+    assert (done.returncode, tree.tool_runs()) == (0, 1)
+    assert "ModuleNotFoundError" in done.stderr
+    assert tree.results() == stock
+
+
+def test_without_the_hook(tree: Miniature, stock: dict[str, bytes], hook: Path) -> None:
+    (hook / "sh").unlink()
+    done = tree.make()
+    assert (done.returncode, done.stderr, tree.tool_runs()) == (0, "", 1)
+    assert tree.results() == stock
+
+
+@pytest.mark.parametrize(
+    ("name", "old", "new", "why"),
+    [
+        ("kallsyms.c", None, "int main;", "scripts/kallsyms.c is of no dialect that it knows"),
+        ("link-vmlinux.sh", "\tscripts/kallsyms ", "\t./scripts/kallsyms ", "is not a script that it knows"),
+        ("link-vmlinux.sh", "#!/bin/sh\n", "#!/usr/bin/env sh\n", "is not a script that it knows"),
+    ],
+)
+def test_trees_that_are_not_known(
+    tree: Miniature, hook: Path, name: str, old: str | None, new: str, why: str
+) -> None:
+    source = tree.source / "scripts" / name
+    text = source.read_text()
+    source.write_text(new if old is None else text.replace(old, new))
+    assert source.read_text() != text
+    done = tree.make()
+    assert (done.returncode, tree.tool_runs()) == (0, 1)
+    line = done.stderr
+    assert line.startswith("kallsymsd: ")
+    assert line.endswith(f"{why}; this link goes without it\n")
+    assert len(line.splitlines()) == 1
+    assert hook.exists()
+
+
+def test_an_option_that_only_the_tool_knows(tree: Miniature, hook: Path) -> None:
+    tool = tree.source / "tool"
+    tool.write_text(tool.read_text().replace("exec", "shift # the new option\nexec"))
+    script = tree.source / "scripts/link-vmlinux.sh"
+    script.write_text(script.read_text().replace("local kallsymopt=", 'local kallsymopt="--new "'))
+    done = tree.make()
+    assert (done.returncode, done.stderr, tree.tool_runs()) == (0, "", 1)
+    assert hook.exists()
+
+
+def test_the_stand_in_without_a_build(tree: Miniature, hook: Path) -> None:
+    """Into a pipe, and with the output at an offset: what stands before it is lost only with a fallback."""
+    assert tree.make().returncode == 0
+    made = tree.run(str(hook / "kallsyms"), "--all-symbols", "vmlinux.o", srctree=str(tree.source))
+    assert "kallsyms_num_syms" in made.stdout
+    assert tree.tool_runs() == 0
+    fail(hook, "tool", "exit 101")
+    fallback = tree.run(str(hook / "kallsyms"), "--all-symbols", "vmlinux.o")
+    assert (fallback.returncode, tree.tool_runs()) == (0, 1)
+    assert fallback.stdout == made.stdout
+    refused = subprocess.run(
+        [hook / "kallsyms"],
+        cwd=tree.objects,
+        env=tree.environment,
+        capture_output=True,
+        check=False,
+        timeout=60,
+    )
+    assert refused.returncode == 1

@@ -1,0 +1,96 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Reading and editing the recipe of vmlinux and the script that it runs."""
+
+import subprocess
+
+import pytest
+
+from kallsyms_client.kbuild.recipe import find_link, rewrite
+from kallsyms_client.kbuild.script import edit, interpreter, quote
+from kallsyms_client.report import ClientError
+
+# As make hands them to the shell, from kbuild 6.12 and 6.1, with V=1 and without.
+CALL = '/src/scripts/link-vmlinux.sh "ld" "-m elf_x86_64" "-z max-page-size=0x200000";  true'
+# The one that is run is marked.
+RECIPES = [
+    f"set -e; exec >/dev/null;   trap 'rm -f vmlinux; kill -s INT $$' 2; @{CALL}; fixdep .d '{CALL}' > .cmd",
+    f"set -e; echo '{CALL}'; @{CALL}; scripts/basic/fixdep .d vmlinux '{CALL}' > ./.vmlinux.cmd",
+    f"set -e; printf '  %-7s %s\\n' \"it's\" \\' a\\;b; @{CALL}",
+    f'# scripts/link-vmlinux.sh "ld"\nset -e; @{CALL}',
+    f"if true; then @{CALL}; fi",
+    f"(cd . && @{CALL})",
+    f"true \\\n && @{CALL}",
+]
+
+
+@pytest.mark.parametrize("recipe", RECIPES)
+def test_the_call_is_found(recipe: str) -> None:
+    start = recipe.index("@")
+    length = len("/src/scripts/link-vmlinux.sh")
+    assert find_link(recipe.replace("@", "").encode()) == (start, start + length)
+
+
+@pytest.mark.parametrize(
+    "recipe",
+    [
+        "",
+        f"echo '{CALL}'",
+        f'echo "{CALL}"',
+        f"echo {CALL}",
+        f"{CALL}; {CALL}",
+        f"sh {CALL}",
+        f"{CALL} 'without its end",
+        '/src/scripts/link-vmlinux.sh clean "x"',
+        '/src/scripts/link-vmlinux.sh.old "ld"',
+        '/src/my-scripts/link-vmlinux.sh "ld"',
+        '"/src/scripts/link-vmlinux.sh" "ld"',
+        f"# {CALL}",
+        f"x=1 {CALL}",
+    ],
+)
+def test_what_is_not_the_call(recipe: str) -> None:
+    assert find_link(recipe.encode()) is None
+    with pytest.raises(ClientError):
+        rewrite(recipe.encode(), b"/hook/kallsyms", {})
+
+
+@pytest.mark.parametrize("word", [b"", b"a b", b"it's", b"$x `y` \\", b"''", b"\xff\n"])
+def test_a_shell_reads_quoted_words_back(word: bytes) -> None:
+    done = subprocess.run(
+        [b"/bin/sh", b"-c", b"printf %s " + quote(word)], capture_output=True, check=True, timeout=60
+    )
+    assert done.stdout == word
+
+
+def test_calls_of_the_tool_get_another_program() -> None:
+    script = b'#!/bin/sh\n# runs scripts/kallsyms\n\tscripts/kallsyms ${o} "${1}" > "${2}.S"\n'
+    edited = edit(script, b"/my scripts/kallsyms")
+    assert edited == script.replace(b"\tscripts/kallsyms", b"\t'/my scripts/kallsyms'")
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        b"#!/bin/sh\n",
+        b"true && scripts/kallsyms x\n",
+        b"scripts/kallsyms a\nif scripts/kallsyms b; then true; fi\n",
+        b"# scripts/kallsyms a\n",
+        b"tool=scripts/kallsyms\n$tool a\n",
+    ],
+)
+def test_scripts_that_are_not_known_are_left_alone(script: bytes) -> None:
+    assert edit(script, b"/hook/kallsyms") is None
+
+
+@pytest.mark.parametrize(
+    ("first", "words"),
+    [
+        (b"#!/bin/sh\n", [b"/bin/sh"]),
+        (b"#! /bin/bash -e\n", [b"/bin/bash", b"-e"]),
+        (b"#!/usr/bin/env bash\n", []),
+        (b"#!/bin/sh", []),
+        (b"set -e\n", []),
+    ],
+)
+def test_the_shell_of_a_script(first: bytes, words: list[bytes]) -> None:
+    assert interpreter(first) == words
