@@ -13,7 +13,7 @@ from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
 from cpython.ref cimport Py_DECREF, PyObject, Py_XDECREF
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free, malloc
-from libc.string cimport memchr, memcmp, memcpy, memmove, memset, strchr, strcmp, strlen
+from libc.string cimport memchr, memcmp, memcpy, memmove, memset, strchr, strcmp, strlen, strstr
 
 ctypedef const unsigned char[::1] Bytes
 
@@ -99,5 +99,6 @@ include "native/moved.pxi"
 include "native/encode.pxi"
 include "native/listing.pxi"
 include "native/symtab.pxi"
+include "native/mksysmap.pxi"
 include "native/nm.pxi"
 include "native/inputs.pxi"

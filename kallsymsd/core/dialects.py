@@ -57,7 +57,7 @@ class SymbolFilter:
     """What scripts/mksysmap takes away from what ``nm -n`` prints.
 
     types     letters of the symbols it drops
-    rules     names it drops: "^a" those that begin with a, "$a" end with it, "*a" contain it, "=a" are a,
+    rules     names it drops: "^a" those that begin with a, "$a" end with it, "*.a" contain .a, "=a" are a,
               "#a" are a and digits, "~a" begin with a, letters and digits, and Thunk_
     previous  drops as well the symbols of the object that the last run of scripts/kallsyms became
               (its third argument)

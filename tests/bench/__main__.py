@@ -18,7 +18,7 @@ from rich.console import Console
 
 from tests import maps
 
-from . import day, programs, scale, show
+from . import day, linked, programs, scale, show
 from .edits import KernelMap, multiply
 from .job import prepare
 from .recorder import Recorder
@@ -34,6 +34,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="kallsymsd-bench-") as name:
         directory = Path(name)
         job = prepare(directory, arguments.map)
+        linked.write(job.real_map.path.read_bytes(), job.bits, directory / "linked")
         base = KernelMap.parse(job.real_map.path.read_bytes())
         other = next(donor for donor in _DONORS if donor != arguments.map)
         donor = KernelMap.parse(maps.unpack(other, directory / "donor.map").path.read_bytes())

@@ -5,7 +5,7 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from . import day, scale
+from . import day, linked, scale
 from .programs import TOOL_GCC
 from .recorder import Recorder, median
 
@@ -50,6 +50,8 @@ def checks(recorder: Recorder) -> Iterator[Check]:
         value = recorder.cpu(row) / tool_gcc
         if not math.isnan(value):
             yield Check(row, value, limit, "of tool + gcc")
+    nm_sed = recorder.program(linked.NM_SED).cpu
+    yield Check(linked.OURS, recorder.program(linked.OURS).cpu / nm_sed, 0.3, "of nm + mksysmap")
     yield Check(day.LOADED, recorder.cpu(day.LOADED) / recorder.cpu(day.FIRST), 0.5, "of cold")
     yield Check(day.ONE_TREE, median(recorder.amounts[day.ONE_TREE]) / _MEGABYTE, 120, "MB")
     yield Check(day.FURTHER_TREE, median(recorder.amounts[day.FURTHER_TREE]) / _MEGABYTE, 40, "MB")

@@ -10,6 +10,7 @@ from pathlib import Path
 from kallsymsd.engine import cold
 from tests.measure import Daemon, Sample, client, in_child, spawn
 
+from . import linked
 from .job import Job
 
 TOOL = "kernel's own tool"
@@ -77,5 +78,6 @@ MEASUREMENTS: tuple[Callable[[Job], Samples], ...] = (
     without_daemon,
     with_daemon,
     assembling,
+    linked.measure,
     floor,
 )

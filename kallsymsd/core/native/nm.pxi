@@ -44,8 +44,7 @@ cdef struct Select:
     const uint8_t *letters    # of local symbols in each section
     size_t sections
     const char *types         # letters that are dropped
-    const uint8_t *rules      # names that are dropped, each rule followed by a zero
-    const uint8_t *rules_end
+    Rules rules               # for names that are dropped
     size_t room               # most bytes that the names may have in all
 
 cdef struct Lines:
@@ -106,55 +105,6 @@ cdef uint8_t _letter(
     return _upper(letter) if bind == STB_GLOBAL else letter
 
 
-cdef size_t _alnum(const uint8_t *name, size_t length) noexcept nogil:
-    """How many of the first bytes are ASCII letters or digits."""
-    cdef size_t i = 0
-    while i < length and (
-        (name[i] | 0x20 >= c'a' and name[i] | 0x20 <= c'z') or (name[i] >= c'0' and name[i] <= c'9')
-    ):
-        i += 1
-    return i
-
-
-cdef bint _rule_matches(const uint8_t *rule, const uint8_t *name, size_t length) noexcept nogil:
-    """Whether one rule of dialects.SymbolFilter.rules fits a name."""
-    cdef const char *text = <const char *>rule + 1
-    cdef size_t size = strlen(text), run, tail
-    if rule[0] == c'^':
-        return _begins(name, length, text)
-    if rule[0] == c'$':
-        return _ends(name, length, text)
-    if rule[0] == c'=':
-        return _is(name, length, text)
-    if rule[0] == c'*':
-        return _contains(name, length, text)
-    if not _begins(name, length, text):
-        return False
-    if rule[0] == c'#':
-        # Nothing but digits follows.
-        while size < length and name[size] >= c'0' and name[size] <= c'9':
-            size += 1
-        return size == length
-    # '~': letters and digits, the last five of which are "Thunk", and an underscore.
-    run = _alnum(name + size, length - size)
-    tail = size + run
-    return run >= 5 and tail < length and name[tail] == c'_' and memcmp(name + tail - 5, "Thunk", 5) == 0
-
-
-cdef bint _dropped(Select *select, const uint8_t *name, size_t length) noexcept nogil:
-    cdef const uint8_t *rule = select.rules
-    cdef bint dotted = memchr(name, c'.', length) != NULL
-    while rule < select.rules_end:
-        if (
-            # One look at a byte of the name is enough for most rules.
-            (rule[0] == c'$' or (rule[0] == c'*' and dotted) or (rule[0] != c'*' and rule[1] == name[0]))
-            and _rule_matches(rule, name, length)
-        ):
-            return True
-        rule += strlen(<const char *>rule) + 1
-    return False
-
-
 cdef inline bint _sized(int flavour, uint8_t type, uint32_t section) noexcept nogil:
     """Whether nm prints the size for the value, which is an alignment."""
     if flavour == LLVM:
@@ -185,7 +135,7 @@ cdef void _select(Columns *columns, Select *select, Lines *lines) noexcept nogil
         if seen > select.room or length > NAME_MOST:
             lines.bad = i
             break
-        if _dropped(select, name, length):
+        if _dropped(&select.rules, name, length):
             continue
         if memchr(name, c'\n', length) != NULL or memchr(name, c' ', length) != NULL:
             lines.bad = i
@@ -322,6 +272,8 @@ def nm_lines(
     cdef Entry *spare = NULL
     cdef bytes text
     cdef uint8_t *out
+    cdef const char *rules_text = PyBytes_AS_STRING(rules)
+    cdef size_t rules_size = <size_t>len(rules)
     columns.value = <const uint64_t *>_pointer(values)
     columns.size = <const uint64_t *>_pointer(sizes)
     columns.name = <const uint32_t *>_pointer(names)
@@ -335,8 +287,7 @@ def nm_lines(
     select.letters = <const uint8_t *>PyBytes_AS_STRING(letters)
     select.sections = <size_t>len(letters)
     select.types = PyBytes_AS_STRING(types)
-    select.rules = <const uint8_t *>PyBytes_AS_STRING(rules)
-    select.rules_end = select.rules + len(rules)
+    select.rules.rule = NULL
     # Names may share their bytes; without a limit the map could be the square of the file.
     select.room = SHARED_MOST * (columns.strings_size + 16 * columns.count)
     memset(&lines, 0, sizeof(lines))
@@ -346,7 +297,9 @@ def nm_lines(
         lines.symbol_size = <uint64_t *>_allocate(columns.count * sizeof(uint64_t))
         lines.start = <uint32_t *>_allocate(columns.count * sizeof(uint32_t))
         lines.length = <uint32_t *>_allocate(columns.count * sizeof(uint32_t))
+        select.rules.rule = <Rule *>_allocate(<size_t>rules.count(b"\0") * sizeof(Rule))
         with nogil:
+            _read_rules(&select.rules, rules_text, rules_text + rules_size)
             _select(&columns, &select, &lines)
         if lines.bad:
             return b"", lines.bad
@@ -359,6 +312,7 @@ def nm_lines(
             _print(out, &columns, flavour, width, &lines, entries)
         return text, 0
     finally:
+        free(select.rules.rule)
         free(lines.value)
         free(lines.letter)
         free(lines.symbol_size)
