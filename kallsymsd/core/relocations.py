@@ -62,6 +62,8 @@ def with_addends(elf: ElfFile, first: Relocation, address: int, addends: memoryv
     """
     count = len(addends)
     contents = elf.contents(first.section)[first.start : first.start + count * entry_size(elf)]
+    if len(contents) != count * entry_size(elf):
+        return None
     words = array("Q" if elf.bits == 64 else "I", bytes(contents))
     swapped = elf.big_endian != (sys.byteorder == "big")
     if swapped:

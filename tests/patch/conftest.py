@@ -34,20 +34,22 @@ class Case:
 class Built:
     """What became of a case.
 
-    tree   object tree of a stock build
-    stock  its vmlinux
-    once   the same, linked with right-sized tables of an older state of the sources
+    tree    object tree of a stock build
+    stock   its vmlinux
+    tables  object with right-sized tables of an older state of the sources
+    once    vmlinux linked with these
     """
 
     tree: Tree
     stock: Path
+    tables: Path
     once: Path
 
     def elf(self) -> ElfFile:
         """The file to be patched."""
         return ElfFile.read(self.once.read_bytes())
 
-    def tables(self) -> Tables:
+    def needed(self) -> Tables:
         """The tables that it needs."""
         return needed(self.elf(), self.tree.configuration)
 
@@ -81,7 +83,7 @@ def build(tmp_path_factory: pytest.TempPathFactory, unavailable: Callable[[str],
             stock, tables = tree.build()
             # Where an object has local symbols but no name for them, ld takes that of the object's file.
             tables.write_bytes(stale.read_bytes())
-            done[key] = Built(tree, stock, tree.link("once", tables))
+            done[key] = Built(tree, stock, tables, tree.link("once", tables))
         return done[key]
 
     return built

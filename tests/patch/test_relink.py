@@ -65,7 +65,7 @@ CASES = [
 def test_patched_is_what_a_stock_build_links(case: Case, build: Build) -> None:
     built = build(case)
     assert built.once.read_bytes() != built.stock.read_bytes()
-    plan = patch.plan(built.elf(), built.tables())
+    plan = patch.plan(built.elf(), built.needed())
     assert isinstance(plan, patch.Patch)
     assert patched(built, plan) == built.stock.read_bytes()
 
@@ -82,15 +82,15 @@ def test_map_of_the_file_is_that_of_the_stock_build(case: Case, build: Build) ->
 def test_every_byte_of_the_tables_is_written(build: Build) -> None:
     built = build(CASES[0])
     tables = built.tree.directory / "wrong.o"
-    wrong = bytearray((built.tree.directory / ".tmp_vmlinux1.kallsyms.o").read_bytes())
+    wrong = bytearray(built.tables.read_bytes())
     section = ElfFile.read(bytes(wrong)).section(b".rodata")
     assert section is not None
     # Behind kallsyms_num_syms, the first table in this dialect, and what aligns the next.
     for at in range(section.offset + 8, section.offset + section.size):
         wrong[at] ^= 0xFF
     tables.write_bytes(wrong)
-    once = Built(built.tree, built.stock, built.tree.link("once-wrong", tables))
-    plan = patch.plan(once.elf(), once.tables())
+    once = Built(built.tree, built.stock, tables, built.tree.link("once-wrong", tables))
+    plan = patch.plan(once.elf(), once.needed())
     assert isinstance(plan, patch.Patch)
     assert patched(once, plan) == built.stock.read_bytes()
 
@@ -99,7 +99,7 @@ def test_every_byte_of_the_tables_is_written(build: Build) -> None:
 @pytest.mark.parametrize("case", [CASES[0], CASES[4], CASES[9]], ids=str)
 def test_file_that_is_right_already_needs_nothing(case: Case, build: Build) -> None:
     built = build(case)
-    assert patch.plan(ElfFile.read(built.stock.read_bytes()), built.tables()) == patch.Patch([])
+    assert patch.plan(ElfFile.read(built.stock.read_bytes()), built.needed()) == patch.Patch([])
 
 
 def patched(built: Built, plan: patch.Patch) -> bytes:

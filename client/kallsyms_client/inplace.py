@@ -1,0 +1,53 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Writes a patch into a file, so that there is never a file by its name that is patched in part.
+
+The file is moved aside, written to and moved back. That takes no copy of what may be a gigabyte and no space,
+and owner, mode and attributes stay. Who is killed meanwhile leaves no file by that name, which make sees, and
+one called .tmp_*, which "make clean" removes.
+"""
+
+import os
+from collections.abc import Callable, Sequence
+
+from kallsyms_client.report import failure, strerror
+
+
+def apply(
+    path: bytes, replacements: Sequence[tuple[int, bytes]], complete: Callable[[], None] = lambda: None
+) -> None:
+    """Put bytes at offsets of the file at ``path``, call ``complete``, then give the file its name back.
+
+    Where that fails, ``complete`` included, the file is as it was before; ClientError says what went wrong.
+    Links are followed. A file with several names is refused: each of them would change.
+    """
+    final = os.path.realpath(path)
+    aside = b"%b/.tmp_%b.%d" % (os.path.dirname(final), os.path.basename(final)[:200], os.getpid())
+    try:
+        descriptor = os.open(final, os.O_RDWR | os.O_CLOEXEC)
+        try:
+            names = os.fstat(descriptor).st_nlink
+            if names != 1:
+                raise failure(
+                    b"%b: has %d names (hard links), and all would change; copy it first" % (path, names)
+                )
+            present = [(offset, os.pread(descriptor, len(data), offset)) for offset, data in replacements]
+            os.rename(final, aside)
+            try:
+                _write(descriptor, replacements)
+                complete()
+            except BaseException:
+                _write(descriptor, present)
+                os.rename(aside, final)
+                raise
+            os.rename(aside, final)
+        finally:
+            os.close(descriptor)
+    except OSError as error:
+        raise failure(path + b": " + strerror(error)) from error
+
+
+def _write(descriptor: int, replacements: Sequence[tuple[int, bytes]]) -> None:
+    for offset, data in replacements:
+        done = 0
+        while done < len(data):
+            done += os.pwrite(descriptor, data[done:], offset + done)
