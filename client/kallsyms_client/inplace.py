@@ -6,6 +6,7 @@ and owner, mode and attributes stay. Who is killed meanwhile leaves no file by t
 one called .tmp_*, which "make clean" removes.
 """
 
+import errno
 import os
 from collections.abc import Callable, Sequence
 
@@ -20,6 +21,9 @@ def apply(
     Where that fails, ``complete`` included, the file is as it was before; ClientError says what went wrong.
     Links are followed. A file with several names is refused: each of them would change.
     """
+    if not replacements:
+        complete()
+        return
     final = os.path.realpath(path)
     aside = b"%b/.tmp_%b.%d" % (os.path.dirname(final), os.path.basename(final)[:200], os.getpid())
     try:
@@ -27,27 +31,40 @@ def apply(
         try:
             names = os.fstat(descriptor).st_nlink
             if names != 1:
-                raise failure(
-                    b"%b: has %d names (hard links), and all would change; copy it first" % (path, names)
-                )
-            present = [(offset, os.pread(descriptor, len(data), offset)) for offset, data in replacements]
+                raise failure(b"%b: it has %d names (hard links), all would change" % (path, names))
             os.rename(final, aside)
-            try:
-                _write(descriptor, replacements)
-                complete()
-            except BaseException:
-                _write(descriptor, present)
-                os.rename(aside, final)
-                raise
-            os.rename(aside, final)
+            _fill(descriptor, replacements, complete, aside, final)
         finally:
             os.close(descriptor)
     except OSError as error:
         raise failure(path + b": " + strerror(error)) from error
 
 
-def _write(descriptor: int, replacements: Sequence[tuple[int, bytes]]) -> None:
-    for offset, data in replacements:
-        done = 0
-        while done < len(data):
-            done += os.pwrite(descriptor, data[done:], offset + done)
+def _fill(
+    descriptor: int,
+    replacements: Sequence[tuple[int, bytes]],
+    complete: Callable[[], None],
+    aside: bytes,
+    final: bytes,
+) -> None:
+    """All that happens while the file is called ``aside``."""
+    overwritten: list[tuple[int, bytes]] = []
+    try:
+        for offset, data in replacements:
+            done = 0
+            while done < len(data):
+                before = os.pread(descriptor, len(data) - done, offset + done)
+                written = os.pwrite(descriptor, data[done:], offset + done)
+                overwritten.append((offset + done, before[:written]))
+                done += written
+        complete()
+        os.rename(aside, final)
+    except BaseException:
+        try:
+            for offset, data in overwritten:
+                if os.pwrite(descriptor, data, offset) != len(data):
+                    raise OSError(errno.EIO, "short write")
+            os.rename(aside, final)
+        except OSError as error:
+            raise failure(b"%b: changed in part, now called %b: link it again" % (final, aside)) from error
+        raise

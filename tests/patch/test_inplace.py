@@ -1,0 +1,160 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Writing into a file: all or nothing, and never a file by its name that is patched in part."""
+
+import errno
+import os
+import resource
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from kallsyms_client import inplace
+from kallsyms_client.report import ClientError
+
+OLD = bytes(range(256)) * 64
+CHANGES = [(16, b"head"), (8192, b"middle" * 100), (16000, b"tail")]
+
+
+def _changed() -> bytes:
+    content = bytearray(OLD)
+    for offset, data in CHANGES:
+        content[offset : offset + len(data)] = data
+    return bytes(content)
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    path = tmp_path / "vmlinux"
+    path.write_bytes(OLD)
+    return path
+
+
+def _apply(path: Path) -> None:
+    inplace.apply(os.fsencode(path), CHANGES)
+
+
+def test_bytes_are_written_and_nothing_else_changes(file: Path) -> None:
+    file.chmod(0o751)
+    before = file.stat()
+    _apply(file)
+    after = file.stat()
+    assert file.read_bytes() == _changed()
+    assert (before.st_ino, before.st_mode, before.st_uid) == (after.st_ino, after.st_mode, after.st_uid)
+    assert list(file.parent.iterdir()) == [file]
+
+
+def test_link_to_the_file_stays_a_link(file: Path, tmp_path: Path) -> None:
+    link = tmp_path / "link"
+    link.symlink_to("vmlinux")
+    _apply(link)
+    assert link.is_symlink()
+    assert file.read_bytes() == _changed()
+
+
+def test_nothing_to_write(file: Path) -> None:
+    file.chmod(0o400)
+    before = file.stat()
+    called = []
+    inplace.apply(os.fsencode(file), [], lambda: called.append(1))
+    assert called == [1]
+    assert file.stat().st_mtime_ns == before.st_mtime_ns
+
+
+def test_several_names_are_refused(file: Path, tmp_path: Path) -> None:
+    os.link(file, tmp_path / "other")
+    with pytest.raises(ClientError, match="2 names"):
+        _apply(file)
+    assert file.read_bytes() == OLD
+
+
+@pytest.mark.parametrize("call", ["open", "pread", "rename", "pwrite"])
+def test_each_system_call_failing(call: str, file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = getattr(os, call)
+    calls = []
+
+    def failing(*arguments: object, **named: object) -> object:
+        calls.append(1)
+        # The second: in the middle of the work, where there is one.
+        if len(calls) == (1 if call == "open" else 2):
+            raise OSError(errno.EIO, "Input/output error")
+        return real(*arguments, **named)
+
+    monkeypatch.setattr(os, call, failing)
+    with pytest.raises(ClientError, match="Input/output error"):
+        _apply(file)
+    monkeypatch.undo()
+    assert file.read_bytes() == OLD
+    assert list(file.parent.iterdir()) == [file]
+
+
+def test_no_space_in_the_middle(file: Path) -> None:
+    # What RLIMIT_FSIZE forbids fails like a full disk.
+    old = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, old[1]))
+    try:
+        with pytest.raises(ClientError, match="File too large"):
+            _apply(file)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, old)
+    assert file.read_bytes() == OLD
+    assert list(file.parent.iterdir()) == [file]
+
+
+def test_file_that_cannot_be_restored_loses_its_name(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    real, calls = os.pwrite, []
+
+    def failing(*arguments: int) -> int:
+        calls.append(1)
+        if len(calls) > 1:
+            raise OSError(errno.EIO, "Input/output error")
+        return real(*arguments)  # type: ignore[arg-type]  # as it was called
+
+    monkeypatch.setattr(os, "pwrite", failing)
+    with pytest.raises(ClientError, match="link it again"):
+        _apply(file)
+    assert not file.exists()
+
+
+def test_failure_of_what_completes_it(file: Path) -> None:
+    def fail() -> None:
+        raise ClientError(b"no map\n")
+
+    with pytest.raises(ClientError, match="no map"):
+        inplace.apply(os.fsencode(file), CHANGES, fail)
+    assert file.read_bytes() == OLD
+
+
+@pytest.mark.parametrize("at", range(3))
+def test_killed_half_way(at: int, file: Path) -> None:
+    # Killed before the write number ``at``.
+    program = f"""
+import os, signal
+from kallsyms_client import inplace
+real, calls = os.pwrite, []
+def pwrite(*arguments):
+    if len(calls) == {at}:
+        os.kill(os.getpid(), signal.SIGKILL)
+    calls.append(1)
+    return real(*arguments)
+os.pwrite = pwrite
+inplace.apply({os.fsencode(file)!r}, {CHANGES!r})
+"""
+    path = os.pathsep.join(sys.path)
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        env={"PYTHONPATH": path},
+        capture_output=True,
+        check=False,
+        timeout=60,
+    )
+    assert done.returncode == -signal.SIGKILL, done.stderr
+    assert not file.exists()
+    (left,) = file.parent.iterdir()
+    assert left.name.startswith(".tmp_vmlinux.")
+    # The next link makes a new file, and that is patched as ever.
+    file.write_bytes(OLD)
+    _apply(file)
+    assert file.read_bytes() == _changed()
