@@ -36,9 +36,9 @@ def _symbol(line: bytes) -> elfs.Symbol:
 
 
 def write(text: bytes, bits: int, path: Path) -> None:
-    """An ELF file at ``path`` whose map is ``text``, with symbols in no order as linkers leave them."""
+    """An ELF file at ``path`` whose map is ``text``."""
     symbols = [_symbol(line) for line in text.splitlines()]
-    # Locals before globals, each in the order of their names' hashes: by object file it would be kinder.
+    # Locals before globals, each in no order: by object file, as linkers leave them, is kinder to caches.
     symbols.sort(key=lambda symbol: (symbol.bind != elfs.LOCAL, symbol.value * 0x9E3779B1 % (1 << 32)))
     machine = elfs.EM_X86_64 if bits == 64 else elfs.EM_386
     image = elfs.Image(bits, machine=machine, sections=list(_SECTIONS.values()), symbols=symbols)
