@@ -17,7 +17,6 @@ import os
 from pathlib import Path
 
 from kallsyms_client import session
-from kallsyms_client.kbuild import memory
 from kallsyms_client.kbuild.configuration import Configuration
 from kallsyms_client.kbuild.outcome import Outcome
 from kallsyms_client.output import FileArgument, Piece, write
@@ -26,10 +25,10 @@ from kallsymsd.core import assembly, nm, patch, pipeline
 from kallsymsd.core.dialects import OPTION_BITS, Dialect, find
 from kallsymsd.core.elf import ElfFile
 from kallsymsd.core.errors import InputError
-from kallsymsd.core.inputs import Classes, Inputs
-from kallsymsd.core.prediction import UnpredictableError, name_filter, predict
+from kallsymsd.core.prediction import UnpredictableError
 from kallsymsd.core.tables import Tables
 from kallsymsd.core.target import Target
+from kallsymsd.engine import lastlink
 
 DONE, FAILED, DIFFERS = 0, 1, 3
 
@@ -42,9 +41,7 @@ _STOCK = {
     "CONFIG_VMLINUX_MAP": "the map that the linker writes would name other files",
     "CONFIG_UML": "the compiler links user mode Linux",
 }
-# What the linker reads, but for objects that never change.
-_INPUTS = ("vmlinux.o", ".vmlinux.export.o")
-_PREDICTED = ".tmp_vmlinux1.syms"
+_TREE = Path()
 
 
 class _StockError(Exception):
@@ -90,21 +87,16 @@ class _Job:
         """See above."""
         self._check()
         outcome = Outcome()
-        known = memory.recall()
-        memory.forget()
-        files = [_open(Path(name)) for name in _INPUTS if Path(name).exists()]
-        inputs = Inputs.read(files, known[0].classes if known else Classes())
-        memory.note(inputs)
-        try:
-            if known is None:
-                raise UnpredictableError("nothing is known of the last link in this tree")
-            prediction = predict(*known, inputs, name_filter(self.dialect))
-        except UnpredictableError as error:
-            outcome.reason = str(error)
+        inputs, prediction = lastlink.foretell(_TREE, self.dialect)
+        lastlink.forget(_TREE)
+        lastlink.note(_TREE, inputs)
+        if isinstance(prediction, UnpredictableError):
+            outcome.reason = str(prediction)
             outcome.save()
             return DIFFERS
-        Path(_PREDICTED).write_bytes(prediction.text)
-        arguments = [f"--dialect={self.dialect.name}", *self.options, _INPUTS[0], _PREDICTED]
+        Path(lastlink.PREDICTED).write_bytes(prediction.text)
+        options = (f"--dialect={self.dialect.name}", *self.options)
+        arguments = (*options, lastlink.FILES[0], lastlink.PREDICTED)
         session.run(
             b"kallsyms",
             [os.fsencode(argument) for argument in (*arguments, f"{tables}.S", f"{tables}.bin")],
@@ -139,7 +131,7 @@ class _Job:
             for offset, data in plan.replacements:
                 file.seek(offset)
                 file.write(data)
-        memory.learn(map_text)
+        lastlink.learn(_TREE, map_text)
         outcome.save()
         return DONE
 

@@ -1,0 +1,121 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What the last link of an object tree is remembered by, and what that foretells of the next one.
+
+Two files in the object tree, with names that "make clean" removes: .tmp_vmlinux.inputs has the symbols that
+went in, .tmp_vmlinux2.syms is the map that came out. They only serve a prediction, which is checked; but the
+native core relies on columns that fit together, so what was not written by us, or was damaged, is not used.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import struct
+from typing import TYPE_CHECKING
+
+import xxhash
+
+from kallsymsd.core.elf import ElfFile
+from kallsymsd.core.inputs import Classes, Inputs
+from kallsymsd.core.prediction import Prediction, UnpredictableError, name_filter, predict
+from kallsymsd.core.vmlinux import symbol_part
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from kallsymsd.core.dialects import Dialect
+
+#: The map of the last link.
+MAP = ".tmp_vmlinux2.syms"
+#: The map as the next link will have it.
+PREDICTED = ".tmp_vmlinux1.syms"
+#: What the linker reads, but for objects that never change; the first is always there.
+FILES = ("vmlinux.o", ".vmlinux.export.o")
+_INPUTS = ".tmp_vmlinux.inputs"
+_COMING = ".tmp_vmlinux.inputs.new"
+# Magic with the version of the layout; digest of all behind the next field; digest of the map; number of
+# class names, of parts. Then a u32 length each class name, two u64 lengths each part; the names; the columns.
+_HEADER = struct.Struct("=8s16s16sII")
+_MAGIC = b"KSinput1"
+
+
+def foretell(tree: Path, dialect: Dialect) -> tuple[Inputs, Prediction | UnpredictableError]:
+    """What is about to be linked in the object tree ``tree``, and the map that this will give, or why not.
+
+    OSError or InputError for an input that cannot be read.
+    """
+    known = _recall(tree)
+    files = [_open(tree / name) for name in FILES if name == FILES[0] or (tree / name).exists()]
+    inputs = Inputs.read(files, known[0].classes if known else Classes())
+    if known is None:
+        return inputs, UnpredictableError("nothing is known of the last link in this tree")
+    try:
+        return inputs, predict(*known, inputs, name_filter(dialect))
+    except UnpredictableError as error:
+        return inputs, error
+
+
+def _open(path: Path) -> ElfFile:
+    with path.open("rb", buffering=0) as file:
+        # Not mapped: objtool may be writing it.
+        size = os.fstat(file.fileno()).st_size
+        return ElfFile.read(symbol_part(lambda buffer, at: os.preadv(file.fileno(), [buffer], at), size))
+
+
+def _recall(tree: Path) -> tuple[Inputs, bytes] | None:
+    """What went into the last link, and its map; None if that is not known."""
+    try:
+        data = (tree / _INPUTS).read_bytes()
+        map_text = (tree / MAP).read_bytes()
+        magic, digest, map_digest, class_count, part_count = _HEADER.unpack_from(data)
+        if magic != _MAGIC or digest != xxhash.xxh3_128_digest(data[24 + 16 :]):
+            return None
+    except (OSError, struct.error):
+        return None
+    if map_digest != xxhash.xxh3_128_digest(map_text):
+        return None
+    lengths = struct.unpack_from(f"={class_count}I", data, _HEADER.size)
+    sizes = struct.unpack_from(f"={2 * part_count}Q", data, _HEADER.size + 4 * class_count)
+    at = _HEADER.size + 4 * class_count + 16 * part_count
+    fields = []
+    for length in (*lengths, *sizes):
+        fields.append(data[at : at + length])
+        at += length
+    names, columns = fields[:class_count], fields[class_count:]
+    return Inputs(tuple(zip(columns[::2], columns[1::2], strict=True)), Classes(names)), map_text
+
+
+def note(tree: Path, inputs: Inputs) -> None:
+    """Write down what is about to be linked."""
+    names = inputs.classes.names
+    columns = [column for part in inputs.parts for column in part]
+    rest = b"".join(
+        (
+            struct.pack("=II", len(names), len(inputs.parts)),
+            struct.pack(f"={len(names)}I", *map(len, names)),
+            struct.pack(f"={len(columns)}Q", *map(len, columns)),
+            *names,
+            *columns,
+        )
+    )
+    digest = xxhash.xxh3_128_digest(rest)
+    with (tree / _COMING).open("wb") as file:
+        file.writelines((_MAGIC, digest, bytes(16), rest))
+
+
+def learn(tree: Path, map_text: bytes) -> None:
+    """What was noted last is what gave ``map_text``."""
+    temporary = tree / f"{MAP}.new"
+    temporary.write_bytes(map_text)
+    temporary.replace(tree / MAP)
+    with contextlib.suppress(OSError):  # then the next link is not predicted
+        with (tree / _COMING).open("r+b") as file:
+            file.seek(24)
+            file.write(xxhash.xxh3_128_digest(map_text))
+        (tree / _COMING).replace(tree / _INPUTS)
+
+
+def forget(tree: Path) -> None:
+    """The next link is like the first one."""
+    for name in (_INPUTS, _COMING):
+        (tree / name).unlink(missing_ok=True)
