@@ -18,7 +18,7 @@ from rich.console import Console
 
 from tests import maps
 
-from . import day, linked, programs, scale, show
+from . import day, floor, limits, linked, programs, scale, show
 from .edits import KernelMap, multiply
 from .job import prepare
 from .recorder import Recorder
@@ -44,6 +44,7 @@ def main() -> None:
             for measurement in programs.MEASUREMENTS:
                 for row, sample in measurement(job).items():
                     recorder.programs[row].append(sample)
+            floor.measure(job, recorder)
             morning = day.Morning.prepare(base, donor, random.Random(number))
             day.measure(job, morning, recorder)
             scale.measure(job, sizes, donor, number, recorder)
@@ -52,6 +53,7 @@ def main() -> None:
     console = Console(width=None if sys.stdout.isatty() else 140)
     for table in show.tables(title, recorder):
         console.print(table)
+    console.print(limits.verdict(recorder), soft_wrap=True)
     if arguments.json:
         arguments.json.write_text(show.as_json(job, arguments.rounds, recorder) + "\n")
     if arguments.markdown:

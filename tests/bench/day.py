@@ -30,6 +30,8 @@ ONE_TREE = "resident, one tree after its day"
 FURTHER_TREE = "resident, each further tree"
 PEAK = "peak, with all trees"
 MEMORY_FILES = "memory files, with all trees"
+STARTED = "start of the daemon, memory touched"
+RESTING = "resident, daemon just started"
 
 #: Symbols changed; the last number is far from what a developer does and shows where the curve goes.
 COUNTS = (1, 10, 100, 1000, 5000)
@@ -129,6 +131,8 @@ def measure(job: Job, morning: Morning, recorder: Recorder) -> None:
         tree = directory / "tree"
         tree.mkdir()
         with Daemon(directory, watch=False) as daemon:
+            recorder.amounts[STARTED].append(daemon.cpu())
+            recorder.amounts[RESTING].append(daemon.memory())
             _work(Tree(job, daemon, tree), morning, recorder)
             _save(daemon, recorder)
             alone = daemon.memory()

@@ -60,3 +60,12 @@ def checks(recorder: Recorder) -> Iterator[Check]:
         times = recorder.cpu(scale.row(way, most)) / recorder.cpu(scale.row(way, 1))
         limit = 12 if way == scale.FIRST else 11
         yield Check(f"x{most} the symbols: {way}", times, limit, "times x1")
+
+
+def verdict(recorder: Recorder) -> str:
+    """In one line whether all limits are met, and which are not."""
+    found = list(checks(recorder))
+    exceeded = [check.what for check in found if check.exceeded]
+    if not exceeded:
+        return f"all {len(found)} limits are met"
+    return f"{len(found) - len(exceeded)} of {len(found)} limits are met; exceeded: {'; '.join(exceeded)}"

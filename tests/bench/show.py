@@ -18,7 +18,7 @@ from .programs import TOOL, TOOL_GCC
 from .recorder import Recorder, median
 from .tree import Request
 
-_MARK = "EXCEEDED"
+_MARKS = {True: "EXCEEDED", False: "met"}
 
 
 def tables(title: str, recorder: Recorder) -> Iterator[Table]:
@@ -73,7 +73,7 @@ def _requests(recorder: Recorder) -> Table:
             f"{median(request.wall for request in requests) * 1e3:.2f}",
             f"{cpu / tool_gcc:.5f}",
             f"{limit:.3f}" if limit is not None else "",
-            _MARK if limit is not None and cpu / tool_gcc > limit else "",
+            _MARKS[cpu / tool_gcc > limit] if limit is not None else "",
         )
     return table
 
@@ -82,7 +82,7 @@ def _checks(recorder: Recorder) -> Table:
     table = _table("Against the limits", "measured", "limit", "unit", "")
     for check in limits.checks(recorder):
         table.add_row(
-            check.what, f"{check.value:.4g}", f"{check.limit:g}", check.unit, _MARK if check.exceeded else ""
+            check.what, f"{check.value:.4g}", f"{check.limit:g}", check.unit, _MARKS[check.exceeded]
         )
     for name, value in _amounts(recorder):
         number, unit = value.split(" ", 1)

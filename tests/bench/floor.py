@@ -1,0 +1,38 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What the machine takes for what requests have to do, however good the program: the floor of the figures."""
+
+import os
+import time
+
+from kallsymsd.core import _native
+from kallsymsd.engine import cold
+
+from .job import Job
+from .recorder import Recorder
+
+TOUCH = "floor: 64 MB of memory touched for the first time"
+READ = "floor: the map read into memory at hand"
+WRITE = "floor: an answer written to a new memory file, and freed"
+
+_TOUCHED = 64 << 20
+
+
+def measure(job: Job, recorder: Recorder) -> None:
+    """Do each of these things alone."""
+    text = job.real_map.path.read_bytes()
+    made = cold.build(job.request(job.directory), text)
+    answer = made.text + made.binary
+    memory = bytearray(text)
+    begin = time.process_time()
+    _native.touch_memory(_TOUCHED)  # of so much malloc keeps nothing, unless told otherwise as in the daemon
+    touched = time.process_time()
+    source = os.open(job.real_map.path, os.O_RDONLY | os.O_CLOEXEC)
+    os.preadv(source, [memory], 0)
+    os.close(source)
+    read = time.process_time()
+    descriptor = os.memfd_create("floor")
+    os.write(descriptor, answer)
+    os.close(descriptor)
+    written = time.process_time()
+    for row, seconds in ((TOUCH, touched - begin), (READ, read - touched), (WRITE, written - read)):
+        recorder.amounts[row].append(seconds)
