@@ -23,7 +23,7 @@ _PAUSE = 0.005
 class UnansweredError(Exception):
     """The daemon did not answer; the text says which and why.
 
-    reason    a key of tally.REASONS; "absent" is no trouble
+    reason    a key of tally.REASONS; "absent" and "starting" are no trouble
     waited    seconds waited in vain: for the connection, and since the last sign of life; all of them for a
               daemon that is too slow
     outdated  path and protocol of a daemon that is older than we are, None for others
@@ -66,7 +66,9 @@ def ask(
             outdated = (path, error.protocol) if error.protocol < wire.PROTOCOL else None
             raise UnansweredError(f"{shown}: {error}", "version", waited, outdated) from error
         if isinstance(error, TimeoutError):
-            raise UnansweredError(f"{shown}: no answer in time", "silent", waited) from error
+            if conversation.is_heard or _is_served(path):
+                raise UnansweredError(f"{shown}: no answer in time", "silent", waited) from error
+            raise UnansweredError(f"{shown}: is being started", "starting", waited) from error
         if isinstance(error, OSError):
             raise UnansweredError(f"{shown}: {error.strerror}", "closed", waited) from error
         if isinstance(error, wire.WireError):
@@ -80,8 +82,9 @@ def ask(
 class _Conversation:
     """One request on one connection.
 
-    waited  seconds since the last frame. Counted wait by wait, and none as more than it was granted: neither
-            a slow machine nor a client that was stopped is to pass for a silent daemon
+    is_heard  whether anything has come
+    waited    seconds since the last frame. Counted wait by wait, and none as more than it was granted:
+              neither a slow machine nor a client that was stopped is to pass for a silent daemon
     """
 
     def __init__(self, sock: _socket.socket, patience: float) -> None:
@@ -90,6 +93,7 @@ class _Conversation:
         self._before_last_frame = 0.0
         self._patience = patience
         self._sock = sock
+        self.is_heard = False
         self._received = bytearray()
         self._descriptors: list[int] = []
 
@@ -150,6 +154,7 @@ class _Conversation:
                 raise _RefusedError("sent descriptors that could not be received", "local")
             if not data:
                 raise _RefusedError("closed the connection", "closed")
+            self.is_heard = True
             self._received += data
         taken = bytes(self._received[:size])
         del self._received[:size]
@@ -195,6 +200,18 @@ class _Conversation:
         self._sock.close()
         for descriptor in self._descriptors:
             posix.close(descriptor)
+
+
+def _is_served(path: bytes) -> bool:
+    """Whether a daemon serves the socket ``path``. Else a service manager listens, and is starting one."""
+    from pathlib import Path
+
+    from kallsymsd.engine.private import is_locked
+
+    try:
+        return is_locked(Path(path.decode("utf-8", "surrogateescape") + ".lock"))
+    except OSError:
+        return True
 
 
 def _one_line(text: bytes) -> str:

@@ -15,7 +15,7 @@ from kallsymsd import __version__
 from kallsymsd.core.dialects import BY_NAME, DIALECTS, GETLINE, Dialect, find
 
 # Reasons for going without a daemon that are no trouble.
-_SILENT = ("absent", "input")
+_SILENT = ("absent", "input", "starting")
 
 _LARGEST_MAP = 1 << 25  # of all kernels; an amd64 kernel with everything in it has 15 MB
 

@@ -25,6 +25,7 @@ REASONS = {
     "local": "the client could not ask",
     "wrong": "KALLSYMSD=verify found the answer wrong",
     "slow": "the daemon took longer than the client does alone",
+    "starting": "the daemon was being started and not ready in time",
 }
 
 #: Name of the file in the cache directory.

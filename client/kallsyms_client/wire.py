@@ -55,13 +55,13 @@ MADE = ("cold", "incremental", "addresses", "hit")
 STAGES = ("read", "parse", "diff", "sort", "tokens", "encode", "write")
 
 
-def patience(map_size: int) -> float:
-    """Seconds that a client waits for a daemon that is alive, for a map of ``map_size`` bytes.
+def patience(input_size: int) -> float:
+    """Seconds that a client waits for a daemon that is alive, for a map or linked file of that many bytes.
 
-    About twenty times what the client takes to make the answer alone, starting included (0.12 s for 11 MB).
-    The daemon lets nobody join a computation that is older than that.
+    About twenty times what the client takes to make the answer alone, starting included (0.12 s for a map of
+    11 MB). The daemon lets nobody join a computation that is older than that.
     """
-    return 2.0 + map_size / 4e6
+    return min(2.0 + input_size / 4e6, 20.0)
 
 
 class WireError(Exception):

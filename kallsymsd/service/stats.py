@@ -35,6 +35,7 @@ class Counter(StrEnum):
     FALLBACK_LOCAL = "fallback_local"
     FALLBACK_WRONG = "fallback_wrong"
     FALLBACK_SLOW = "fallback_slow"
+    FALLBACK_STARTING = "fallback_starting"
     FALLBACK_SECONDS = "fallback_seconds"
     BYTES = "bytes"
     SECONDS = "seconds"

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from kallsyms_client import wire
+from kallsymsd.engine.private import Lock
 
 
 @dataclass
@@ -75,13 +76,24 @@ class FakeDaemon:
 
 
 @contextmanager
+def serving_lock(path: Path) -> Iterator[None]:
+    """The lock of a daemon that serves ``path``; without it, one is only being started."""
+    lock = Lock(path.with_name(path.name + ".lock"))
+    assert lock.take()
+    try:
+        yield
+    finally:
+        lock.close()
+
+
+@contextmanager
 def fake_daemon(path: Path, behave: Callable[[Peer], None]) -> Iterator[FakeDaemon]:
     """A daemon at ``path`` that reads one request from each client, then does what ``behave`` does, then
     closes the connection.
     """
     fake = FakeDaemon(path)
     stopping = threading.Event()
-    with socket.socket(socket.AF_UNIX) as listener:
+    with socket.socket(socket.AF_UNIX) as listener, serving_lock(path):
         listener.bind(os.fspath(path))
         listener.listen()
         listener.settimeout(0.05)

@@ -8,7 +8,7 @@ import threading
 import pytest
 
 from kallsyms_client import wire
-from tests.client.fakes import fake_daemon
+from tests.client.fakes import fake_daemon, serving_lock
 from tests.faults.conftest import Build
 from tests.faults.misbehaviour import HELLO, MISBEHAVIOUR, say
 
@@ -45,8 +45,15 @@ def test_a_path_that_is_too_long(build: Build) -> None:
 
 
 def test_a_daemon_that_never_accepts(build: Build) -> None:
-    with build.listen():
+    with build.listen(), serving_lock(build.socket):
         build.judge(build.run(), "silent")
+
+
+def test_a_daemon_that_the_service_manager_is_starting(build: Build) -> None:
+    with build.listen():
+        build.judge(build.run(), "starting")
+        build.kallsyms.environment["KALLSYMSD"] = "require"
+        assert build.run().err.endswith(b"/s: is being started\n")
 
 
 def test_a_daemon_whose_queue_is_full(build: Build) -> None:
