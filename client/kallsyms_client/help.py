@@ -10,6 +10,7 @@ _HELP = """\
 Usage: kallsyms [OPTION]... IN.map > OUT.S
        kallsyms [OPTION]... VMLINUX IN.map OUT.S OUT.bin
        kallsyms [OPTION]... --from-elf [--sysmap=OUT.map] VMLINUX OUT.S OUT.bin
+       kallsyms [OPTION]... --patch [--sysmap=OUT.map] VMLINUX [OUT.S OUT.bin]
        kallsyms [OPTION]... [--sysmap=OUT.map] VMLINUX OUT.bin > OUT.S    since v7.4
        kallsyms --sysmap=OUT.map VMLINUX                                  since v7.4
 
@@ -24,6 +25,7 @@ Options of this program:
   --format=incbin     a short .S that includes a .bin
   --format=asm        plain assembly, as the kernel's tool prints it
   --from-elf          read the linked kernel: make the map that nm and mksysmap would make, and its tables
+  --patch             overwrite the tables in a linked kernel with those that it needs
   --sysmap=OUT.map    write that map, too
   --64bit             the target is a 64-bit machine
   --big-endian        the target is big-endian
@@ -46,9 +48,14 @@ includes a .bin, which is made beside it under the same name. Otherwise it is pl
 With --from-elf, or in dialect v7.4, the linked kernel is read. OUT.bin and OUT.map are replaced before OUT.S
 is written. In dialect v7.4 .S and .bin are those of the kernel's own tool; --format=incbin makes ours.
 
+With --patch, VMLINUX is fresh from the linker, with tables of the right sizes. It becomes what another link
+would make, build-id included, and OUT.map is written. If its layout differs it stays as it is, and OUT.S and
+OUT.bin are the tables for the next link. The map is that of llvm-nm where $NM names it, else that of nm.
+
 Examples:
   kallsyms --all-symbols .tmp_vmlinux1.syms > .tmp_vmlinux1.kallsyms.S
   kallsyms --dialect=v6.12 --all-symbols --from-elf vmlinux out.S out.bin --sysmap=System.map
+  kallsyms --dialect=v6.12 --all-symbols --patch --sysmap=System.map vmlinux
   kallsyms --dialect=v7.4 --all-symbols --pc-relative --sysmap=out.map vmlinux out.bin > out.S
 
 Environment:
@@ -60,7 +67,8 @@ Environment:
   KALLSYMSD_SOCKET    the daemon's socket, instead of kallsymsd/s in $XDG_RUNTIME_DIR
   KALLSYMSD_DIALECT   as --dialect
 
-Exit status: 0, or 1 for any error. Then standard output got nothing and OUT.S and OUT.bin are as they were.
+Exit status: 0; 3 if --patch finds another layout; 1 for any error: then standard output got nothing, and
+all files are as they were.
 """
 
 

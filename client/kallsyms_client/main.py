@@ -12,7 +12,7 @@ DEFERRED = 101
 
 
 def main() -> int:
-    """Run the program with the process's arguments and environment; the exit status, 0 or 1."""
+    """Run the program with the process's arguments and environment; the exit status."""
     encoding = sys.getfilesystemencoding()
     program, *arguments = [argument.encode(encoding, "surrogateescape") for argument in sys.argv]
     if program.endswith((b"/__main__.py", b"kallsyms_client")):  # python3 -m, or started by path
@@ -21,7 +21,7 @@ def main() -> int:
         _run(program, arguments)
     except ClientError as error:
         say(error.message)
-        return 1
+        return error.status
     except KeyboardInterrupt:
         return _interrupted()
     return 0

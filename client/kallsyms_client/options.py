@@ -8,7 +8,7 @@ command line is read in two steps: :func:`split` needs no dialect, :func:`resolv
 from kallsyms_client.wire import ASM, INCBIN
 from kallsymsd.core.dialects import OPTION_BITS, Dialect
 
-_FLAGS = (b"64bit", b"big-endian", b"debug", b"from-elf", b"help", b"version")
+_FLAGS = (b"64bit", b"big-endian", b"debug", b"from-elf", b"help", b"patch", b"version")
 _SYSMAP = b"sysmap"  # an option of ours; and of the kernel's since v7.4, which may be abbreviated
 _FORMS = {b"asm": ASM, b"incbin": INCBIN}
 
@@ -46,8 +46,8 @@ class Command:
 
     @property
     def from_elf(self) -> bool:
-        """Whether this is the form VMLINUX OUT.S OUT.bin, which takes --sysmap in every dialect."""
-        return b"from-elf" in self.flags
+        """Whether a linked kernel is read in every dialect; --sysmap is taken then."""
+        return bool(self.flags & {b"from-elf", b"patch"})
 
 
 def split(arguments: list[bytes], *, permute: bool = True) -> Command:

@@ -5,7 +5,9 @@ import posix
 
 
 class ClientError(Exception):
-    """The run ends with exit status 1; ``message`` is what standard error gets, whole lines."""
+    """The run ends with an exit status other than 0; ``message`` is what standard error gets, whole lines."""
+
+    status = 1
 
     def __init__(self, message: bytes) -> None:
         super().__init__(message)

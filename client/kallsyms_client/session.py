@@ -59,9 +59,12 @@ def run(program: bytes, arguments: list[bytes], environment: Environment) -> Non
     except UsageError as error:
         message = program + b": " + error.message + b"\n" + dialect.usage.encode()
         raise DeferError(message, repeated=True) from error
-    named = files.of(command, dialect)
+    named = None if b"patch" in command.flags else files.of(command, dialect)
     if warning:
         say(b"kallsyms: warning: " + warning + b"\n")
+    if named is None:
+        _patch(command, dialect, options, environment)
+        return
     try:
         descriptor = posix.open(named.input, posix.O_RDONLY | posix.O_CLOEXEC)
     except OSError as error:
@@ -95,6 +98,17 @@ def run(program: bytes, arguments: list[bytes], environment: Environment) -> Non
         settle(result.unanswered, environment)
     if result.status != wire.OK:
         raise ClientError(result.message)
+
+
+def _patch(command: Command, dialect: Dialect, options: int, environment: Environment) -> None:
+    try:
+        from kallsyms_client import patching
+    except ImportError:
+        from kallsyms_client.locate import import_with_site
+
+        import_with_site("kallsyms_client.patching")
+        from kallsyms_client import patching
+    patching.run(command, dialect, options, environment)
 
 
 def _deliver(result: _Result, named: files.Files, *, verbose: bool) -> None:

@@ -70,15 +70,16 @@ def test_several_names_are_refused(file: Path, tmp_path: Path) -> None:
     assert file.read_bytes() == OLD
 
 
-@pytest.mark.parametrize("call", ["open", "pread", "rename", "pwrite"])
-def test_each_system_call_failing(call: str, file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("call", "which"), [("open", 1), ("rename", 1), ("rename", 2), ("pread", 1), ("pread", 2), ("pwrite", 2)]
+)
+def test_each_system_call_failing(call: str, which: int, file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     real = getattr(os, call)
     calls = []
 
     def failing(*arguments: object, **named: object) -> object:
         calls.append(1)
-        # The second: in the middle of the work, where there is one.
-        if len(calls) == (1 if call == "open" else 2):
+        if len(calls) == which:
             raise OSError(errno.EIO, "Input/output error")
         return real(*arguments, **named)
 

@@ -1,0 +1,147 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""kallsyms --patch, as a build calls it."""
+
+import dataclasses
+import resource
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from kallsyms_client import patching
+from kallsymsd.core import nm
+from tests.client.conftest import PYTHONPATH
+
+from .conftest import Build, Built
+from .kernel import Tree
+from .test_differs import SIMPLE
+
+pytestmark = pytest.mark.oracle
+
+
+@dataclasses.dataclass
+class Run:
+    """What a run of the program left."""
+
+    status: int
+    said: bytes
+
+
+@pytest.fixture
+def built(build: Build) -> Built:
+    return build(SIMPLE)
+
+
+@pytest.fixture
+def vmlinux(built: Built, tmp_path: Path) -> Path:
+    return Path(shutil.copy(built.once, tmp_path / "vmlinux"))
+
+
+def _patch(here: Path, *arguments: str, limit: int | None = None) -> Run:
+    def limited() -> None:
+        if limit is not None:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
+
+    done = subprocess.run(
+        [sys.executable, "-m", "kallsyms_client", "--patch", "--dialect=v6.12", "--all-symbols", *arguments],
+        cwd=here,
+        env={"PYTHONPATH": PYTHONPATH, "CI": "1"},
+        capture_output=True,
+        check=False,
+        timeout=120,
+        preexec_fn=limited,
+    )
+    assert done.stdout == b""
+    assert done.stderr.count(b"\n") <= 1
+    return Run(done.returncode, done.stderr)
+
+
+def test_patched_in_silence(built: Built, vmlinux: Path) -> None:
+    vmlinux.chmod(0o755)
+    assert _patch(vmlinux.parent, "vmlinux", "--sysmap=System.map") == Run(0, b"")
+    assert vmlinux.read_bytes() == built.stock.read_bytes()
+    stock_map = built.tree.configuration.map(built.tree.kernel.machine, built.stock)
+    assert (vmlinux.parent / "System.map").read_bytes() == stock_map
+    assert sorted(path.name for path in vmlinux.parent.iterdir()) == ["System.map", "vmlinux"]
+
+
+def test_patched_again(built: Built, vmlinux: Path) -> None:
+    for said in (rb"patched", rb" 0 bytes patched"):
+        run = _patch(vmlinux.parent, "-v", "vmlinux")
+        assert run.status == 0
+        assert said in run.said
+    assert vmlinux.read_bytes() == built.stock.read_bytes()
+
+
+def test_next_link_with_the_tables_written(built: Built, tmp_path: Path) -> None:
+    larger = dataclasses.replace(SIMPLE.kernel, more=("one_more_function", "and_another"))
+    tree = Tree(larger, SIMPLE.configuration, tmp_path / "larger")
+    here = tree.directory
+    shutil.copy(built.tables, here / "stale.o")
+    before = tree.link("vmlinux", here / "stale.o").read_bytes()
+    run = _patch(here, "vmlinux", "next.S", "next.bin", "--sysmap=System.map")
+    assert run.status == 3
+    assert run.said.startswith(b"kallsyms: vmlinux: must be linked again: kallsyms_")
+    assert (here / "vmlinux").read_bytes() == before
+    assert not (here / "System.map").exists()
+    stock, _ = tree.build()
+    tree.link("vmlinux", tree.kernel.machine.assemble(here / "next.S"))
+    assert _patch(here, "vmlinux", "next.S", "next.bin") == Run(0, b"")
+    assert (here / "vmlinux").read_bytes() == stock.read_bytes()
+
+
+def test_another_layout_without_names_for_tables(vmlinux: Path) -> None:
+    run = _patch(vmlinux.parent, "--dialect=v7.0", "vmlinux")
+    reason = b"it has kallsyms_relative_base, unlike tables of dialect v7.0"
+    assert run == Run(3, b"kallsyms: vmlinux: must be linked again: %b\n" % reason)
+    assert list(vmlinux.parent.iterdir()) == [vmlinux]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["missing"], b"kallsyms: missing: No such file or directory\n"),
+        (["."], b"kallsyms: .: "),
+        ([], b"Usage: kallsyms --patch"),
+        (["vmlinux", "out.S"], b"Usage: kallsyms --patch"),
+        (["empty"], b"not an ELF file (empty: "),
+        (["cut"], b"damaged ELF file (cut: "),
+        (["vmlinux", "--sysmap=no/such/directory/map"], b"kallsyms: no/such/directory/map: No such file"),
+    ],
+)
+def test_errors(arguments: list[str], said: bytes, vmlinux: Path) -> None:
+    content = vmlinux.read_bytes()
+    (vmlinux.parent / "empty").touch()
+    (vmlinux.parent / "cut").write_bytes(content[: len(content) // 2])
+    files = sorted(vmlinux.parent.iterdir())
+    run = _patch(vmlinux.parent, *arguments)
+    assert run.status == 1
+    assert run.said.startswith(said)
+    assert vmlinux.read_bytes() == content
+    assert sorted(vmlinux.parent.iterdir()) == files
+
+
+def test_no_space(vmlinux: Path) -> None:
+    content = vmlinux.read_bytes()
+    run = _patch(vmlinux.parent, "vmlinux", limit=0x15100)
+    assert run == Run(1, b"kallsyms: vmlinux: File too large\n")
+    assert vmlinux.read_bytes() == content
+    assert list(vmlinux.parent.iterdir()) == [vmlinux]
+
+
+def test_no_space_for_the_map(vmlinux: Path) -> None:
+    content = vmlinux.read_bytes()
+    run = _patch(vmlinux.parent, "vmlinux", "--sysmap=System.map", limit=1000)
+    assert run.status == 1
+    assert run.said == b"kallsyms: System.map: File too large\n"
+    assert vmlinux.read_bytes() == content
+    assert list(vmlinux.parent.iterdir()) == [vmlinux]
+
+
+@pytest.mark.parametrize(
+    ("name", "flavour"), [(b"llvm-nm-16", nm.LLVM), (b"x86_64-linux-gnu-nm", nm.BINUTILS), (b"", nm.BINUTILS)]
+)
+def test_map_is_that_of_the_nm_of_the_build(name: bytes, flavour: int) -> None:
+    assert patching.flavour({b"NM": name}) == flavour
