@@ -3,19 +3,23 @@
 
 import argparse
 import json
+import os
 from collections.abc import Mapping
 from typing import Any
 
 from kallsymsd.ctl import command
 from kallsymsd.ctl.command import CommandError, Context, Parsers
+from kallsymsd.ctl.list import installed
 from kallsymsd.ctl.query import ask, is_running
 from kallsymsd.ctl.show import Rows, bytes_text, long_text, seconds_text, show_tables
+from kallsymsd.service.paths import path_text
 
 _TEXT = """\
 What the daemon is and does: its process, as it says itself; what it is busy
 with, and for how long; the trees whose tables it has in memory, and how much
-they take; what it watches; and each setting with where it comes from. It
-answers at once, whatever it computes. Where no daemon runs, none is started.
+they take; what it watches; each setting with where it comes from; and
+the kernel trees with the hook (see kallsymsctl list). It answers at once,
+whatever it computes. Where no daemon runs, none is started.
 """
 _EXAMPLES = """\
 kallsymsctl status                   # for a person
@@ -45,7 +49,7 @@ def _run(context: Context, options: argparse.Namespace) -> int:
     if options.json:
         print(json.dumps(answer, indent=2))
     else:
-        show_tables(sections(answer))
+        show_tables(sections(answer) + hooked())
     return 0
 
 
@@ -58,6 +62,19 @@ def sections(answer: Mapping[str, Any]) -> list[tuple[str, Rows]]:
         ("Settings", settings(answer.get("settings", ()))),
     ]
     return [(title, rows) for title, rows in tables if rows]
+
+
+def hooked() -> list[tuple[str, Rows]]:
+    """The trees with the hook, as a table; no table where there are none."""
+    rows = [
+        (
+            "hook" if state.works else "no hook",
+            ": ".join(path_text(os.fsencode(text)) for text in (objects, state.remark) if text),
+            "",
+        )
+        for objects, state in installed()
+    ]
+    return [("Trees with the hook (kallsymsctl list)", rows)] if rows else []
 
 
 def settings(rows: Any) -> Rows:  # noqa: ANN401  from a message

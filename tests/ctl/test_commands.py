@@ -14,6 +14,7 @@ from kallsymsd.engine.engine import Engine
 from kallsymsd.engine.key import tree_key
 from kallsymsd.engine.private import Lock, private_directory
 from kallsymsd.engine.store import Store
+from kallsymsd.hook.registry import Registry
 from kallsymsd.service.stats import Unit
 from tests.service.peer import PATIENCE, Daemon, FakeCore, request, serving
 from tests.service.test_server import wait_for
@@ -153,6 +154,19 @@ def test_top_looks_neither_without_pause_nor_never(interval: str) -> None:
 
 
 # status
+
+
+def test_status_names_the_trees_with_the_hook(
+    daemon: Daemon, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert status.hooked() == []
+    Registry(tmp_path / "data/kallsymsd").add(tmp_path / "gone")
+    assert main.main(["status"]) == 0
+    assert f"no hook {tmp_path}/gone: the tree is gone\n" in capsys.readouterr().out
+    assert status.hooked() == [
+        ("Trees with the hook (kallsymsctl list)", [("no hook", f"{tmp_path}/gone: the tree is gone", "")])
+    ]
+    assert daemon.path.exists()
 
 
 def test_status_tells_all_that_a_daemon_says() -> None:

@@ -4,7 +4,8 @@
 What is like kbuild's: make calls itself for the object tree and for the link; the link's recipe is in the
 recipe's text three times with V=1 (printed, run, recorded); it is run again when it or a prerequisite
 changed; the script takes the linker and its flags, calls scripts/kallsyms by that name, assembles what it
-printed, and writes .vmlinux.d. What is not: vmlinux.o is a map, and vmlinux the .rodata of its tables.
+printed, and writes .vmlinux.d. What is not: nm's output is there already, as kernel.map; vmlinux.o is an ELF
+header, and vmlinux the .rodata of the tables.
 """
 
 import os
@@ -14,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from kallsymsd.core.dialects import BY_NAME
-from tests.client.conftest import MAP, PYTHONPATH
+from tests.client.conftest import MAP, PYTHONPATH, elf
 from tests.oracles import Oracle
 
 _MAKEFILE = """\
@@ -39,7 +40,7 @@ __sub-make:
 $(this-makefile): ;
 else
 __all: vmlinux
-vmlinux: vmlinux.o scripts/kallsyms
+vmlinux: vmlinux.o kernel.map scripts/kallsyms
 	@$(MAKE) -f $(srctree)/scripts/Makefile.vmlinux
 scripts/kallsyms: $(srctree)/scripts/kallsyms.c
 	@mkdir -p scripts
@@ -66,7 +67,7 @@ ifneq ($(findstring s,$(firstword -$(MAKEFLAGS))),)
 log = exec >/dev/null
 endif
 -include .vmlinux.cmd
-vmlinux: $(srctree)/scripts/link-vmlinux.sh vmlinux.o FORCE
+vmlinux: $(srctree)/scripts/link-vmlinux.sh vmlinux.o kernel.map FORCE
 	+@$(if $(filter-out FORCE,$?)$(filter-out $(call one,$(cmd_link)),$(call one,$(savedcmd_vmlinux))),\\
 	set -e; $(log); trap 'rm -f vmlinux; trap - INT; kill -s INT $$$$' INT; $(cmd_link); \\
 	printf '%s\\n' 'savedcmd_vmlinux := $(cmd_link)' > .vmlinux.cmd, :)
@@ -93,7 +94,7 @@ kallsyms()
 	x86_64-linux-gnu-as --64 -o "${2}.o" "${2}.s"
 }
 [ $# -eq 3 ] && [ "$LD" = ld ] && [ "$LDFLAGS_vmlinux" ]
-cp vmlinux.o .tmp_vmlinux1.syms
+cp kernel.map .tmp_vmlinux1.syms
 kallsyms .tmp_vmlinux1.syms .tmp_vmlinux1.kallsyms
 x86_64-linux-gnu-objcopy -O binary -j .rodata .tmp_vmlinux1.kallsyms.o vmlinux
 cp .tmp_vmlinux1.syms System.map
@@ -162,7 +163,7 @@ class Miniature:
 
     def edit(self) -> None:
         """Change what vmlinux is linked from."""
-        path = self.objects / "vmlinux.o"
+        path = self.objects / "kernel.map"
         lines = path.read_bytes()
         path.write_bytes(lines + b"ffffffff8100%04x t added\n" % (0x2000 + len(lines)))
 
@@ -203,7 +204,8 @@ def add_objects(source: Path, objects: Path) -> None:
     """Make an object tree of ``source``, configured."""
     (objects / "include/config").mkdir(parents=True, exist_ok=True)
     (objects / "include/config/auto.conf").write_text("CONFIG_64BIT=y\nCONFIG_KALLSYMS=y\n")
-    (objects / "vmlinux.o").write_bytes(MAP)
+    (objects / "vmlinux.o").write_bytes(elf())
+    (objects / "kernel.map").write_bytes(MAP)
     if objects != source:
         (objects / "Makefile").write_text(f"export KBUILD_OUTPUT := $(CURDIR)\ninclude {source}/Makefile\n")
         (objects / "source").symlink_to(source)

@@ -92,7 +92,7 @@ def test_ends_that_are_final(tree: Miniature, hook: Path, status: int, fault: st
     fail(hook, "tool", fault)
     done = tree.make()
     assert (done.returncode, tree.tool_runs()) == (2, 0)
-    stand_in = tree.run(str(hook / "kallsyms"), "--all-symbols", "vmlinux.o")
+    stand_in = tree.run(str(hook / "kallsyms"), "--all-symbols", "kernel.map")
     assert (stand_in.returncode, tree.tool_runs()) == (status, 0)
 
 
@@ -174,11 +174,11 @@ def test_an_option_that_only_the_tool_knows(tree: Miniature, hook: Path) -> None
 def test_the_stand_in_without_a_build(tree: Miniature, hook: Path) -> None:
     """Into a pipe, and with the output at an offset: what stands before it is lost only with a fallback."""
     assert tree.make().returncode == 0
-    made = tree.run(str(hook / "kallsyms"), "--all-symbols", "vmlinux.o", srctree=str(tree.source))
+    made = tree.run(str(hook / "kallsyms"), "--all-symbols", "kernel.map", srctree=str(tree.source))
     assert "kallsyms_num_syms" in made.stdout
     assert tree.tool_runs() == 0
     fail(hook, "tool", "exit 101")
-    fallback = tree.run(str(hook / "kallsyms"), "--all-symbols", "vmlinux.o")
+    fallback = tree.run(str(hook / "kallsyms"), "--all-symbols", "kernel.map")
     assert (fallback.returncode, tree.tool_runs()) == (0, 1)
     assert fallback.stdout == made.stdout
     refused = subprocess.run(

@@ -106,7 +106,7 @@ def test_verify_compares_with_the_trees_own_tool(tree: Miniature, stock: dict[st
 
 
 def test_a_map_that_is_refused_ends_the_build_as_the_tool_ends_it(tree: Miniature) -> None:
-    (tree.objects / "vmlinux.o").write_bytes(b"no symbol\n")
+    (tree.objects / "kernel.map").write_bytes(b"no symbol\n")
     without, within = tree.make(), tree.ctl("run", "make")
     assert (without.returncode, tree.tool_runs()) == (2, 1)
     assert (within.returncode, tree.tool_runs()) == (2, 0)
