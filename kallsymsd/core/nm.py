@@ -12,6 +12,7 @@ LLVM = 1
 # Letters and order of scripts/kallsyms where it reads the ELF file itself.
 _KALLSYMS = 2
 
+_LORESERVE = 0xFF00  # SHN_LORESERVE (elf.h)
 _SHF_WRITE = 1
 _SHF_ALLOC = 2
 _SHF_EXECINSTR = 4
@@ -85,6 +86,8 @@ def _letters(elf: ElfFile, nm: int) -> bytes:
                 letters[section.link] = ord("a")
         if elf.names < len(letters):
             letters[elf.names] = ord("a")
+    if nm == _KALLSYMS:  # which does not look an index up that has no room in the symbol
+        letters[_LORESERVE:] = b"?" * len(letters[_LORESERVE:])
     return bytes(letters)
 
 

@@ -8,7 +8,7 @@ from mmap import mmap
 from kallsymsd.core.dialects import Dialect
 from kallsymsd.core.elf import ElfFile
 from kallsymsd.core.errors import InputError
-from kallsymsd.core.nm import system_map
+from kallsymsd.core.nm import BINUTILS, system_map
 
 #: Most bytes read of a file: the symbols of an amd64 kernel with everything in it have about 20 MB.
 MAX_READ = 1 << 30
@@ -48,10 +48,11 @@ _LAYOUTS = {
 }
 
 
-def map_text(read: Read, size: int, dialect: Dialect) -> bytes:
+def map_text(read: Read, size: int, dialect: Dialect, nm: int = BINUTILS) -> bytes:
     """The map of the linked kernel in a file of ``size`` bytes, as ``dialect``'s build makes it.
 
-    An empty file has an empty map where the tool itself reads ELF. Raises InputError for what is no linked
+    ``nm`` says whose nm that build uses (kallsymsd.core.nm). An empty file has an empty map where the tool
+    itself reads ELF. Raises InputError for what is no linked
     kernel, or has no symbols, and the OSError that ``read`` raises.
     """
     if not size and dialect.reads_elf:
@@ -59,7 +60,7 @@ def map_text(read: Read, size: int, dialect: Dialect) -> bytes:
     elf = ElfFile.read(symbol_part(read, size))
     if elf.type not in ("ET_EXEC", "ET_DYN"):
         raise InputError(b"Invalid ELF type file", detail=b"it is %b, not linked" % elf.type.encode())
-    return system_map(elf, dialect)
+    return system_map(elf, dialect, nm)
 
 
 def symbol_part(read: Read, size: int) -> mmap | bytes:

@@ -1,5 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Computes answers before they are asked for: when a map is written that was asked about before."""
+"""Computes answers before they are asked for.
+
+When a map is written that was asked about before; or before that, when the linker is done: what nm and
+mksysmap will make of a linked kernel can be foretold.
+"""
 
 from __future__ import annotations
 
@@ -11,10 +15,11 @@ import weakref
 from collections import OrderedDict, deque
 from typing import TYPE_CHECKING, Any
 
-from kallsyms_client.wire import HIT
+from kallsyms_client.wire import ELF, HIT
 from kallsymsd.service.builds import Outcome, Ticket
+from kallsymsd.service.foretelling import Foretelling
 from kallsymsd.service.paths import path_text
-from kallsymsd.service.watched import Event, Kind, kind_of
+from kallsymsd.service.watched import Event, Kind, kind_of, map_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -47,17 +52,19 @@ Place = tuple[str, str]
 class _Tree:
     """A directory in which clients had maps.
 
-    requests  the last request about each map, by name
+    requests  the last request about each map, or linked kernel, by name
+    foretold  maps that were computed from the linked kernel
     used      when the last one came
     checking  a worker is seeing to it that the directory is watched
     watched   it is, as far as we know
     problem   why it is not
     """
 
-    __slots__ = ("checking", "problem", "requests", "used", "watched")
+    __slots__ = ("checking", "foretold", "problem", "requests", "used", "watched")
 
     def __init__(self) -> None:
         self.requests: OrderedDict[str, BuildRequest] = OrderedDict()
+        self.foretold = Foretelling()
         self.used = 0.0
         self.checking = False
         self.watched = False
@@ -99,9 +106,9 @@ class Ahead:
         self._last_overflow = 0.0
         self._pause = 0.0
         self._paused_until = 0.0  # 0 while not paused
-        # Work under way and when it was begun, and places where something happened meanwhile.
+        # By map: work under way and when it was begun, and what was written meanwhile.
         self._jobs: dict[Place, float] = {}
-        self._again: set[Place] = set()
+        self._again: dict[Place, Place] = {}
         self._unclaimed: dict[Place, weakref.ref[Answer]] = {}
 
     # Called from other threads.
@@ -123,16 +130,19 @@ class Ahead:
         if outcome.how.ready and outcome.answer is not None:
             self._claim(outcome.answer, _split(ticket.path))
         directory, name = os.path.split(ticket.path)
-        if kind_of(name) is not Kind.MAP or ".." in directory.split("/"):
+        wanted = Kind.LINKED if ticket.request.source == ELF else Kind.MAP
+        if kind_of(name) is not wanted or ".." in directory.split("/"):
             return
         directory = os.path.normpath(directory)
         tree = self._trees.setdefault(directory, _Tree())
         self._trees.move_to_end(directory)
         tree.used = now
+        tree.foretold.compare(name, outcome)
         tree.requests[name] = ticket.request
         tree.requests.move_to_end(name)
         if len(tree.requests) > MOST_NAMES:
-            tree.requests.popitem(last=False)
+            dropped, _ = tree.requests.popitem(last=False)
+            tree.foretold.forget(dropped)
         if not self._paused_until:
             self._check(directory, tree)
         if len(self._trees) > MOST_TREES:
@@ -142,6 +152,7 @@ class Ahead:
         """Work ahead is done."""
         place = _split(ticket.path)
         self._jobs.pop(place, None)
+        self._compare(place, ticket, outcome)
         answer = outcome.answer
         if answer is not None and outcome.how.made != HIT and not outcome.shared:
             self._tally.ahead()
@@ -151,8 +162,7 @@ class Ahead:
             elif not outcome.how.ready:  # else a client has joined, and has it
                 self._unclaimed[place] = weakref.ref(answer)
         if place in self._again:
-            self._again.discard(place)
-            self._begin(place, Event.COMPLETE)
+            self._begin(self._again.pop(place), Event.COMPLETE)
 
     def turn(self, now: float) -> None:
         """Deal with what was heard."""
@@ -265,23 +275,46 @@ class Ahead:
 
     # Computing.
 
-    def _begin(self, place: Place, event: Event) -> None:
-        """Have the map there computed, if it is one that was asked about."""
-        directory, name = place
+    def _begin(self, written: Place, event: Event) -> None:
+        """Have the map there computed, or that of the linked kernel, if it is one that was asked about."""
+        directory, name = written
         tree = self._trees.get(directory)
-        request = tree.requests.get(name) if tree is not None else None
+        if tree is None:
+            return
+        request, place, nm = tree.requests.get(name), written, 0
+        if kind_of(name) is Kind.LINKED and event is Event.CREATED:
+            return  # a linker has just begun
+        if kind_of(name) is Kind.LINKED and request is None:
+            place = directory, map_of(name)
+            last = tree.requests.get(place[1])
+            request, nm = tree.foretold.request(place[1], last) if last is not None else (None, 0)
         if request is None:
             return
         if place in self._jobs:
-            self._again.add(place)
+            self._again[place] = written
             return
         began = self._jobs[place] = time.monotonic()
-        self._submit(lambda: self._compute(place, request, began, event))
+        self._submit(lambda: self._compute(place, written, request, nm, began, event))
 
-    def _compute(self, place: Place, request: BuildRequest, began: float, event: Event) -> None:
+    def _compute(
+        self, place: Place, written: Place, request: BuildRequest, nm: int, began: float, event: Event
+    ) -> None:
         """A worker's job."""
-        ticket = Ticket(request, _open("/".join(place), event), began, path="/".join(place), ahead=True)
+        descriptor = _open("/".join(written), event)
+        ticket = Ticket(request, descriptor, began, path="/".join(place), ahead=True, nm=nm)
         self._serve(ticket)
+
+    def _compare(self, place: Place, ticket: Ticket, outcome: Outcome) -> None:
+        """Work ahead is done: a map was foretold, or it has come and shows whether it was foretold right."""
+        directory, name = place
+        tree = self._trees.get(directory)
+        last = tree.requests.get(name) if tree is not None else None
+        if tree is None or last is None:
+            return
+        if ticket.request.source == last.source:
+            tree.foretold.compare(name, outcome)
+        elif outcome.answer is not None:
+            tree.foretold.made(name)
 
     def _claim(self, answer: Answer, asked: Place) -> None:
         for place, known in list(self._unclaimed.items()):

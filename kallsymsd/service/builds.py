@@ -39,20 +39,29 @@ class Ticket:
     began       when it came, in seconds of the loop's clock
     path        the map's path, once that is proved to be the map's; "" until then
     ahead       no client has asked yet
+    nm          whose nm makes the map of a linked kernel (kallsymsd.core.nm)
     cancelled   the client is gone; set by the loop, read by workers
     read        microseconds that reading the map took
     """
 
-    __slots__ = ("ahead", "began", "cancelled", "descriptor", "path", "read", "request")
+    __slots__ = ("ahead", "began", "cancelled", "descriptor", "nm", "path", "read", "request")
 
     def __init__(
-        self, request: BuildRequest, descriptor: int, began: float, *, path: str = "", ahead: bool = False
+        self,
+        request: BuildRequest,
+        descriptor: int,
+        began: float,
+        *,
+        path: str = "",
+        ahead: bool = False,
+        nm: int = 0,
     ) -> None:
         self.request = request
         self.descriptor = descriptor
         self.began = began
         self.path = path
         self.ahead = ahead
+        self.nm = nm
         self.cancelled = False
         self.read = 0
 
@@ -103,8 +112,9 @@ class Builds:
         self._running_lock = threading.Lock()
 
     def warm_up(self) -> None:
-        """Load the engine before anybody waits for it."""
+        """Load the engine, and what reads linked kernels, before anybody waits for it."""
         self._loaded()
+        import kallsymsd.core.vmlinux  # noqa: F401, PLC0415  reading does, at the first one
 
     @property
     def engine(self) -> Engine | None:
@@ -229,7 +239,7 @@ class Builds:
 def _read(ticket: Ticket) -> bytes:
     """The map that the ticket is about."""
     if ticket.request.source == ELF:
-        return read_elf(ticket.descriptor, BY_NAME[ticket.request.dialect])
+        return read_elf(ticket.descriptor, BY_NAME[ticket.request.dialect], ticket.nm)
     return read_map(ticket.descriptor)
 
 

@@ -37,8 +37,8 @@ def read_map(descriptor: int) -> bytes:
     return _read_still(descriptor, "map", read)
 
 
-def read_elf(descriptor: int, dialect: Dialect) -> bytes:
-    """The map of the linked kernel in the file, as ``dialect``'s build makes it.
+def read_elf(descriptor: int, dialect: Dialect, nm: int) -> bytes:
+    """The map of the linked kernel in the file, as ``dialect``'s build makes it with that ``nm``.
 
     Of the file only headers and symbols are read, as a map is. Raises UnreadableError for anything but a
     regular file that is open for reading and keeps still, and InputError for what is no linked kernel.
@@ -46,7 +46,9 @@ def read_elf(descriptor: int, dialect: Dialect) -> bytes:
     from kallsymsd.core import vmlinux  # noqa: PLC0415  the daemon listens before that is loaded
 
     def read(size: int) -> bytes:
-        return vmlinux.map_text(lambda buffer, offset: os.preadv(descriptor, [buffer], offset), size, dialect)
+        return vmlinux.map_text(
+            lambda buffer, offset: os.preadv(descriptor, [buffer], offset), size, dialect, nm
+        )
 
     return _read_still(descriptor, "ELF file", read)
 

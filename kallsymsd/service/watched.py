@@ -40,3 +40,8 @@ def kind_of(name: str) -> Kind | None:
     if name == "System.map" or name.endswith(".syms"):
         return Kind.MAP
     return Kind.LINKED if _LINKED.fullmatch(name) else None
+
+
+def map_of(linked: str) -> str:
+    """The map that link-vmlinux.sh makes of the linked kernel of this name; so in v6.1 to v7.4."""
+    return "System.map" if linked == "vmlinux" else linked + ".syms"

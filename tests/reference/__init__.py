@@ -6,6 +6,7 @@ kernel's own tools. It shares no code with kallsymsd: it names the options by th
 the differences between kernels itself, as a history of changes (forms.py). Read in this order:
 
     forms.py    what changed from kernel to kernel
+    elf.py      since v7.4: a linked kernel to the lines of its System.map
     reader.py   lines of a System.map to symbols
     order.py    which symbols stay, and the two orders they are put in
     tokens.py   the token table
