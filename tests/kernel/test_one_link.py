@@ -1,0 +1,93 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""One link instead of three: after every edit vmlinux and System.map are those of three links, byte for byte.
+
+The object tree has one path in both, so the stock builds of all edits come first and are set aside. Each
+build of ours starts from what the last one left, as a developer's does.
+"""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from kallsymsd.core.dialects import BY_NAME
+from kallsymsd.engine import lastlink
+from tests.measure import Daemon
+
+from . import edits, sources
+from .checks import assert_same, boot_and_compare
+from .conftest import Stock
+from .edits import EDITS
+from .trees import Linked, ObjectTree
+from .ways import CONTROL
+
+_ONE_LINK = [*CONTROL, "run", "--one-link", "--"]
+_DIALECTS = {"6.1": "v6.1.y", "6.12": "v6.11"}
+
+
+@pytest.fixture(scope="module")
+def series(
+    stock: Stock, say: Callable[[str], None], tmp_path_factory: pytest.TempPathFactory
+) -> dict[str, Linked]:
+    """What three links make of each edit, and of the configuration changed after the last."""
+    directory = tmp_path_factory.mktemp(f"series-{stock.series}")
+    tree = stock.tree(say)
+    tree.configure()
+    tree.make("vmlinux")
+    made = {}
+    try:
+        for edit in EDITS:
+            edits.apply(stock.source, edit)
+            tree.make("vmlinux")
+            made[edit[0]] = tree.set_aside(directory / edit[0])
+        edits.reconfigure(tree)
+        tree.make("vmlinux")
+        made["configuration"] = tree.set_aside(directory / "configuration")
+    finally:
+        sources.restore(stock.source, stock.series)
+    return made
+
+
+def test_every_edit(
+    stock: Stock, series: dict[str, Linked], daemon: Daemon, say: Callable[[str], None], tmp_path: Path
+) -> None:
+    tree = stock.tree(say)
+    tree.configure()
+    tree.make("vmlinux")
+    said = []
+
+    def build(name: str) -> dict[str, object]:
+        tree.make("vmlinux", before=_ONE_LINK, environment=daemon.environment)
+        assert_same(tree.linked(), series[name])
+        outcome: dict[str, object] = json.loads((tree.directory / ".tmp_vmlinux.link").read_text())
+        said.append(f"{name} {outcome['links']}")
+        return outcome
+
+    try:
+        for edit in EDITS:
+            edits.apply(stock.source, edit)
+            outcome = build(edit[0])
+            # Of the first nothing is known: the second link is patched instead of a third one made.
+            assert outcome["links"] == (2 if edit is EDITS[0] else 1), outcome
+            if edit[0] in ("everything", "shift"):
+                boot_and_compare(stock, tree.linked(), say, tmp_path)
+        _mislead(tree, stock)
+        (stock.source / sources.EDITED).touch()
+        outcome = build(EDITS[-1][0])
+        assert outcome["links"] == 2, "a wrong prediction was not noticed"
+        assert outcome["predicted"]
+        edits.reconfigure(tree)
+        assert build("configuration")["links"] in (1, 2)
+    finally:
+        sources.restore(stock.source, stock.series)
+    say(f"{stock.series}: links: {', '.join(said)}")
+
+
+def _mislead(tree: ObjectTree, stock: Stock) -> None:
+    """Make the next prediction wrong: let the last map have had a symbol more."""
+    inputs, _ = lastlink.foretell(tree.directory, BY_NAME[_DIALECTS[stock.series]])
+    text = (tree.directory / lastlink.MAP).read_bytes()
+    line = text.splitlines(keepends=True)[-1]
+    lastlink.note(tree.directory, inputs)
+    lastlink.learn(tree.directory, text + line.replace(b"\n", b"_and_one_that_never_was\n"))
