@@ -59,8 +59,7 @@ char kallsymsd_shift[2200000] __attribute__((section(".data"))) = { 1 };
 
 EDITS: tuple[Edit, ...] = (
     ("nothing", lambda before: before),
-    ("body", lambda before: before.replace("{
-", _BODY, 1)),
+    ("body", lambda before: before.replace("{\n", _BODY, 1)),
     ("function", _adding(_FUNCTION)),
     ("rename", lambda before: before.replace("kallsymsd_static", "kallsymsd_renamed")),
     ("variables", _adding(_VARIABLES)),
