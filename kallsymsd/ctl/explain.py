@@ -21,6 +21,7 @@ from kallsymsd.service.paths import cache_directory, path_text
 # Fallbacks that are told of, as the daemon tells of so many requests.
 _FALLBACKS = 20
 _INDENT = "    "
+_WIDTH = 79
 # Symbols of each kind that are shown of a difference.
 _SHOWN = 10
 
@@ -138,9 +139,10 @@ def _told(request: Mapping[str, Any], *, with_tree: bool) -> list[str]:
     """Lines about one request."""
     name = Path(request["map"])
     shown = name if with_tree or str(name.parent) != request["tree"] else name.name
-    lines = [f"{_clock(request['time'])}  {shown}: {_how(request)}"]
+    head, how = f"{_clock(request['time'])}  {shown}:", _how(request)
+    lines = [f"{head} {how}"] if len(head) + len(how) < _WIDTH else [head, *_wrapped(how)]
     if request["why"]:
-        lines.append(f"    {request['why']}")
+        lines += _wrapped(request["why"])
     if any(request["first"]):
         removed, added = request["first"]
         lines += [
@@ -152,8 +154,14 @@ def _told(request: Mapping[str, Any], *, with_tree: bool) -> list[str]:
     stages = zip(STAGES, request["stages"], strict=True)
     times = [f"{stage} {seconds_text(microseconds / 1e6)}" for stage, microseconds in stages if microseconds]
     if times:
-        lines += textwrap.wrap(", ".join(times), 76, initial_indent=_INDENT, subsequent_indent=_INDENT)
+        lines += _wrapped(", ".join(times))
     return lines
+
+
+def _wrapped(text: str) -> list[str]:
+    return textwrap.wrap(
+        text, _WIDTH, initial_indent=_INDENT, subsequent_indent=_INDENT, break_long_words=False
+    )
 
 
 def _clock(moment: float) -> str:
@@ -165,6 +173,7 @@ def _how(request: Mapping[str, Any]) -> str:
     words = {
         "hit": "hit, nothing had to be computed",
         "failure": "not answered",
+        "bad input": "bad input, there is no answer",
         "addresses": f"new addresses for {request['symbols']:,} symbols",
         "incremental": (
             f"incremental, {request['changed']:,} of {request['symbols']:,} symbols, "

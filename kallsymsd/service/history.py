@@ -93,14 +93,14 @@ class History:
         last: MapText | None = None,
     ) -> None:
         """A request about ``contents`` was answered; ``last`` is what last_map() gave."""
-        request, how, answer = ticket.request, outcome.how, outcome.answer
+        request, how = ticket.request, outcome.how
         entry = {
             "time": self._clock(),
             "tree": path_text(request.tree),
             "map": path_text(request.map_path),
             "dialect": request.dialect,
             "options": request.options,
-            "made": MADE[how.made] if answer is not None else "failure",
+            "made": _made(outcome),
             "ready": how.ready,
             "shared": outcome.shared,
             "symbols": how.symbols,
@@ -131,13 +131,20 @@ class History:
         return [{**entry.message, "difference": entry.difference()} for entry in found]
 
 
+def _made(outcome: Outcome) -> str:
+    """What became of the request, in a word."""
+    if outcome.answer is None:
+        return "failure"
+    return MADE[outcome.how.made] if outcome.answer.ok else "bad input"
+
+
 def _why(outcome: Outcome, *, is_first: bool) -> str:
     """Why the answer was not there already, in one line; "" for a hit."""
     how = outcome.how
     if outcome.answer is None:
         return outcome.failure
     if not outcome.answer.ok:
-        return "bad input: " + outcome.answer.message.decode("utf-8", "replace").partition("\n")[0]
+        return outcome.answer.message.decode("utf-8", "replace").partition("\n")[0]
     if how.made == HIT:
         return ""
     if how.made == ADDRESSES:
@@ -145,7 +152,8 @@ def _why(outcome: Outcome, *, is_first: bool) -> str:
     if how.made == INCREMENTAL and not how.changed:
         return "no symbol was added, removed or renamed since the last map, but their order differs"
     if how.made == INCREMENTAL:
-        return f"{how.changed} symbols were added, removed or renamed since the last map"
+        were = "symbol was" if how.changed == 1 else "symbols were"
+        return f"{how.changed} {were} added, removed or renamed since the last map"
     if is_first:
         return "nothing was known of this tree with these options"
     return "so much differs from the last map that computing all of it costs less"

@@ -9,10 +9,14 @@ import pytest
 
 from kallsyms_client import tally
 from kallsyms_client.tally import Fallback
+from kallsyms_client.wire import How
 from kallsymsd.ctl import main, passes
 from kallsymsd.ctl.command import CommandError
+from kallsymsd.engine.answer import Answer
 from kallsymsd.engine.engine import Engine
-from tests.service.peer import Daemon, serving
+from kallsymsd.engine.result import BuildResult
+from kallsymsd.service.builds import Outcome, Ticket
+from tests.service.peer import Daemon, request, serving
 
 OLD = "1000 T a\n1010 t b\n1020 t b\n2000 D c\n"
 # One "b" less, "c" moved, "d" is new.
@@ -77,6 +81,26 @@ def test_the_first_symbols_that_differ_are_named_without_the_maps(
         assert explain(tmp_path) == 0
     out = capsys.readouterr().out.splitlines()
     assert [line.strip() for line in out if line.startswith("    first")] == told
+
+
+def test_bad_input_is_told_in_lines_that_fit(
+    daemon: Daemon, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    long = tmp_path / ("m" * 60 + ".syms")
+    for name in (long, tmp_path / "m.syms"):
+        name.write_text("bad")
+        build(daemon, name, tmp_path)
+    message = "relative symbol value 0xffffffff81000000 out of range in relative mode " * 2
+    answer = Answer(BuildResult.bad_input(message.encode()))
+    ticket = Ticket(request(tmp_path / "m.syms", tree=os.fsencode(tmp_path)), -1, 0.0)
+    daemon.server._builds.history.add(ticket, Outcome(answer, How()))
+    assert explain(tmp_path) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert sum("m.syms: bad input, there is no answer" in line for line in lines) == 2
+    assert lines[0].endswith("m.syms:")
+    assert lines[1] == "    bad input, there is no answer"
+    assert "    No valid symbol." in lines
+    assert max(len(line) for line in lines) < 80
 
 
 def test_another_trees_requests_are_not_told(

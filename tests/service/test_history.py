@@ -33,7 +33,8 @@ def add(history: History, outcome: Outcome, old: bytes | None, new: bytes) -> di
     [
         (How(HIT), b"1 T a", ""),
         (How(ADDRESSES), b"1 T a", "addresses only"),
-        (How(INCREMENTAL, changed=3), b"1 T a", "3 symbols"),
+        (How(INCREMENTAL, changed=3), b"1 T a", "3 symbols were"),
+        (How(INCREMENTAL, changed=1), b"1 T a", "1 symbol was"),
         (How(INCREMENTAL), b"1 T a", "order differs"),
         (How(COLD), None, "nothing was known"),
         (How(COLD), b"1 T a", "so much differs"),
@@ -73,7 +74,8 @@ def test_a_failure_and_bad_input_say_what_is_wrong() -> None:
     failed = add(history, Outcome(None, How(), failure="no memory"), None, b"")
     assert (failed["made"], failed["why"]) == ("failure", "no memory")
     bad = Answer(BuildResult.bad_input(b"No valid symbol.\nmore\n"))
-    assert add(history, Outcome(bad, How()), None, b"")["why"] == "bad input: No valid symbol."
+    refused = add(history, Outcome(bad, How()), None, b"")
+    assert (refused["made"], refused["why"]) == ("bad input", "No valid symbol.")
 
 
 def test_the_last_map_is_that_of_the_same_tree_and_options() -> None:
