@@ -86,7 +86,7 @@ def test_the_first_symbols_that_differ_are_named_without_the_maps(
 def test_bad_input_is_told_in_lines_that_fit(
     daemon: Daemon, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    long = tmp_path / ("m" * 60 + ".syms")
+    long = tmp_path / ("m" * 55 + ".syms")
     for name in (long, tmp_path / "m.syms"):
         name.write_text("bad")
         build(daemon, name, tmp_path)
