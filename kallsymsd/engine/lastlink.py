@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import os
 import struct
+import sys
 from typing import TYPE_CHECKING
 
 import xxhash
@@ -33,10 +34,11 @@ PREDICTED = ".tmp_vmlinux1.syms"
 FILES = ("vmlinux.o", ".vmlinux.export.o")
 _INPUTS = ".tmp_vmlinux.inputs"
 _COMING = ".tmp_vmlinux.inputs.new"
-# Magic with the version of the layout; digest of all behind the next field; digest of the map; number of
-# class names, of parts. Then a u32 length each class name, two u64 lengths each part; the names; the columns.
+# Magic with the version of the layout and the byte order of what follows; digest of all behind the next
+# field; digest of the map; number of class names, of parts. Then a u32 length each class name, two u64
+# lengths each part; the names; the columns.
 _HEADER = struct.Struct("=8s16s16sII")
-_MAGIC = b"KSinput1"
+_MAGIC = b"KSinp1le" if sys.byteorder == "little" else b"KSinp1be"
 
 
 def foretell(tree: Path, dialect: Dialect) -> tuple[Inputs, Prediction | UnpredictableError]:
