@@ -75,16 +75,20 @@ def _against_changes(axes: Axes, symbols: int, recorder: Recorder) -> None:
 
 def _against_size(axes: Axes, symbols: int, recorder: Recorder) -> None:
     """Cost against the number of symbols in the map."""
-    colors = {scale.FIRST: _GREEN, scale.EDITED: _BLUE, scale.MOVED: _GREY}
-    names = {scale.FIRST: "first build (cold)", scale.EDITED: f"{scale.CHANGED} symbols changed"}
+    colors = {scale.FIRST: _GREEN, scale.EDITED: _BLUE, scale.MOVED_LATER: _GREY}
+    names = {
+        scale.FIRST: "first build (cold)",
+        scale.EDITED: f"{scale.CHANGED} symbols changed",
+        scale.MOVED_LATER: "addresses only",
+    }
     sizes = [symbols * times for times in scale.SIZES]
     for way, color in colors.items():
         costs = [recorder.cpu(scale.row(way, times)) * 1e3 for times in scale.SIZES]
         axes.plot(sizes, costs, "o-", color=color)
         # Where the other lines are not: above a line's end, and below the lowest one.
-        lowest = way == scale.MOVED
+        lowest = way == scale.MOVED_LATER
         axes.annotate(
-            names.get(way, way),
+            names[way],
             (sizes[1], costs[1]) if lowest else (sizes[-1], costs[-1]),
             (8, -10) if lowest else (-10, 3),
             textcoords="offset points",

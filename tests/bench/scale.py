@@ -20,9 +20,10 @@ SIZES = (1, 2, 5, 10)
 CHANGED = 100
 
 FIRST = "cold"
-MOVED = "addresses only"
+MOVED = "addresses only, after the cold run"
 EDITED = f"{CHANGED} symbols"
-WAYS = (FIRST, MOVED, EDITED)
+MOVED_LATER = "addresses only, after the edits"
+WAYS = (FIRST, MOVED, EDITED, MOVED_LATER)
 
 
 def row(way: str, times: int) -> str:
@@ -40,17 +41,15 @@ def measure(job: Job, maps: dict[int, KernelMap], donor: KernelMap, seed: int, r
         rng = random.Random(seed)
         names = edits.new_names(base, donor, rng)
         now = edits.shift(base, rng)
-        texts = [base.text(), now.text()]
+        builds = [(FIRST, COLD, base.text()), (MOVED, ADDRESSES, now.text())]
         for edit in edits.EDITS.values():
             now = edit(now, CHANGED, rng, names)
-            texts.append(now.text())
+            builds.append((EDITED, INCREMENTAL, now.text()))
+        builds.append((MOVED_LATER, ADDRESSES, edits.shift(now, rng).text()))
         with (
             tempfile.TemporaryDirectory(prefix="kd-") as directory,
             Daemon(Path(directory), watch=False) as daemon,
         ):
             tree = Tree(job, daemon, Path(directory))
-            for number, text in enumerate(texts):
-                way, made = (
-                    ((FIRST, COLD), (MOVED, ADDRESSES))[number] if number < 2 else (EDITED, INCREMENTAL)
-                )
+            for way, made, text in builds:
                 recorder.request(row(way, times), tree.rebuild(text), {made})
