@@ -136,7 +136,8 @@ def _markdown(headings: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> Ite
     yield f"| {' | '.join(headings)} |"
     yield f"| --- |{' ---: |' * (len(headings) - 1)}"
     for row in rows:
-        yield f"| {' | '.join(row)} |"
+        cells = (cell.replace("|", "\\|") for cell in row)
+        yield f"| {' | '.join(cells)} |"
 
 
 def _program_cells(recorder: Recorder) -> Iterator[tuple[str, ...]]:
