@@ -34,6 +34,7 @@ class Peer:
         text: bytes = b"",
         binary: bytes = b"",
         *,
+        sysmap: bytes = b"",
         status: int = wire.OK,
         message: bytes = b"",
         how: wire.How | None = None,
@@ -44,9 +45,10 @@ class Peer:
             how or wire.How(wire.HIT, symbols=3),
             text_length=len(text),
             binary_length=len(binary),
+            map_length=len(sysmap),
             message=message,
         )
-        self.send_frame(reply, text + binary if status == wire.OK else None)
+        self.send_frame(reply, text + binary + sysmap if status == wire.OK else None)
 
     def send_frame(self, reply: wire.BuildReply, *contents: bytes | None) -> None:
         """Send a reply with a memory file for each of ``contents`` that is not None."""
