@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from kallsyms_client import wire
 from kallsyms_client.wire import BuildRequest, WireError
 from kallsymsd.core.dialects import BY_NAME
+from kallsymsd.service import waiting
 from kallsymsd.service.ahead import Ahead
 from kallsymsd.service.builds import Builds, Outcome, Ticket
 from kallsymsd.service.codec import Frame, decode_message, encode_message
@@ -25,6 +26,7 @@ from kallsymsd.service.hub import PEER_LIMIT, Hub
 from kallsymsd.service.instance import Instance
 from kallsymsd.service.saving import Saving
 from kallsymsd.service.tally import Tally
+from kallsymsd.service.waiting import Waiting
 from kallsymsd.service.watch import Watcher
 from kallsymsd.service.workers import Workers
 
@@ -36,10 +38,6 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger("kallsymsd")
 
-#: Seconds between two signs of life to a client that waits (it gives up after 0.4 s of silence).
-HEARTBEAT = 0.1
-#: Seconds a build may take; then its client is told to help itself (it would leave unasked after 60).
-WORK_LIMIT = 50.0
 #: Seconds that stopping may take.
 DRAIN_LIMIT = 5.0
 # Seconds that clients which had just connected get to send their request when we are told to stop.
@@ -97,10 +95,9 @@ class Server:
         self._outdated: Path | None = None
         self._stop_requested = False
         self._drain_began = 0.0
-        self._next_beat = 0.0
-        self._waiting: dict[Ticket, Connection] = {}
         self._outcomes: deque[tuple[Ticket, Outcome]] = deque()
         self._hub = Hub(instance.listener, self._take, self._gone)
+        self._waiting = Waiting(self._hub, tally)
         self._builds = Builds(make_engine, self._post)
         self._workers = Workers(workers, self._worker_ends)
         self._ahead = Ahead(
@@ -167,10 +164,7 @@ class Server:
             self._tally.failure()
             self._hub.fail(connection, refusal, kind)
             return
-        if not self._waiting:
-            self._next_beat = ticket.began + HEARTBEAT
-        self._waiting[ticket] = connection
-        connection.ticket = ticket
+        self._waiting.add(ticket, connection)
         self._workers.submit(lambda: self._builds.serve(ticket))
 
     def _refusal(self, request: BuildRequest) -> tuple[str, int]:
@@ -191,10 +185,9 @@ class Server:
             if ticket.ahead:
                 self._ahead.finished(ticket, outcome)
                 continue
-            connection = self._waiting.pop(ticket, None)
+            connection = self._waiting.take(ticket)
             if connection is None:
                 continue  # it has hung up
-            connection.ticket = None
             if connection.closing:  # it left the protocol meanwhile
                 self._tally.hangup()
                 continue
@@ -211,14 +204,10 @@ class Server:
             self._ahead.answered(ticket, outcome, now)
 
     def _gone(self, connection: Connection) -> None:
-        """A connection ended; if it waits for a build, that is left to end for the cache, or never begins."""
+        """A connection ended."""
         if connection.ticket is not None:
             self._tally.hangup()
-            self._abandon(connection.ticket)
-
-    def _abandon(self, ticket: Ticket) -> None:
-        ticket.cancelled = True
-        self._waiting.pop(ticket).ticket = None
+            self._waiting.abandon(connection.ticket)
 
     # What is asked about us.
 
@@ -237,7 +226,7 @@ class Server:
         }
 
     def _busy(self, now: float) -> list[Mapping[str, Any]]:
-        work = [(each.label, each.began, False) for each in self._waiting]
+        work = [(what, began, False) for what, began in self._waiting.work()]
         work += [(what, began, True) for what, began in self._ahead.busy().items()]
         return [{"what": what, "seconds": now - began, "ahead": ahead} for what, began, ahead in work]
 
@@ -250,9 +239,7 @@ class Server:
 
     def _due(self) -> float | None:
         """When something is to be done even if nothing happens; None while there is nothing."""
-        due = [self._saving.due(), self._ahead.due()]
-        if self._waiting:
-            due.append(self._next_beat)
+        due = [self._saving.due(), self._ahead.due(), self._waiting.due()]
         if self._state is State.DRAINING:
             due.append(time.monotonic() + _DRAIN_GRACE / 2)
         elif self._idle_limit and not self._hub.connections:
@@ -268,26 +255,11 @@ class Server:
             self._look_at_own_files(now)
         if self._stop_requested or self._is_idle(now):
             self._drain()
-        self._give_up_slow_builds(now)
-        self._workers.replace_stuck(WORK_LIMIT)
-        if self._waiting and now >= self._next_beat:
-            self._beat(now)
+        self._waiting.turn(now)
+        self._workers.replace_stuck(waiting.WORK_LIMIT)
         self._saving.turn(now)
         if self._state is State.DRAINING and self._is_drained(now):
             self._state = State.STOPPED
-
-    def _give_up_slow_builds(self, now: float) -> None:
-        for ticket, connection in list(self._waiting.items()):
-            if now >= ticket.began + WORK_LIMIT:
-                self._abandon(ticket)
-                self._tally.failure()
-                self._hub.fail(connection, f"the build takes longer than {WORK_LIMIT:.0f} s")
-
-    def _beat(self, now: float) -> None:
-        self._next_beat = now + HEARTBEAT
-        for connection in list(self._waiting.values()):
-            if not connection.has_output:  # a client that reads nothing is not to fill our memory
-                self._hub.send(connection, wire.frame(wire.HEARTBEAT))
 
     def _look_at_own_files(self, now: float) -> None:
         """End if they were replaced: an old daemon is not to answer for what is installed now."""

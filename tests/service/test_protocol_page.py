@@ -9,7 +9,7 @@ import pytest
 from kallsyms_client import wire
 from kallsyms_client.wire import BuildReply, BuildRequest, How
 from kallsymsd.core.dialects import OPTION_BITS
-from kallsymsd.service import reading, server
+from kallsymsd.service import reading, server, waiting
 from kallsymsd.service.codec import Decoder, decode_message, encode_message
 from kallsymsd.service.hub import PEER_LIMIT
 
@@ -121,8 +121,8 @@ def test_options_stages_and_ways_are_listed_as_they_are() -> None:
 
 def test_times_and_sizes_in_the_text_are_the_codes() -> None:
     text = " ".join(PAGE.split())
-    assert f"HEARTBEAT every {server.HEARTBEAT * 1000:.0f} ms" in text
+    assert f"HEARTBEAT every {waiting.HEARTBEAT * 1000:.0f} ms" in text
     assert f"A client has {PEER_LIMIT:.0f} s" in text
-    assert f"a build has {server.WORK_LIMIT:.0f} s" in text
+    assert f"a build has {waiting.WORK_LIMIT:.0f} s" in text
     assert f"ends within {server.DRAIN_LIMIT:.0f} s" in text
     assert f"at most {reading.MAX_MAP >> 30} GiB" in text

@@ -17,7 +17,7 @@ from kallsyms_client import wire
 from kallsyms_client.wire import BAD_INPUT, COLD, HIT, OK
 from kallsymsd import __version__
 from kallsymsd.engine.engine import Engine
-from kallsymsd.service import hub, server
+from kallsymsd.service import hub, server, waiting
 from kallsymsd.service.instance import AlreadyRunningError, Instance
 from kallsymsd.service.paths import BadPathError
 
@@ -300,7 +300,7 @@ def test_a_client_that_leaves_does_not_take_the_answer_of_another_with_it(
 def test_a_build_that_takes_too_long_is_a_failure(
     daemon: Daemon, core: FakeCore, a_map: MakeMap, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(server, "WORK_LIMIT", 0.2)
+    monkeypatch.setattr(waiting, "WORK_LIMIT", 0.2)
     with daemon.peer() as peer:
         peer.build(a_map(b"wait"))
         assert "takes longer" in peer.failure()
@@ -318,7 +318,7 @@ def test_stuck_threads_are_replaced_and_told_of(
             count: int = peer.answer()["stuck"]
         return count
 
-    monkeypatch.setattr(server, "WORK_LIMIT", 0.2)
+    monkeypatch.setattr(waiting, "WORK_LIMIT", 0.2)
     for content in (b"wait here", b"wait there"):  # both threads
         with daemon.peer() as peer:
             peer.build(a_map(content))
@@ -340,7 +340,7 @@ def test_a_client_that_says_nothing_is_let_go(daemon: Daemon, monkeypatch: pytes
 def test_a_client_that_reads_nothing_fills_no_memory(
     daemon: Daemon, monkeypatch: pytest.MonkeyPatch, core: FakeCore, a_map: MakeMap
 ) -> None:
-    monkeypatch.setattr(server, "HEARTBEAT", 0.0)
+    monkeypatch.setattr(waiting, "HEARTBEAT", 0.0)
     with daemon.peer() as peer:
         peer.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1)
         peer.build(a_map(b"wait"))
