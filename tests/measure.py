@@ -3,10 +3,11 @@
 
 import contextlib
 import os
+import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -125,6 +126,15 @@ class Daemon:
     ) -> None:
         self._process.terminate()
         self._process.wait(STARTUP_LIMIT)
+
+    @contextlib.contextmanager
+    def stopped(self) -> Iterator[None]:
+        """Let the daemon do nothing meanwhile."""
+        self._process.send_signal(signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            self._process.send_signal(signal.SIGCONT)
 
     def cpu(self) -> float:
         """CPU seconds of the daemon so far, all its threads."""

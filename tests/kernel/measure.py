@@ -10,6 +10,7 @@ with the KBUILD_BUILD_* variables of tests/kernel/trees.py.
 """
 
 import argparse
+import contextlib
 import hashlib
 import json
 import os
@@ -62,15 +63,17 @@ class Tree:
             "vmlinux",
         ]
         everything = {**clean_environment(), **self._daemon.environment, **(environment or {})}
-        before, start = self._daemon.cpu(), time.monotonic()
-        child = subprocess.Popen(command, cwd=self.directory, env=everything, stdin=subprocess.DEVNULL)
-        _, status, usage = os.wait4(child.pid, 0)
-        wall = time.monotonic() - start
+        # The daemon watches the tree, and would compute when stock writes its maps.
+        with self._daemon.stopped() if way == STOCK else contextlib.nullcontext():
+            before, start = self._daemon.cpu(), time.monotonic()
+            child = subprocess.Popen(command, cwd=self.directory, env=everything, stdin=subprocess.DEVNULL)
+            _, status, usage = os.wait4(child.pid, 0)
+            wall = time.monotonic() - start
         child.returncode = os.waitstatus_to_exitcode(status)
         if child.returncode:
             raise SystemExit(f"measure: {command}: exit status {child.returncode}")
         self._daemon.settle()
-        share = self._daemon.cpu() - before
+        share = self._daemon.cpu() - before if way == OURS else 0.0
         return Sample(wall, usage.ru_utime + usage.ru_stime + share), share
 
     def verify(self) -> None:
@@ -180,7 +183,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--parts", type=int, default=5, help="with each program measured (default 5)")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all numbers there too")
     parser.add_argument("make", nargs="*", metavar="ARGUMENT", help="of make: those the tree was built with")
-    return parser.parse_args()
+    return parser.parse_intermixed_args()  # options may stand behind the object tree
 
 
 if __name__ == "__main__":

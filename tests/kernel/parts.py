@@ -22,8 +22,8 @@ _PARTS = (
     (SCRIPT, re.compile(r".*(scripts/link-vmlinux\.sh|vmlinux_link)", re.DOTALL)),
     (NM, re.compile(r"\S*nm -n |.*scripts/mksysmap|grep -v ")),
     (TOOL, re.compile(r"scripts/kallsyms ")),
-    (ASSEMBLING, re.compile(r".*kallsyms\d?\.[oS]\b")),
     (LINKS, re.compile(r"\S*ld(\.lld|\.bfd)? .*-o (\.tmp_vmlinux|vmlinux )")),
+    (ASSEMBLING, re.compile(r".*kallsyms\d?\.[oS]\b")),
 )
 #: The kallsyms part of link-vmlinux.sh.
 KALLSYMS = (NM, TOOL, OURS, ASSEMBLING, SCRIPT)
