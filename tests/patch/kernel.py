@@ -9,7 +9,7 @@ from pathlib import Path
 
 from kallsymsd.core.dialects import Dialect
 from tests import oracles
-from tests.reference.tool import run
+from tests.reference.tool import Outcome, run
 
 from .machines import Machine, call
 
@@ -66,15 +66,15 @@ class Configuration:
         """The map of a linked file."""
         return machine.map(linked, "kallsyms_" if self.dialect.name in ("v6.4", "v6.5") else "")
 
-    def tables(self, map_text: bytes) -> bytes:
-        """What the kernel's own scripts/kallsyms prints, or, where nobody packages it, the reference."""
+    def tables(self, map_text: bytes) -> Outcome:
+        """What the kernel's own scripts/kallsyms makes, or, where nobody packages it, the reference."""
         oracle = oracles.find(self.dialect.name) if self.dialect.name in oracles.SERIES else None
         if oracle is None:
             done = run(self.dialect.name, self.options, map_text)
         else:
             done = oracle.run(self.options, map_text)
         assert done.status == 0, done.stderr
-        return done.stdout
+        return done
 
 
 @dataclass(frozen=True)
@@ -165,7 +165,9 @@ class Tree:
     def tables(self, map_text: bytes, name: str) -> Path:
         """The object that the kernel's own tool and the assembler make of a map."""
         source = self.directory / f"{name}.S"
-        source.write_bytes(self.configuration.tables(map_text))
+        made = self.configuration.tables(map_text)
+        source.write_bytes(made.stdout)
+        (self.directory / "out.bin").write_bytes(made.binary)
         return self.kernel.machine.assemble(source)
 
     def first(self) -> Path:

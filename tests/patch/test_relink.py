@@ -46,6 +46,8 @@ CASES = [
     _case("x86_64", "v6.4", RELATIVE, "ld", SHA1),
     _case("x86_64", "v7.3", PC_RELATIVE, "ld", SHA1, RELOCS, head=True),
     _case("x86_64", "v7.3", PC_RELATIVE, "ld.lld", "--build-id=md5", RELOCS),
+    _case("x86_64", "v7.4", PC_RELATIVE, "ld", SHA1),
+    _case("x86_64", "v7.4-markers16", PC_RELATIVE, "ld", SHA1),
     _case("i386", "v6.11", ALL, "ld", SHA1, "-pie", head=True),
     _case("i386", "v6.11", ALL, "ld.lld", SHA1, RELOCS, head=True),
     _case("s390x", "v6.11", ALL, "ld", SHA1, "-pie", head=True),
