@@ -54,6 +54,29 @@ def test_started_in_the_source_tree(tree: Miniature, stock: dict[str, bytes]) ->
     assert tree.tool_runs() == 0
 
 
+def test_kernels_from_6_15_on_link_a_file_of_another_name(tree: Miniature, stock: dict[str, bytes]) -> None:
+    scripts = tree.source / "scripts"
+    for name, changes in {
+        "Makefile.vmlinux": [
+            (
+                "vmlinux: $(srctree)",
+                "vmlinux: vmlinux.unstripped\n\tcp $< $@\nvmlinux.unstripped: $(srctree)",
+            ),
+            ('$(LDFLAGS_vmlinux)";', '$(LDFLAGS_vmlinux)" "$@";'),
+        ],
+        "link-vmlinux.sh": [("$# -eq 3", "$# -eq 4"), (".kallsyms.o vmlinux\n", '.kallsyms.o "$4"\n')],
+    }.items():
+        text = (scripts / name).read_text()
+        for old, new in changes:
+            assert old in text
+            text = text.replace(old, new)
+        (scripts / name).write_text(text)
+    done = tree.ctl("run", "make")
+    assert (done.returncode, done.stderr, tree.tool_runs()) == (0, "", 0)
+    assert (tree.objects / "vmlinux.unstripped").read_bytes() == stock["vmlinux"]
+    assert tree.results()["vmlinux"] == stock["vmlinux"]
+
+
 def test_nothing_is_linked_again_with_it_or_without(tree: Miniature) -> None:
     outputs = []
     for hooked in (False, True, False):
