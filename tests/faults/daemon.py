@@ -90,6 +90,10 @@ def _install(stage: str, action: str) -> None:
         is_idle = stage == "hand out" and not arguments[0]._outcomes
         if stage == "reply" and not any(each.answer for each in out):
             is_idle = True
+        if stage == "read":  # what was read is old by then
+            result = whole(*arguments, **keywords)
+            ACTIONS[action]()
+            return result
         if not is_idle:
             ACTIONS[action]()
         return whole(*arguments, **keywords)
