@@ -47,7 +47,8 @@ def _patch(here: Path, *arguments: str, limit: int | None = None) -> Run:
     done = subprocess.run(
         [sys.executable, "-m", "kallsyms_client", "--patch", "--dialect=v6.12", "--all-symbols", *arguments],
         cwd=here,
-        env={"PYTHONPATH": PYTHONPATH, "CI": "1"},
+        # An interpreter whose files may not grow leaves truncated .pyc files behind.
+        env={"PYTHONPATH": PYTHONPATH, "CI": "1", "PYTHONDONTWRITEBYTECODE": "1"},
         capture_output=True,
         check=False,
         timeout=120,
