@@ -10,8 +10,11 @@ from pathlib import Path
 
 import pytest
 
+from kallsymsd.core.dialects import BY_NAME
+from kallsymsd.core.errors import InputError
 from kallsymsd.service import reading
-from kallsymsd.service.reading import MAX_MAP, UnreadableError, is_path_of, read_map
+from kallsymsd.service.reading import MAX_MAP, UnreadableError, is_path_of, read_elf, read_map
+from tests.elfs import Image, Symbol
 
 
 @contextmanager
@@ -146,3 +149,22 @@ def test_a_path_is_trusted_only_if_it_names_the_open_file(tmp_path: Path) -> Non
         assert not is_path_of(os.fsencode(tmp_path / "copy"), descriptor)
         for other in (b"", b"/does/not/exist", b"with\0zero", b"x" * 5000, b"\xff\xfe"):
             assert not is_path_of(other, descriptor)
+
+
+def test_of_a_linked_kernel_the_symbols_are_read_wherever_its_position_is(tmp_path: Path) -> None:
+    path = tmp_path / "vmlinux"
+    path.write_bytes(Image(symbols=[Symbol(b"_text", 16)]).encode())
+    with path.open("ab") as file:
+        file.truncate(4 << 30)  # as much debugging information, of which nothing is read
+    with opened(path) as descriptor:
+        os.lseek(descriptor, 100, os.SEEK_SET)
+        assert read_elf(descriptor, BY_NAME["v6.11"], 0) == b"0000000000000010 t _text\n"
+        assert os.lseek(descriptor, 0, os.SEEK_CUR) == 100
+
+
+def test_what_is_no_linked_kernel_is_bad_input_and_what_is_no_file_is_unreadable(tmp_path: Path) -> None:
+    (tmp_path / "m").write_bytes(b"ffffffff81000000 T _text\n")
+    with opened(tmp_path / "m") as descriptor, pytest.raises(InputError, match="not an ELF file"):
+        read_elf(descriptor, BY_NAME["v6.11"], 0)
+    with opened(tmp_path) as descriptor, pytest.raises(UnreadableError, match="not a regular file"):
+        read_elf(descriptor, BY_NAME["v6.11"], 0)
