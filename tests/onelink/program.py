@@ -36,18 +36,26 @@ BINDINGS = ("local", "globl", "weak")
 TYPES = ("function", "object", "notype")
 
 SCRIPT = """\
+PHDRS
+{
+    text PT_LOAD FLAGS(5);
+    percpu PT_LOAD FLAGS(6);
+    data PT_LOAD FLAGS(6);
+}
 SECTIONS
 {
     . = 0xffffffff81000000;
-    .text : { _text = .; _stext = .; *(.text) _etext = .; }
+    .text : { _text = .; _stext = .; *(.text) _etext = .; } :text
+    .init.text : ALIGN(4096) { _sinittext = .; *(.init.text) _einittext = .; }
     .rodata : ALIGN(4096) { __start_rodata = .; *(.rodata .rodata.*) }
     __ksymtab : { __start___ksymtab = .; *(SORT(___ksymtab+*)) __stop___ksymtab = .; }
     __ksymtab_strings : { *(__ksymtab_strings) }
     .notes : { *(.note.gnu.build-id) }
-    .data : ALIGN(4096) { *(.data) }
-    .data..percpu : ALIGN(4096) { __per_cpu_start = .; *(.data..percpu) __per_cpu_end = .; }
-    .init.text : ALIGN(4096) { _sinittext = .; *(.init.text) _einittext = .; }
     .init.data : { *(.initcall*.init) }
+    __percpu_load = ALIGN(4096);
+    .data..percpu 0 : AT(__percpu_load) { __per_cpu_start = .; *(.data..percpu) __per_cpu_end = .; } :percpu
+    . = __percpu_load + SIZEOF(.data..percpu);
+    .data : ALIGN(4096) { *(.data) } :data
     .bss : ALIGN(4096) { *(.bss) }
     _end = .;
     /DISCARD/ : { *(.discard.*) *(.exitcall.exit) *(.note.GNU-stack) *(.note.gnu.property) }

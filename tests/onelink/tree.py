@@ -1,0 +1,161 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""A kernel tree in miniature that is linked by its script: as it stands, or with one link."""
+
+import os
+import shlex
+import subprocess
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from kallsymsd.core.dialects import BY_NAME
+from kallsymsd.hook.files import prepare
+from tests.client.conftest import PYTHONPATH
+from tests.oracles import Oracle
+from tests.reference.mksysmap import SCRIPTS as RULES
+
+from .program import SCRIPT, Program
+from .scripts import SCRIPTS
+
+# The tools note their calls, and have a fault when a test wants one.
+_LINKER = """\
+#!/bin/sh
+echo "$*" >>links.log
+eval "${LINKER_FAULT:-}"
+exec x86_64-linux-gnu-ld -m elf_x86_64 "$@"
+"""
+_COMPILER = """\
+#!/bin/sh
+while [ $# -gt 3 ]; do shift; done # -o OBJECT SOURCE is what is left
+eval "${COMPILER_FAULT:-}"
+cpp -undef -nostdinc -I include -x assembler-with-cpp "$3" "$3.s"
+exec x86_64-linux-gnu-as --64 -o "$2" "$3.s"
+"""
+_TOOL = """\
+#!/bin/sh
+echo ran >>tool.log
+exec {tool} "$@"
+"""
+_FLAGS = "-z max-page-size=0x200000 --build-id=sha1"
+#: Options of the configuration that every tree has.
+CONFIGURATION = (
+    "64BIT",
+    "KALLSYMS",
+    "KALLSYMS_ALL",
+    "KALLSYMS_ABSOLUTE_PERCPU",
+    "KALLSYMS_BASE_RELATIVE",
+    "MODULES",
+)
+
+
+@dataclass
+class Linked:
+    """How a run of the script ended.
+
+    links     names of the files that the linker made, in order
+    own_tool  how often the tree's own scripts/kallsyms ran
+    """
+
+    status: int
+    out: str
+    err: str
+    links: list[str]
+    own_tool: int
+
+
+@dataclass
+class Tree:
+    """Source and object tree in one.
+
+    directory    where it is
+    hook         directory of the hook's files
+    environment  that of every command
+    """
+
+    directory: Path
+    hook: Path
+    environment: dict[str, str] = field(default_factory=dict)
+
+    def put(self, program: Program) -> None:
+        """Edit the sources, and compile them."""
+        program.put(self.directory)
+
+    def configure(self, *options: str) -> None:
+        """Set these options and no others."""
+        path = self.directory / "include/config/auto.conf"
+        path.write_text("".join(f"CONFIG_{option}=y\n" for option in options))
+
+    def stock(self, **environment: str) -> Linked:
+        """Run the script as it stands."""
+        return self._run("/bin/sh", environment)
+
+    def link(self, **environment: str) -> Linked:
+        """Run it with one link, as a hooked make does."""
+        return self._run(str(self.hook / "sh"), {"KALLSYMSD_ONE_LINK": "1", **environment})
+
+    def results(self) -> tuple[bytes, bytes]:
+        """vmlinux and System.map."""
+        return (self.directory / "vmlinux").read_bytes(), (self.directory / "System.map").read_bytes()
+
+    def recipe(self) -> str:
+        """What kbuild gives to the shell."""
+        script = self.directory / "scripts/link-vmlinux.sh"
+        words = f'{script} "{self.directory}/ld" "" "{_FLAGS}"'
+        return f"set -e; printf '%s\\n' 'cmd := {words}' >/dev/null; {words}; true"
+
+    def _run(self, shell: str, environment: dict[str, str]) -> Linked:
+        for name in ("vmlinux", "System.map", "links.log", "tool.log"):
+            (self.directory / name).unlink(missing_ok=True)
+        done = subprocess.run(
+            [shell, "-c", self.recipe()],
+            cwd=self.directory,
+            env={**self.environment, **environment},
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+        return Linked(
+            done.returncode,
+            done.stdout,
+            done.stderr,
+            [shlex.split(line)[shlex.split(line).index("-o") + 1] for line in self._lines("links.log")],
+            len(self._lines("tool.log")),
+        )
+
+    def _lines(self, name: str) -> list[str]:
+        path = self.directory / name
+        return path.read_text().splitlines() if path.exists() else []
+
+
+def create(directory: Path, oracle: Oracle, state: Path) -> Tree:
+    """Make the tree of the kernel of ``oracle``, without sources; ``state`` is the user's home."""
+    files = {
+        "scripts/link-vmlinux.sh": SCRIPTS[oracle.dialect],
+        "scripts/mksysmap": RULES[oracle.dialect],
+        "scripts/kallsyms.c": "\n".join(BY_NAME[oracle.dialect].marks),
+        "scripts/kallsyms": _TOOL.format(tool=oracle.tool.absolute()),
+        "include/asm/bitsperlong.h": "#define BITS_PER_LONG 64\n",
+        "include/config/auto.conf": "",
+        "vmlinux.lds": SCRIPT,
+        "ld": _LINKER,
+        "cc": _COMPILER,
+    }
+    for name, text in files.items():
+        path = directory / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+        path.chmod(0o755)
+    environment = {
+        "PATH": os.environ["PATH"],
+        "PYTHONPATH": PYTHONPATH,
+        "HOME": str(state),
+        "CI": "1",  # starts no daemon
+        "KALLSYMSD_SOCKET": str(state / "s"),
+        "LC_ALL": "C",
+        "srctree": str(directory),
+        "NM": "x86_64-linux-gnu-nm",
+        "CC": str(directory / "cc"),
+    }
+    tree = Tree(directory, prepare({"XDG_DATA_HOME": str(state)}).parent, environment)
+    tree.configure(*CONFIGURATION)
+    return tree
