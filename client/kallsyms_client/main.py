@@ -23,7 +23,7 @@ def main() -> int:
         say(error.message)
         return error.status
     except KeyboardInterrupt:
-        return _interrupted()
+        return interrupted()
     return 0
 
 
@@ -44,7 +44,7 @@ def hooked() -> int:
         say(error.message)
         return FAILED
     except KeyboardInterrupt:
-        return _interrupted()
+        return interrupted()
     return 0
 
 
@@ -67,7 +67,7 @@ def _run(program: bytes, arguments: list[bytes]) -> None:
         raise DeferError(message) from error
 
 
-def _interrupted() -> int:
+def interrupted() -> int:
     """End as the signal ends a program, so that make sees it."""
     import signal
 

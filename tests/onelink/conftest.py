@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Trees in miniature, and what stock links make of each state of their sources."""
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import NoReturn
@@ -12,7 +13,8 @@ from tests import oracles
 from .program import BASE, Program, why_not
 from .tree import CONFIGURATION, Tree, create
 
-Stock = Callable[[Program], tuple[bytes, bytes]]
+#: What the tree's own script and tool make of a program, with the configuration given or the usual one.
+Stock = Callable[..., tuple[bytes, bytes]]
 
 
 @pytest.fixture(scope="session", params=sorted(oracles.SERIES))
@@ -24,37 +26,66 @@ def kernel(request: pytest.FixtureRequest, unavailable: Callable[[str], NoReturn
 
 
 @pytest.fixture(scope="session")
-def stock(kernel: oracles.Oracle, tmp_path_factory: pytest.TempPathFactory) -> Stock:
-    """vmlinux and System.map as the tree's own script and tool make them, each state once."""
-    tree = create(tmp_path_factory.mktemp("stock"), kernel, tmp_path_factory.mktemp("state"))
-    made: dict[Program, tuple[bytes, bytes]] = {}
+def trees(tmp_path_factory: pytest.TempPathFactory) -> Callable[[oracles.Oracle], Tree]:
+    """A tree of each kernel that was linked in the state BASE, for others to begin with."""
+    made: dict[str, Tree] = {}
 
-    def results(program: Program) -> tuple[bytes, bytes]:
-        if program not in made:
-            tree.put(program)
-            done = tree.stock()
-            assert done.status == 0, done.err
-            assert len(done.links) == 3
-            made[program] = tree.results()
-        return made[program]
+    def linked(kernel: oracles.Oracle) -> Tree:
+        if kernel.dialect not in made:
+            directory = tmp_path_factory.mktemp("tree")
+            tree = create(directory / "tree", kernel, directory)
+            tree.put(BASE)
+            done = tree.link()
+            assert not done.err
+            assert (done.status, len(done.links)) == (0, 2)
+            made[kernel.dialect] = tree
+        return made[kernel.dialect]
 
-    return results
+    return linked
+
+
+@pytest.fixture(scope="session")
+def stocks(tmp_path_factory: pytest.TempPathFactory) -> Callable[[oracles.Oracle], Stock]:
+    """Of each kernel what its own script and tool make; each state of the sources once."""
+    made: dict[tuple[str, Program, tuple[str, ...]], tuple[bytes, bytes]] = {}
+
+    def stock(kernel: oracles.Oracle) -> Stock:
+        directory = tmp_path_factory.mktemp("stock")
+        tree = create(directory / "tree", kernel, directory)
+
+        def results(program: Program, configuration: tuple[str, ...] = CONFIGURATION) -> tuple[bytes, bytes]:
+            key = (kernel.dialect, program, configuration)
+            if key not in made:
+                tree.put(program)
+                tree.configure(*configuration)
+                done = tree.stock()
+                assert done.status == 0, done.err
+                assert len(done.links) == 3
+                assert done.own_tool > 0
+                made[key] = tree.results()
+            return made[key]
+
+        return results
+
+    return stock
+
+
+@pytest.fixture
+def stock(kernel: oracles.Oracle, stocks: Callable[[oracles.Oracle], Stock]) -> Stock:
+    """The files vmlinux and System.map of a stock build."""
+    return stocks(kernel)
 
 
 @pytest.fixture
 def fresh(kernel: oracles.Oracle, tmp_path: Path) -> Tree:
     """A tree that was never linked, in the state BASE."""
-    tree = create(tmp_path / "tree", kernel, tmp_path)
+    tree = create(tmp_path / "fresh", kernel, tmp_path)
     tree.put(BASE)
     return tree
 
 
 @pytest.fixture
-def tree(fresh: Tree) -> Tree:
+def tree(kernel: oracles.Oracle, trees: Callable[[oracles.Oracle], Tree], tmp_path: Path) -> Tree:
     """A tree that was linked in the state BASE, so that the next link is foretold."""
-    done = fresh.link()
-    assert (done.status, done.err) == (0, "")
-    return fresh
-
-
-__all__ = ["CONFIGURATION"]
+    shutil.copytree(trees(kernel).directory, tmp_path / "tree")
+    return create(tmp_path / "tree", kernel, tmp_path)

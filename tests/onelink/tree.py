@@ -4,9 +4,11 @@
 import os
 import shlex
 import subprocess
+import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from kallsyms_client.kbuild.outcome import Outcome
 from kallsymsd.core.dialects import BY_NAME
 from kallsymsd.hook.files import prepare
 from tests.client.conftest import PYTHONPATH
@@ -34,6 +36,14 @@ _TOOL = """\
 #!/bin/sh
 echo ran >>tool.log
 exec {tool} "$@"
+"""
+# Instead of Python in the script: "python -I -S MODULE one-link VERB ...".
+_INTERPRETER = """\
+#!/bin/sh
+case $5 in
+"$FAULTY_VERB") eval "$FAULT" ;;
+esac
+exec {python} "$@"
 """
 _FLAGS = "-z max-page-size=0x200000 --build-id=sha1"
 #: Options of the configuration that every tree has.
@@ -69,11 +79,13 @@ class Tree:
     directory    where it is
     hook         directory of the hook's files
     environment  that of every command
+    limit        of the size of files that are written, in blocks of 512 bytes; 0 for none
     """
 
     directory: Path
     hook: Path
     environment: dict[str, str] = field(default_factory=dict)
+    limit: int = 0
 
     def put(self, program: Program) -> None:
         """Edit the sources, and compile them."""
@@ -92,9 +104,32 @@ class Tree:
         """Run it with one link, as a hooked make does."""
         return self._run(str(self.hook / "sh"), {"KALLSYMSD_ONE_LINK": "1", **environment})
 
+    def link_with_fault(self, verb: str, fault: str) -> Linked:
+        """As link(), but the shell command ``fault`` happens where the script asks for ``verb``."""
+        variables = {"KALLSYMSD_ONE_LINK": "1", "FAULTY_VERB": verb, "FAULT": fault}
+        return self._run(str(self.faulty_shell()), variables)
+
+    def faulty_shell(self) -> Path:
+        """The hook's shell, but that the edited script has an interpreter with a fault ($FAULT)."""
+        interpreter = self.directory / "python"
+        interpreter.write_text(_INTERPRETER.format(python=shlex.quote(sys.executable)))
+        interpreter.chmod(0o755)
+        run = 'exec /bin/sh -c "$edited"'
+        text = (self.hook / "sh").read_text()
+        assert run in text
+        script = shlex.quote(f"s|{sys.executable}|{interpreter}|")
+        shell = self.directory / "faulty-sh"
+        shell.write_text(text.replace(run, f'edited=$(printf %s "$edited" | sed {script}) && {run}'))
+        shell.chmod(0o755)
+        return shell
+
     def results(self) -> tuple[bytes, bytes]:
-        """vmlinux and System.map."""
+        """The files vmlinux and System.map."""
         return (self.directory / "vmlinux").read_bytes(), (self.directory / "System.map").read_bytes()
+
+    def outcome(self) -> Outcome:
+        """How the last link went, as kallsymsctl explain tells it."""
+        return Outcome.load(str(self.directory))
 
     def recipe(self) -> str:
         """What kbuild gives to the shell."""
@@ -105,8 +140,9 @@ class Tree:
     def _run(self, shell: str, environment: dict[str, str]) -> Linked:
         for name in ("vmlinux", "System.map", "links.log", "tool.log"):
             (self.directory / name).unlink(missing_ok=True)
+        limited = ["/bin/sh", "-c", 'ulimit -f "$0" && exec "$@"', str(self.limit)] if self.limit else []
         done = subprocess.run(
-            [shell, "-c", self.recipe()],
+            [*limited, shell, "-c", self.recipe()],
             cwd=self.directory,
             env={**self.environment, **environment},
             capture_output=True,

@@ -1,7 +1,7 @@
 # Put into the text of scripts/link-vmlinux.sh by kallsyms_client.kbuild.script, never run by itself.
 #
 # Leaves vmlinux and System.map as the rest of the script would have made them, and is true; or is false,
-# and then the script goes on as if nothing had been. Each link here but the one without tables is like the
+# and then the script goes on as if nothing had been. "set -e" does not hold in here. Each link here but the one without tables is like the
 # script's last: debug information kept, and tables of the right sizes, or of sizes hoped to be right.
 kallsymsd_one_link()
 {
@@ -10,14 +10,16 @@ kallsymsd_one_link()
 	local links=0
 	local status=0
 
+	# 80 and 81: DONE and DIFFERS of kallsyms_client.kbuild.onelink.
 	kallsymsd_tool predict ${tables} || status=$?
 	case ${status} in
-	0)
+	80)
 		;;
-	3)	# not known how large the tables will be
+	81)	# not known how large the tables will be
 		links=1
-		kallsymsd_quietly kallsymsd_link_without_tables ${linked} &&
-			kallsymsd_tool tables ${linked} ${tables} || return 1
+		kallsymsd_quietly kallsymsd_link_without_tables ${linked} || return 1
+		kallsymsd_tool tables ${linked} ${tables} || status=$?
+		[ ${status} -eq 80 ] || return 1
 		;;
 	*)
 		return 1
@@ -32,7 +34,7 @@ kallsymsd_one_link()
 		status=0
 		kallsymsd_tool patch ${linked} ${tables} ${links} || status=$?
 		case ${status} in
-		0)
+		80)
 			# For the script's own check of System.map.
 			kallsyms_sysmap=.tmp_vmlinux2.syms
 			kallsyms_vmlinux=.tmp_vmlinux2
@@ -40,7 +42,7 @@ kallsymsd_one_link()
 			cp ${kallsyms_sysmap} System.map && mv -f ${linked} ${kallsymsd_vmlinux}
 			return
 			;;
-		3)	# the tables that it needs have been written, for the next link
+		81)	# the tables that it needs have been written, for the next link
 			;;
 		*)
 			return 1

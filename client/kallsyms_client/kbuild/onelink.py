@@ -5,9 +5,8 @@ predict TABLES             tables as the coming link will need them
 tables LINKED TABLES       the tables that a linked file needs
 patch LINKED TABLES LINKS  these tables, into the file itself; LINKS were done to get it
 
-TABLES stands for TABLES.S and TABLES.bin. The working directory is the object tree. Exit status 0: done. 3:
-the layout differs, and TABLES are those that are needed now (patch), or sizes cannot be foretold (predict).
-1: not for us, the script has to go on by itself.
+TABLES stands for TABLES.S and TABLES.bin. The working directory is the object tree. The exit status is one of
+those below; any other means that we have failed, and the script goes on by itself.
 """
 
 from __future__ import annotations
@@ -20,6 +19,7 @@ from kallsyms_client import session
 from kallsyms_client.kbuild.configuration import Configuration
 from kallsyms_client.kbuild.outcome import Outcome
 from kallsyms_client.output import FileArgument, Piece, write
+from kallsyms_client.patching import flavour
 from kallsyms_client.report import ClientError
 from kallsymsd.core import assembly, nm, patch, pipeline
 from kallsymsd.core.dialects import OPTION_BITS, Dialect, find
@@ -30,7 +30,12 @@ from kallsymsd.core.tables import Tables
 from kallsymsd.core.target import Target
 from kallsymsd.engine import lastlink
 
-DONE, FAILED, DIFFERS = 0, 1, 3
+#: Exit status: it is done. Not 0, which a program that is not this one might end with.
+DONE = 80
+#: Exit status: the layout differs, TABLES are those needed now (patch); sizes cannot be foretold (predict).
+DIFFERS = 81
+#: Exit status: this is not for us.
+FAILED = 1
 
 #: Where the edited script says which options it gives on what condition (configuration.conditions()).
 CONDITIONS = "KALLSYMSD_CONDITIONS"
@@ -139,6 +144,8 @@ class _Job:
         """_StockError where one link would not give everything."""
         if os.environ.get("KALLSYMSD") == "off":
             raise _StockError("KALLSYMSD is off")
+        if os.environ.get("KALLSYMSD") == "verify":
+            raise _StockError("KALLSYMSD is verify: the tables of each link are compared")
         if os.environ.get("KALLSYMS_EXTRA_PASS"):
             raise _StockError("KALLSYMS_EXTRA_PASS is set")
         if not self.configuration.is_enabled("CONFIG_KALLSYMS"):
@@ -149,7 +156,7 @@ class _Job:
 
     def _needed(self, elf: ElfFile) -> tuple[Tables, bytes]:
         """The tables that a linked file needs, and its map."""
-        map_text = nm.system_map(elf, self.dialect)
+        map_text = nm.system_map(elf, self.dialect, flavour(dict(os.environb)))
         options = sum(OPTION_BITS[option.removeprefix("--")] for option in self.options)
         return pipeline.build(map_text, self.dialect, options), map_text
 

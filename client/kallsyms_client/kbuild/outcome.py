@@ -10,6 +10,8 @@ from pathlib import Path
 
 #: In the object tree; "make clean" removes it.
 NAME = ".tmp_vmlinux.link"
+# Characters that it may have.
+_MOST = 1 << 16
 
 
 class Outcome:
@@ -48,6 +50,7 @@ class Outcome:
     def load(cls, tree: str = ".") -> Outcome:
         """The last one of ``tree``; an empty one if there is none."""
         try:
-            return cls(**json.loads(Path(tree, NAME).read_text()))
+            with Path(tree, NAME).open() as file:
+                return cls(**json.loads(file.read(_MOST)))
         except (OSError, ValueError, TypeError):
             return cls()

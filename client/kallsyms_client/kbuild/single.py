@@ -8,11 +8,14 @@ the check of System.map, is the script's in both cases.
 
 import re
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 from kallsyms_client.kbuild.configuration import conditions
 from kallsyms_client.kbuild.outcome import Outcome
 from kallsyms_client.kbuild.script import quote
+from kallsyms_client.main import interrupted
+from kallsyms_client.report import say
 
 _FUNCTIONS = Path(__file__).with_name("one-link.sh")
 _BEGIN = re.compile(rb'^btf_vmlinux_bin_o=(?:"")?$', re.MULTILINE)
@@ -57,7 +60,23 @@ def with_one_link(script: bytes) -> bytes:
 
 
 def ask(arguments: list[str]) -> int:
-    """What a function of the edited script asks for (kallsyms_client.kbuild.onelink), with site-packages."""
+    """What a function of the edited script asks for; the exit status (kallsyms_client.kbuild.onelink).
+
+    Whatever goes wrong, the script goes on by itself; what nobody thought of is said in one line.
+    """
+    try:
+        return _entry()(arguments)
+    except KeyboardInterrupt:
+        return interrupted()
+    except Exception as error:  # noqa: BLE001  a defect of ours must not end a build
+        reason = " ".join(f"{type(error).__name__} {error}".split())
+        Outcome(reason=reason).save()
+        say(f"kallsymsd: {reason}; vmlinux is linked as ever\n".encode("utf-8", "backslashreplace"))
+        return 1
+
+
+def _entry() -> Callable[[list[str]], int]:
+    """The function that does it, with site-packages."""
     try:
         from kallsyms_client.kbuild.onelink import main
     except ImportError:
@@ -66,7 +85,7 @@ def ask(arguments: list[str]) -> int:
         site.main()
         from kallsyms_client.kbuild.onelink import main
 
-    return main(arguments)
+    return main
 
 
 def _edited(script: bytes) -> bytes | None:
