@@ -6,13 +6,14 @@ file claims, nothing outside of it is read, and memory stays a small multiple of
 """
 
 import io
+import struct
 from collections.abc import Iterable
 from dataclasses import dataclass
 from mmap import mmap
 from typing import IO, NamedTuple, cast
 
-from elftools.common.utils import struct_parse
 from elftools.elf.elffile import ELFFile
+from elftools.elf.enums import ENUM_SH_TYPE_BASE
 
 from kallsymsd.core import _native
 from kallsymsd.core.errors import InputError
@@ -26,7 +27,13 @@ ABSOLUTE = 0xFFFFFFF1
 COMMON = 0xFFFFFFF2
 
 
-@dataclass(frozen=True, slots=True)
+# Elf32_Shdr and Elf64_Shdr. Struct takes 1 µs for what pyelftools takes 20, and an object file with 12,000
+# exported symbols has 25,000 sections.
+_SECTION = {32: "10I", 64: "2I4Q2I2Q"}
+_TYPES = {number: name for name, number in ENUM_SH_TYPE_BASE.items() if name != "_default_"}
+
+
+@dataclass(slots=True)
 class Section:
     """A section header; numbers as in the file, ``type`` as in elf.h: "SHT_NOBITS", or a number as text."""
 
@@ -211,33 +218,21 @@ def _read(data: memoryview) -> ElfFile:
         count = elf.num_sections()
         if elf["e_shoff"] + count * section_size > len(data):
             raise InputError(b"damaged ELF file", detail=b"%d section headers reach beyond its end" % count)
-    headers = [
-        struct_parse(elf.structs.Elf_Shdr, stream, stream_pos=elf["e_shoff"] + index * section_size)
-        for index in range(count)
-    ]
-    return ElfFile(data, elf, _sections(data, headers, elf.get_shstrndx() if headers else 0))
+    return ElfFile(data, elf, _sections(data, elf, count) if count else [])
 
 
-def _sections(data: memoryview, headers: list[dict[str, int]], strings_index: int) -> list[Section]:
-    """Section headers with their names; ``headers`` as pyelftools parses them."""
+def _sections(data: memoryview, elf: ELFFile, count: int) -> list[Section]:
+    """Section headers with their names."""
+    layout = struct.Struct((">" if not elf.little_endian else "<") + _SECTION[elf.elfclass])
+    start = elf["e_shoff"]
+    headers = list(layout.iter_unpack(data[start : start + count * layout.size]))
     strings = b""
-    if 0 < strings_index < len(headers):
-        at, size = headers[strings_index]["sh_offset"], headers[strings_index]["sh_size"]
+    names = elf.get_shstrndx()
+    if 0 < names < count:
+        at, size = headers[names][4:6]
         strings = bytes(data[at : at + size])
     return [
-        Section(
-            index,
-            _name(strings, header["sh_name"], index),
-            str(header["sh_type"]),
-            header["sh_flags"],
-            header["sh_addr"],
-            header["sh_offset"],
-            header["sh_size"],
-            header["sh_link"],
-            header["sh_info"],
-            header["sh_addralign"],
-            header["sh_entsize"],
-        )
+        Section(index, _name(strings, header[0], index), _TYPES.get(header[1]) or str(header[1]), *header[2:])
         for index, header in enumerate(headers)
     ]
 
