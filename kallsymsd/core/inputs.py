@@ -53,24 +53,23 @@ class Classes:
         return self.names[kind // _KINDS]
 
 
+#: The defined symbols of one file: strings, and where each begins (u32, and the end of the last). A string is
+#: two bytes for the symbol's class (section, binding, type), its name, and a zero.
+Part = tuple[bytes, bytes]
+
+
 class Inputs:
     """The defined symbols of all input files.
 
-    parts    of each file, in the order of the link: strings and where each begins (u32, and the end of the
-             last). A string is two bytes for the symbol's class (section, binding, type), its name, a zero.
+    parts    of each file, in the order of the link
     classes  what the classes' sections are called
     """
 
     __slots__ = ("classes", "parts")
 
-    def __init__(self, parts: tuple[tuple[bytes, bytes], ...], classes: Classes) -> None:
+    def __init__(self, parts: tuple[Part, ...], classes: Classes) -> None:
         self.parts = parts
         self.classes = classes
-
-    @classmethod
-    def read(cls, files: Sequence[ElfFile], classes: Classes) -> Inputs:
-        """The symbols of ``files``. InputError for a symbol table that contradicts itself."""
-        return cls(tuple(_read(file, classes) for file in files), classes)
 
     @property
     def size(self) -> int:
@@ -78,7 +77,8 @@ class Inputs:
         return sum(len(strings) + len(starts) for strings, starts in self.parts)
 
 
-def _read(file: ElfFile, classes: Classes) -> tuple[bytes, bytes]:
+def read(file: ElfFile, classes: Classes) -> Part:
+    """The symbols of one file. InputError for a symbol table that contradicts itself."""
     symbols = file.symbols()
     numbers = array("H", [0])
     numbers.extend(classes.number(section.name) for section in file.sections[1:])

@@ -12,19 +12,22 @@ import contextlib
 import os
 import struct
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import xxhash
 
+from kallsymsd.core import inputs
 from kallsymsd.core.elf import ElfFile
 from kallsymsd.core.inputs import Classes, Inputs
 from kallsymsd.core.prediction import Prediction, UnpredictableError, name_filter, predict
 from kallsymsd.core.vmlinux import symbol_part
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
     from kallsymsd.core.dialects import Dialect
+    from kallsymsd.core.inputs import Part
 
 #: The map of the last link.
 MAP = ".tmp_vmlinux2.syms"
@@ -36,41 +39,65 @@ _INPUTS = ".tmp_vmlinux.inputs"
 _COMING = ".tmp_vmlinux.inputs.new"
 # Magic with the version of the layout and the byte order of what follows; digest of all behind the next
 # field; digest of the map; number of class names, of parts. Then a u32 length each class name, two u64
-# lengths each part; the names; the columns.
+# lengths each part; the names; the identities; the columns.
 _HEADER = struct.Struct("=8s16s16sII")
-_MAGIC = b"KSinp1le" if sys.byteorder == "little" else b"KSinp1be"
+_MAGIC = b"KSinp2le" if sys.byteorder == "little" else b"KSinp2be"
+# A file whose symbols are known already, by what make goes by as well. A prediction may be wrong.
+_IDENTITY = struct.Struct("=5Q")
 
 
-def foretell(tree: Path, dialect: Dialect) -> tuple[Inputs, Prediction | UnpredictableError]:
+class Coming(NamedTuple):
+    """What is about to be linked.
+
+    inputs      its symbols
+    identities  of each file: device, inode, size, time of change of its contents, and of its inode
+    """
+
+    inputs: Inputs
+    identities: tuple[bytes, ...]
+
+
+def foretell(tree: Path, dialect: Dialect) -> tuple[Coming, Prediction | UnpredictableError]:
     """What is about to be linked in the object tree ``tree``, and the map that this will give, or why not.
 
     OSError or InputError for an input that cannot be read.
     """
     known = _recall(tree)
-    files = [_open(tree / name) for name in FILES if name == FILES[0] or (tree / name).exists()]
-    inputs = Inputs.read(files, known[0].classes if known else Classes())
+    classes = known[0].inputs.classes if known else Classes()
+    parts = dict(zip(known[0].identities, known[0].inputs.parts, strict=True)) if known else {}
+    read = [
+        _read(tree / name, parts, classes) for name in FILES if name == FILES[0] or (tree / name).exists()
+    ]
+    coming = Coming(Inputs(tuple(part for part, _ in read), classes), tuple(each for _, each in read))
     if known is None:
-        return inputs, UnpredictableError("nothing is known of the last link in this tree")
+        return coming, UnpredictableError("nothing is known of the last link in this tree")
     try:
-        return inputs, predict(*known, inputs, name_filter(dialect))
+        return coming, predict(known[0].inputs, known[1], coming.inputs, name_filter(dialect))
     except UnpredictableError as error:
-        return inputs, error
+        return coming, error
 
 
-def _open(path: Path) -> ElfFile:
+def _read(path: Path, parts: Mapping[bytes, Part], classes: Classes) -> tuple[Part, bytes]:
+    """The symbols of a file, which may be among the ``parts`` by its identity, and that."""
     with path.open("rb", buffering=0) as file:
+        status = os.fstat(file.fileno())
+        identity = _IDENTITY.pack(
+            status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns
+        )
+        if identity in parts:
+            return parts[identity], identity
         # Not mapped: objtool may be writing it.
-        size = os.fstat(file.fileno()).st_size
-        return ElfFile.read(symbol_part(lambda buffer, at: os.preadv(file.fileno(), [buffer], at), size))
+        data = symbol_part(lambda buffer, at: os.preadv(file.fileno(), [buffer], at), status.st_size)
+        return inputs.read(ElfFile.read(data), classes), identity
 
 
-def _recall(tree: Path) -> tuple[Inputs, bytes] | None:
+def _recall(tree: Path) -> tuple[Coming, bytes] | None:
     """What went into the last link, and its map; None if that is not known."""
     try:
         data = (tree / _INPUTS).read_bytes()
         map_text = (tree / MAP).read_bytes()
         magic, digest, map_digest, class_count, part_count = _HEADER.unpack_from(data)
-        if magic != _MAGIC or digest != xxhash.xxh3_128_digest(data[24 + 16 :]):
+        if magic != _MAGIC or digest != xxhash.xxh3_128_digest(memoryview(data)[24 + 16 :]):
             return None
     except (OSError, struct.error):
         return None
@@ -80,23 +107,26 @@ def _recall(tree: Path) -> tuple[Inputs, bytes] | None:
     sizes = struct.unpack_from(f"={2 * part_count}Q", data, _HEADER.size + 4 * class_count)
     at = _HEADER.size + 4 * class_count + 16 * part_count
     fields = []
-    for length in (*lengths, *sizes):
+    for length in (*lengths, *[_IDENTITY.size] * part_count, *sizes):
         fields.append(data[at : at + length])
         at += length
-    names, columns = fields[:class_count], fields[class_count:]
-    return Inputs(tuple(zip(columns[::2], columns[1::2], strict=True)), Classes(names)), map_text
+    names, identities = fields[:class_count], fields[class_count : class_count + part_count]
+    columns = fields[class_count + part_count :]
+    parts = tuple(zip(columns[::2], columns[1::2], strict=True))
+    return Coming(Inputs(parts, Classes(names)), tuple(identities)), map_text
 
 
-def note(tree: Path, inputs: Inputs) -> None:
+def note(tree: Path, coming: Coming) -> None:
     """Write down what is about to be linked."""
-    names = inputs.classes.names
-    columns = [column for part in inputs.parts for column in part]
+    names = coming.inputs.classes.names
+    columns = [column for part in coming.inputs.parts for column in part]
     rest = b"".join(
         (
-            struct.pack("=II", len(names), len(inputs.parts)),
+            struct.pack("=II", len(names), len(coming.inputs.parts)),
             struct.pack(f"={len(names)}I", *map(len, names)),
             struct.pack(f"={len(columns)}Q", *map(len, columns)),
             *names,
+            *coming.identities,
             *columns,
         )
     )

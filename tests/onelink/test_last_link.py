@@ -71,7 +71,7 @@ def test_longer(tree: Path) -> None:
 
 def test_of_another_machine_or_version(tree: Path) -> None:
     data = (tree / _INPUTS).read_bytes()
-    for magic in (b"KSinp1be" if data[6:8] == b"le" else b"KSinp1le", b"KSinp2" + data[6:8]):
+    for magic in (b"KSinp2be" if data[6:8] == b"le" else b"KSinp2le", b"KSinp1" + data[6:8]):
         with_contents(tree, _INPUTS, magic + data[8:])
 
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kallsymsd.core import prediction
+from kallsymsd.core import inputs, prediction
 from kallsymsd.core.dialects import BY_NAME
 from kallsymsd.core.elf import ElfFile
 from kallsymsd.core.inputs import Classes, Inputs
@@ -36,7 +36,8 @@ def directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def read(directory: Path, classes: Classes) -> Inputs:
     """The symbols of what the linker would read now."""
     names = [name for name in ("vmlinux.o", ".vmlinux.export.o") if (directory / name).exists()]
-    return Inputs.read([ElfFile.read((directory / name).read_bytes()) for name in names], classes)
+    files = [ElfFile.read((directory / name).read_bytes()) for name in names]
+    return Inputs(tuple(inputs.read(file, classes) for file in files), classes)
 
 
 def names(map_text: bytes) -> list[bytes]:
