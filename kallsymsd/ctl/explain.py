@@ -31,6 +31,10 @@ answer and how, why it was not there already, the first symbols that differ
 from the map before, and the time of each stage. If symbols only moved, or most
 of them differ, that is told as long as the daemon has both maps.
 
+If the last link of TREE (the working directory) was to be the only one
+("kallsymsctl run --one-link", "kallsymsctl install --one-link"), tells how many
+it was, and why it was more.
+
 If TREE has the maps of a link's last pass and of the finished kernel
 (.tmp_vmlinux*.syms and System.map), tells what differs between them. With
 --maps, what differs between any two maps. That is what the kernel's script
@@ -79,6 +83,7 @@ def _run(context: Context, options: argparse.Namespace) -> int:
     if options.maps:
         return _explain_maps(*options.maps)
     told = _tell_requests(context, options.tree)
+    told = _tell_link(options.tree or Path()) or told
     pair = passes.find(options.tree or Path())
     if pair is None:
         return 0 if told else 1
@@ -110,6 +115,18 @@ def _tell_requests(context: Context, tree: Path | None) -> bool:
     for _, lines in sorted(told):
         print(*lines, sep="\n")
     return bool(told)
+
+
+def _tell_link(tree: Path) -> bool:
+    """Print how vmlinux was linked, if it was to be linked once; whether it was."""
+    from kallsyms_client.kbuild.outcome import Outcome  # noqa: PLC0415  takes time to load
+
+    outcome = Outcome.load(os.fspath(tree))
+    described = outcome.describe()
+    if described:
+        text = path_text(os.fsencode(f"{_clock(outcome.when)}  vmlinux: {described}"))
+        print(*textwrap.wrap(text, _WIDTH, subsequent_indent=_INDENT), sep="\n")
+    return bool(described)
 
 
 def _noted() -> list[Mapping[str, Any]]:

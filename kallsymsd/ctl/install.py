@@ -13,11 +13,14 @@ From now on every make in OBJTREE links its kernel with kallsyms of kallsymsd
 in place of the tree's scripts/kallsyms; vmlinux and System.map are the same.
 Nothing is rebuilt. OBJTREE gets two small files, GNUmakefile and
 .kallsymsd.mk, and the source tree a GNUmakefile, for "make O=OBJTREE" that
-is started there. kbuild and "make mrproper" leave them alone.
+is started there. kbuild and "make mrproper" leave them alone. Installing again
+changes how vmlinux is linked: once, or as often as ever.
 """
 _EXAMPLES = """\
 kallsymsctl install                # the working directory is the object tree
 kallsymsctl install ../build
+kallsymsctl install --one-link     # ... and link vmlinux once
+kallsymsctl install                # ... as often as the kernel's script does
 make -f Makefile                   # this once without it
 """
 _UNINSTALL_TEXT = """\
@@ -48,6 +51,11 @@ def register(parsers: Parsers) -> None:
         text=_UNINSTALL_TEXT,
         examples=_UNINSTALL_EXAMPLES,
     )
+    install.add_argument(
+        "--one-link",
+        action="store_true",
+        help="link vmlinux once instead of three times where that gives the same (docs/one-link.md)",
+    )
     for parser in (install, uninstall):
         parser.add_argument(
             "objtree",
@@ -63,7 +71,7 @@ def _install(_: Context, options: argparse.Namespace) -> int:
     from kallsymsd.hook.installation import HookError, TreeError, install  # noqa: PLC0415  takes time to load
 
     try:
-        note = install(options.objtree, os.environ)
+        note = install(options.objtree, os.environ, one_link=options.one_link)
     except (TreeError, HookError) as error:
         raise CommandError(str(error)) from error
     if note:

@@ -16,10 +16,10 @@ if TYPE_CHECKING:
     from kallsymsd.hook.trees import State
 
 _TEXT = """\
-Lists the object trees in which you ran "kallsymsctl install", each with "ok"
-or with what keeps its builds from using kallsyms: a file that is gone, or was
-replaced, or belongs to an installation that is gone. Such builds go on with
-scripts/kallsyms.
+Lists the object trees in which you ran "kallsymsctl install", each with "ok",
+and "one link" where you chose that; or with what keeps its builds from using
+kallsyms: a file that is gone, or was replaced, or belongs to an installation
+that is gone. Such builds go on with scripts/kallsyms.
 """
 _EXAMPLES = """\
 kallsymsctl list
@@ -56,16 +56,18 @@ def installed() -> "list[tuple[Path, State]]":
 
 def _run(_: Context, options: argparse.Namespace) -> int:
     found = [
-        (path_text(os.fsencode(objects)), state.works, path_text(os.fsencode(state.remark)))
+        (path_text(os.fsencode(objects)), state.works, state.one_link, path_text(os.fsencode(state.remark)))
         for objects, state in installed()
     ]
     if options.json:
         print(
             json.dumps(
-                [dict(zip(("tree", "works", "remark"), each, strict=True)) for each in found], indent=2
+                [dict(zip(("tree", "works", "one_link", "remark"), each, strict=True)) for each in found],
+                indent=2,
             )
         )
     else:
-        for tree, works, remark in found:
-            print(f"{tree}: {', '.join(filter(None, ('ok' if works else '', remark)))}")
-    return 0 if all(works for _, works, _ in found) else 1
+        for tree, works, one_link, remark in found:
+            words = ("ok" if works else "", "one link" if one_link else "", remark)
+            print(f"{tree}: {', '.join(filter(None, words))}")
+    return 0 if all(works for _, works, _, _ in found) else 1

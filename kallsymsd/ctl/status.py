@@ -5,7 +5,7 @@ import argparse
 import json
 import os
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from kallsymsd.ctl import command
 from kallsymsd.ctl.command import CommandError, Context, Parsers
@@ -13,6 +13,11 @@ from kallsymsd.ctl.list import installed
 from kallsymsd.ctl.query import ask, is_running
 from kallsymsd.ctl.show import Rows, bytes_text, long_text, seconds_text, show_tables
 from kallsymsd.service.paths import path_text
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from kallsymsd.hook.trees import State
 
 _TEXT = """\
 What the daemon is and does: its process, as it says itself; what it is busy
@@ -69,12 +74,26 @@ def hooked() -> list[tuple[str, Rows]]:
     rows = [
         (
             "hook" if state.works else "no hook",
-            ": ".join(path_text(os.fsencode(text)) for text in (objects, state.remark) if text),
+            ": ".join(
+                path_text(os.fsencode(text))
+                for text in (objects, _link(objects, state), state.remark)
+                if text
+            ),
             "",
         )
         for objects, state in installed()
     ]
     return [("Trees with the hook (kallsymsctl list)", rows)] if rows else []
+
+
+def _link(objects: "Path", state: "State") -> str:
+    """How a tree that is to be linked once was linked last."""
+    if not state.one_link:
+        return ""
+    from kallsyms_client.kbuild.outcome import Outcome  # noqa: PLC0415  takes time to load
+
+    described = Outcome.load(os.fspath(objects)).describe()
+    return f"one link wanted; the last time {described}" if described else "one link wanted"
 
 
 def settings(rows: Any) -> Rows:  # noqa: ANN401  from a message

@@ -12,13 +12,15 @@ from kallsymsd.hook.trees import Tree, TreeError
 __all__ = ["HookError", "TreeError", "install", "uninstall"]
 
 
-def install(objects: Path, environment: Mapping[str, str]) -> str:
+def install(objects: Path, environment: Mapping[str, str], *, one_link: bool) -> str:
     """Install the hook in the object tree ``objects``; what will not work, "" if all does.
+
+    ``one_link``: its vmlinux is to be linked once; installing again without that switches it off.
 
     Raises TreeError or HookError when it cannot be done.
     """
     tree = trees.find(objects)
-    note = trees.install(tree, prepare(environment))
+    note = trees.install(tree, prepare(environment), one_link=one_link)
     try:
         Registry(data_directory(environment)).add(tree.objects)
     except OSError as error:

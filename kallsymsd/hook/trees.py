@@ -34,8 +34,9 @@ _SWITCH_TEXT = f"""\
 kallsymsd-hook := {{fragment}}
 ifneq ($(wildcard $(kallsymsd-hook)),)
 export MAKEFILES := $(filter-out $(kallsymsd-hook),$(MAKEFILES)) $(kallsymsd-hook)
-endif
+{{one_link}}endif
 """
+_ONE_LINK = "export KALLSYMSD_ONE_LINK := 1\n"
 
 
 class TreeError(Exception):
@@ -69,8 +70,8 @@ def find(path: Path) -> Tree:
     )
 
 
-def install(tree: Tree, fragment: Path) -> str:
-    """Put the files in place, for the hook whose make fragment is ``fragment``.
+def install(tree: Tree, fragment: Path, *, one_link: bool) -> str:
+    """Put the files in place, for the hook whose make fragment is ``fragment``; ``one_link``: linking once.
 
     Returns what will not work, "" if all does: where the source tree cannot be written to, or has a
     GNUmakefile already, make must be started in the object tree. Raises TreeError where that is so of the
@@ -82,7 +83,7 @@ def install(tree: Tree, fragment: Path) -> str:
     switch = tree.objects / SWITCH
     is_new = not switch.exists()
     try:
-        _write(switch, _SWITCH_TEXT.format(fragment=fragment))
+        _write(switch, _SWITCH_TEXT.format(fragment=fragment, one_link=_ONE_LINK if one_link else ""))
         _write(tree.objects / MAKEFILE, _MAKEFILE_TEXT)
     except OSError as error:
         if is_new:
@@ -140,10 +141,22 @@ def fragment_of(objects: Path) -> Path | None:
     )
 
 
+def has_one_link(objects: Path) -> bool:
+    """Whether vmlinux of an object tree is to be linked once."""
+    switch = objects / SWITCH
+    return is_ours(switch) and _ONE_LINK in os.fsdecode(switch.read_bytes())
+
+
 class State(NamedTuple):
-    """Whether the hook in an object tree ``works`` there, and a ``remark``, "" for none."""
+    """What has become of the hook in an object tree.
+
+    works     whether its builds use kallsyms
+    one_link  whether vmlinux is to be linked once
+    remark    "" for none
+    """
 
     works: bool
+    one_link: bool
     remark: str
 
 
@@ -154,11 +167,10 @@ def state(objects: Path, program: Callable[[Path], tuple[Path, Path] | None]) ->
     """
     problem = _problem(objects, program)
     if problem:
-        return State(works=False, remark=problem)
+        return State(works=False, one_link=False, remark=problem)
     source = find(objects).source
-    if is_ours(source / MAKEFILE):
-        return State(works=True, remark="")
-    return State(works=True, remark=f"only for make started here, not for make O= in {source}")
+    remark = "" if is_ours(source / MAKEFILE) else f"only for make started here, not for make O= in {source}"
+    return State(works=True, one_link=has_one_link(objects), remark=remark)
 
 
 def _problem(objects: Path, program: Callable[[Path], tuple[Path, Path] | None]) -> str:

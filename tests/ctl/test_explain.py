@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from kallsyms_client import tally
+from kallsyms_client.kbuild.outcome import Outcome as Link
 from kallsyms_client.tally import Fallback
 from kallsyms_client.wire import How
 from kallsymsd.ctl import main, passes
@@ -31,6 +32,36 @@ def build(daemon: Daemon, path: Path, tree: Path) -> None:
     with daemon.peer() as peer:
         peer.build(path, tree=os.fsencode(tree))
         peer.reply()
+
+
+@pytest.mark.parametrize(
+    ("outcome", "told"),
+    [
+        (
+            Link(links=1, predicted=True, removed=2, added=3),
+            "one link, foretold with 2 symbols gone and 3 new",
+        ),
+        (Link(links=2, reason="nothing is known"), "2 links, not foretold: nothing is known"),
+        (Link(links=2, predicted=True, reason="so large"), "2 links, foretold wrong: so large"),
+        (Link(reason="KALLSYMSD is off"), "as often as the kernel's script does: KALLSYMSD is off"),
+    ],
+)
+def test_how_vmlinux_was_linked(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    outcome: Link,
+    told: str,
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setenv("KALLSYMSD_SOCKET", str(tmp_path / "s"))
+    monkeypatch.chdir(tmp_path)
+    outcome.save()
+    for tree in ((), (tmp_path,)):
+        assert explain(*tree) == 0
+        lines = capsys.readouterr().out.splitlines()
+        assert len(lines) == 1
+        assert lines[0].endswith(f"  vmlinux: {told}")
 
 
 # Requests.

@@ -76,6 +76,23 @@ def test_installing_twice_changes_nothing(tree: Miniature) -> None:
     assert listed(tree) == "ok"
 
 
+def test_one_link_is_switched_on_and_off(tree: Miniature, stock: dict[str, bytes]) -> None:
+    asked = (
+        tree.objects / ".tmp_vmlinux.link"
+    )  # what a link tells of itself when it is asked to be the only one
+    for options, is_on in ((["--one-link"], True), ([], False)):
+        assert tree.ctl("install", *options).returncode == 0
+        assert listed(tree) == ("ok, one link" if is_on else "ok")
+        assert tree.make().returncode == 0
+        assert asked.exists() == is_on
+        assert tree.results() == stock
+        asked.unlink(missing_ok=True)
+        assert tree.make().stdout == ""  # nothing is linked again for it
+        (tree.objects / "vmlinux").unlink()
+    done = tree.ctl("run", "--one-link", "make")
+    assert (done.returncode, asked.exists()) == (0, True)
+
+
 def test_cleaning_does_not_matter(tree: Miniature, stock: dict[str, bytes]) -> None:
     install(tree)
     assert tree.make("clean").returncode == 0
@@ -180,6 +197,7 @@ def test_the_list_says_what_became_of_it(tree: Miniature) -> None:
         {
             "tree": str(tree.objects),
             "works": False,
+            "one_link": False,
             "remark": ".kallsymsd.mk is gone: run kallsymsctl install again",
         }
     ]

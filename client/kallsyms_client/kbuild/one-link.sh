@@ -5,7 +5,7 @@
 # script's last: debug information kept, and tables of the right sizes, or of sizes hoped to be right.
 kallsymsd_one_link()
 {
-	local tables=.tmp_vmlinux2.kallsyms
+	local tables=${kallsymsd_tables}
 	local linked=.tmp_vmlinux1
 	local links=0
 	local status=0

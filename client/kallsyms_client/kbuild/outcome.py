@@ -41,6 +41,15 @@ class Outcome:
         self.reason = reason
         self.when = time.time() if when is None else when
 
+    def describe(self) -> str:
+        """It in words, without a full stop; "" if there was none."""
+        if self.links == 1:
+            return f"one link, foretold with {self.removed} symbols gone and {self.added} new"
+        if self.links:
+            foretold = "foretold wrong" if self.predicted else "not foretold"
+            return f"{self.links} links, {foretold}: {self.reason}"
+        return f"as often as the kernel's script does: {self.reason}" if self.reason else ""
+
     def save(self) -> None:
         """Write it down; it is worth no failure."""
         with contextlib.suppress(OSError):

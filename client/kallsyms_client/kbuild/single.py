@@ -24,8 +24,10 @@ _DEFINED = (b"\nvmlinux_link()\n", b"\ninfo()\n", b"\nis_enabled() {\n")
 # Since 6.11 even the first link has tables: those of an empty map.
 _EMPTY = re.compile(rb"^\ttrue > \.tmp_\S+\n\tkallsyms \.tmp_\S+ \.tmp_\S+$", re.MULTILINE)
 
-# How vmlinux_link() is told what to link with: by variables since 6.11, before by arguments and names.
+# How vmlinux_link() is told what to link with: by variables since 6.11, before by arguments and names. The
+# object with the tables is called as the script's last one is: some linkers put its name into vmlinux.
 _BY_VARIABLES = b"""
+kallsymsd_tables=.tmp_vmlinux2.kallsyms
 kallsymsd_link()
 {
 	kallsymso=${2}
@@ -40,6 +42,7 @@ kallsymsd_link_without_tables()
 }
 """
 _BY_ARGUMENTS = b"""
+kallsymsd_tables=.tmp_vmlinux.kallsyms2
 kallsymsd_link()
 {
 	vmlinux_link ${1} ${2}
