@@ -1,25 +1,21 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """ELF files: headers, sections and the symbol table.
 
-pyelftools reads the headers; the symbol table is decoded natively, all entries at once. Whatever a damaged
-file claims, nothing outside of it is read, and memory stays a small multiple of its size.
+The symbol table is decoded natively, all entries at once. Whatever a damaged file claims, nothing outside of
+it is read, and memory stays a small multiple of its size.
 """
 
-import io
 import struct
 from collections.abc import Iterable
-from dataclasses import dataclass
 from mmap import mmap
-from typing import IO, NamedTuple, cast
+from typing import NamedTuple
 
-from elftools.elf.elffile import ELFFile
-from elftools.elf.enums import ENUM_SH_TYPE_BASE
-
-from kallsymsd.core import _native
+from kallsymsd.core import _native, elfheader
+from kallsymsd.core.elfheader import Header
 from kallsymsd.core.errors import InputError
 
-# sizeof() of header, section header and symbol by bits (System V ABI, chapters 4 and 5).
-_SIZES = {32: (52, 40, 16), 64: (64, 64, 24)}
+# sizeof() of a symbol by bits (System V ABI, chapter 4).
+_SYMBOL_SIZES = {32: 16, 64: 24}
 # Section indices that name no section: SHN_LORESERVE to SHN_HIRESERVE. In columns they are moved to the
 # top of the 32 bits, so that they are no section of a file with more than 65,280 of them.
 UNDEFINED = 0
@@ -27,27 +23,45 @@ ABSOLUTE = 0xFFFFFFF1
 COMMON = 0xFFFFFFF2
 
 
-# Elf32_Shdr and Elf64_Shdr. Struct takes 1 µs for what pyelftools takes 20, and an object file with 12,000
-# exported symbols has 25,000 sections.
-_SECTION = {32: "10I", 64: "2I4Q2I2Q"}
-_TYPES = {number: name for name, number in ENUM_SH_TYPE_BASE.items() if name != "_default_"}
+_TYPES = {
+    0: "SHT_NULL",
+    1: "SHT_PROGBITS",
+    2: "SHT_SYMTAB",
+    3: "SHT_STRTAB",
+    4: "SHT_RELA",
+    7: "SHT_NOTE",
+    8: "SHT_NOBITS",
+    9: "SHT_REL",
+    18: "SHT_SYMTAB_SHNDX",
+}
 
 
-@dataclass(slots=True)
 class Section:
-    """A section header; numbers as in the file, ``type`` as in elf.h: "SHT_NOBITS", or a number as text."""
+    """A section header: numbers as in the file; ``type`` as in elf.h for those that matter here, such as
+    "SHT_NOBITS", else a number as text.
+    """
 
-    index: int
-    name: bytes
-    type: str
-    flags: int
-    address: int
-    offset: int
-    size: int
-    link: int
-    info: int
-    alignment: int
-    entry_size: int
+    __slots__ = (
+        "address",
+        "alignment",
+        "entry_size",
+        "flags",
+        "index",
+        "info",
+        "link",
+        "name",
+        "offset",
+        "size",
+        "type",
+    )
+
+    def __init__(self, index: int, name: bytes, header: tuple[int, ...]) -> None:
+        """``header`` is as elfheader.Header.section has it."""
+        self.index = index
+        self.name = name
+        self.type = _TYPES.get(header[1]) or str(header[1])
+        _, _, self.flags, self.address, self.offset, self.size = header[:6]
+        self.link, self.info, self.alignment, self.entry_size = header[6:]
 
 
 class Symbols(NamedTuple):
@@ -89,22 +103,22 @@ class ElfFile:
     bits        32 or 64
     big_endian  its byte order
     type        as in elf.h, such as "ET_EXEC"; a number as text if elf.h has none
-    machine     as in elf.h, such as "EM_X86_64"
+    machine     e_machine
     sections    all section headers, in order of index
     names       index of the section with their names, 0 without
     """
 
     __slots__ = ("_data", "_symbols", "big_endian", "bits", "machine", "names", "sections", "type")
 
-    def __init__(self, data: memoryview, header: ELFFile, sections: list[Section]) -> None:
+    def __init__(self, data: memoryview, header: Header, sections: list[Section], names: int) -> None:
         self._data = data
         self._symbols: Symbols | None = None
-        self.bits = header.elfclass
-        self.big_endian = not header.little_endian
-        self.type = str(header["e_type"])
-        self.machine = str(header["e_machine"])
+        self.bits = header.bits
+        self.big_endian = header.big_endian
+        self.type = header.type
+        self.machine = header.machine
         self.sections = sections
-        self.names = header.get_shstrndx() if sections else 0
+        self.names = names
 
     @classmethod
     def read(cls, data: bytes | memoryview | mmap) -> "ElfFile":
@@ -114,13 +128,22 @@ class ElfFile:
         headers are damaged.
         """
         view = memoryview(data)
-        try:
-            return _read(view)
-        except InputError:
-            raise
-        except Exception as error:
-            # pyelftools raises ELFError, but also what its callees happen to raise.
-            raise InputError(b"damaged ELF file", detail=_one_line(error)) from error
+        header = elfheader.read(bytes(view[: elfheader.SIZE]))
+        if not header.sections_at:
+            return cls(view, header, [], 0)
+        count, names = _extended(view, header)
+        end = header.sections_at + count * header.section.size
+        if end > len(view):
+            raise InputError(b"damaged ELF file", detail=b"%d section headers reach beyond its end" % count)
+        headers = list(header.section.iter_unpack(view[header.sections_at : end]))
+        strings = b""
+        if 0 < names < count:
+            at, size = headers[names][4:6]
+            strings = bytes(view[at : at + size])
+        sections = [
+            Section(index, _name(strings, each[0], index), each) for index, each in enumerate(headers)
+        ]
+        return cls(view, header, sections, names)
 
     @property
     def data(self) -> memoryview:
@@ -173,7 +196,7 @@ class ElfFile:
             raise InputError(b"no symbol table", detail=b"the ELF file has no section of type SHT_SYMTAB")
         if table.link >= len(self.sections) or self.sections[table.link].type != "SHT_STRTAB":
             raise InputError(b"damaged ELF file", detail=b"the symbol table has no string table")
-        size = _SIZES[self.bits][2]
+        size = _SYMBOL_SIZES[self.bits]
         if table.entry_size != size or table.size % size:
             raise InputError(
                 b"damaged ELF file",
@@ -202,39 +225,13 @@ class ElfFile:
         return Symbols(values, sizes, names, infos, sections, strings)
 
 
-def _read(data: memoryview) -> ElfFile:
-    stream = cast("IO[bytes]", _Stream(data))
-    if bytes(data[:4]) != b"\x7fELF":
-        raise InputError(b"not an ELF file", detail=b"its first four bytes are not 7f 45 4c 46")
-    elf = ELFFile(stream)
-    bits = elf.elfclass
-    header_size, section_size, _ = _SIZES[bits]
-    if elf["e_ehsize"] != header_size:
-        raise InputError(b"damaged ELF file", detail=b"a header of %d bytes" % elf["e_ehsize"])
-    count = 0
-    if elf["e_shoff"]:
-        if elf["e_shentsize"] != section_size:
-            raise InputError(b"damaged ELF file", detail=b"section headers of %d bytes" % elf["e_shentsize"])
-        count = elf.num_sections()
-        if elf["e_shoff"] + count * section_size > len(data):
-            raise InputError(b"damaged ELF file", detail=b"%d section headers reach beyond its end" % count)
-    return ElfFile(data, elf, _sections(data, elf, count) if count else [])
-
-
-def _sections(data: memoryview, elf: ELFFile, count: int) -> list[Section]:
-    """Section headers with their names."""
-    layout = struct.Struct((">" if not elf.little_endian else "<") + _SECTION[elf.elfclass])
-    start = elf["e_shoff"]
-    headers = list(layout.iter_unpack(data[start : start + count * layout.size]))
-    strings = b""
-    names = elf.get_shstrndx()
-    if 0 < names < count:
-        at, size = headers[names][4:6]
-        strings = bytes(data[at : at + size])
-    return [
-        Section(index, _name(strings, header[0], index), _TYPES.get(header[1]) or str(header[1]), *header[2:])
-        for index, header in enumerate(headers)
-    ]
+def _extended(data: memoryview, header: Header) -> tuple[int, int]:
+    """Number of sections, and index of the one with their names: the first may have what is too large."""
+    try:
+        first = header.section.unpack_from(data, header.sections_at)
+    except struct.error as error:
+        raise InputError(b"damaged ELF file", detail=b"its section headers are beyond its end") from error
+    return header.section_count or first[5], first[6] if header.names == elfheader.XINDEX else header.names
 
 
 def _name(strings: bytes, at: int, index: int) -> bytes:
@@ -244,33 +241,3 @@ def _name(strings: bytes, at: int, index: int) -> bytes:
             return b""
         raise InputError(b"damaged ELF file", detail=b"section %d has no name" % index)
     return strings[at:end]
-
-
-def _one_line(error: Exception) -> bytes:
-    text = " ".join(str(error).split()) or type(error).__name__
-    return text.encode("ascii", "backslashreplace")
-
-
-class _Stream(io.RawIOBase):
-    """A read-only file of ``data`` without a copy, for pyelftools."""
-
-    def __init__(self, data: memoryview) -> None:
-        super().__init__()
-        self._data = data
-        self._at = 0
-
-    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        """As of any file; before the start is an error."""
-        self._at = offset + {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: len(self._data)}[whence]
-        return self._at
-
-    def tell(self) -> int:
-        """Where the next read begins."""
-        return self._at
-
-    def read(self, size: int = -1) -> bytes:
-        """At most ``size`` bytes."""
-        end = len(self._data) if size < 0 else self._at + size
-        part = bytes(self._data[self._at : end])
-        self._at += len(part)
-        return part

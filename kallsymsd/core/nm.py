@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """ELF -> the map that ``nm -n VMLINUX | mksysmap`` would print, byte for byte, in the C locale."""
 
-from kallsymsd.core import _native
+from kallsymsd.core import _native, elfheader
 from kallsymsd.core.dialects import Dialect, SymbolFilter
 from kallsymsd.core.elf import ElfFile, Section
 from kallsymsd.core.errors import InputError
@@ -54,7 +54,7 @@ def system_map(elf: ElfFile, dialect: Dialect, nm: int = BINUTILS, previous: Elf
 
 def _lines(elf: ElfFile, nm: int, dropped: SymbolFilter, rules: bytes) -> bytes:
     symbols = elf.symbols()
-    if nm == LLVM and elf.machine == "EM_ARM":
+    if nm == LLVM and elf.machine == elfheader.EM_ARM:
         rules += b"=\0"  # a name of no letters
     text, bad = _native.nm_lines(
         symbols.values,
@@ -65,7 +65,7 @@ def _lines(elf: ElfFile, nm: int, dropped: SymbolFilter, rules: bytes) -> bytes:
         symbols.strings,
         _letters(elf, nm),
         nm,
-        nm != _KALLSYMS and elf.machine in ("EM_ARM", "EM_MIPS"),
+        nm != _KALLSYMS and elf.machine in (elfheader.EM_ARM, elfheader.EM_MIPS),
         elf.bits // 4,
         dropped.types.encode(),
         rules,

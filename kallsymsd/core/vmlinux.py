@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """A linked kernel -> the text of its map, without reading what else is in the file."""
 
-import struct
 from collections.abc import Callable
 from mmap import mmap
 
+from kallsymsd.core import elfheader
 from kallsymsd.core.dialects import Dialect
 from kallsymsd.core.elf import ElfFile
 from kallsymsd.core.errors import InputError
@@ -17,35 +17,12 @@ MAX_FILE = 1 << 36
 # Most section headers; a kernel has about 100.
 _MAX_SECTIONS = 1 << 20
 
-# elf.h: EI_CLASS and EI_DATA, types of sections, a section index that does not fit its field.
-_CLASS64 = 2
-_BIG_ENDIAN = 2
+# elf.h: types of sections.
 _SYMTAB = 2
 _SYMTAB_SHNDX = 18
-_XINDEX = 0xFFFF
 
 #: Reads into the buffer from an offset of the file on; the number of bytes read.
 Read = Callable[[memoryview, int], int]
-
-
-class _Layout:
-    """Where numbers stand in the headers, by bits: struct formats without their byte order.
-
-    header   e_shoff, e_shentsize, e_shnum, e_shstrndx
-    section  sh_type, sh_offset, sh_size, sh_link
-    """
-
-    __slots__ = ("header", "section")
-
-    def __init__(self, header: str, section: str) -> None:
-        self.header = header
-        self.section = section
-
-
-_LAYOUTS = {
-    32: _Layout("32xI10xHHH", "4xI8xIII12x"),
-    64: _Layout("40xQ10xHHH", "4xI16xQQI20x"),
-}
 
 
 def map_text(read: Read, size: int, dialect: Dialect, nm: int = BINUTILS) -> bytes:
@@ -87,32 +64,25 @@ class _Reader:
         self._left = MAX_READ
 
     def read(self) -> None:
-        self._fill(0, 64)
-        ident = self._part[:16]
-        if ident[:4] != b"\x7fELF":
-            return
-        layout = _LAYOUTS[64 if ident[4:5] == bytes((_CLASS64,)) else 32]
-        order = ">" if ident[5:6] == bytes((_BIG_ENDIAN,)) else "<"
-        header, section = struct.Struct(order + layout.header), struct.Struct(order + layout.section)
-        if len(self._part) < header.size:
-            return
-        start, entry, count, names = header.unpack_from(self._part)
-        if entry != section.size or start + entry > len(self._part):
+        self._fill(0, elfheader.SIZE)
+        header = elfheader.read(self._part[: elfheader.SIZE])
+        start, entry = header.sections_at, header.section.size
+        if not start or start + entry > len(self._part):
             return
         self._fill(start, entry)
-        _, _, extended_count, extended_names = section.unpack_from(self._part, start)
-        count = count or extended_count
+        first = header.section.unpack_from(self._part, start)
+        count = header.section_count or first[5]
         if start + count * entry > len(self._part) or count > _MAX_SECTIONS:
             raise InputError(b"damaged ELF file", detail=b"%d section headers" % count)
         self._fill(start, count * entry)
-        sections = list(section.iter_unpack(self._part[start : start + count * entry]))
-        wanted = {extended_names if names == _XINDEX else names}
-        for index, (kind, _, _, link) in enumerate(sections):
+        sections = list(header.section.iter_unpack(self._part[start : start + count * entry]))
+        wanted = {first[6] if header.names == elfheader.XINDEX else header.names}
+        for index, (_, kind, _, _, _, _, link, *_) in enumerate(sections):
             if kind in (_SYMTAB, _SYMTAB_SHNDX):
                 wanted |= {index, link} if kind == _SYMTAB else {index}
         for index in wanted:
             if index < count:
-                _, offset, length, _ = sections[index]
+                offset, length = sections[index][4:6]
                 self._fill(offset, length)
 
     def _fill(self, offset: int, length: int) -> None:
