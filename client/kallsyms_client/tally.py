@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Counts what the daemon cannot count itself: requests that it did not answer.
+"""Counts what the daemon cannot count itself: requests that it did not answer, and links of kernels.
 
 Each is a record of 32 bytes at the end of the file ``fallbacks`` in the cache directory, in
 little-endian order: magic, u32 reason, u32 microseconds waited, u32 time, u64 device and u64 inode of the
-tree. Clients only append, and only up to MAX_SIZE; the daemon takes the file away and folds it into its
+tree. That of a link has another magic, u32 how (the upper half says how many links), u32 microseconds saved.
+Clients only append, and only up to MAX_SIZE; the daemon takes the file away and folds it into its
 counters, kallsymsctl reads it where there is none. Both use this module, which imports next to nothing.
 """
 
@@ -28,6 +29,17 @@ REASONS = {
     "starting": "the daemon was being started and not ready in time",
 }
 
+#: How vmlinux was linked where it was to be linked once. A record has the position in here: only ever append.
+LINKED = {
+    "right": "once, sizes of the tables foretold",
+    "wrong": "again, as the sizes were foretold wrong",
+    "unknown": "again, as the sizes could not be foretold",
+    "stock": "as often as the kernel's script does, which this tree needs",
+    "failed": "as often as the kernel's script does, as something failed",
+}
+#: Links that the kernel's script does by itself.
+SCRIPT_LINKS = 3
+
 #: Name of the file in the cache directory.
 NAME = b"fallbacks"
 #: Size that it does not grow beyond: more is not counted.
@@ -36,7 +48,9 @@ MAX_SIZE = 1 << 16
 SIZE = 32
 
 _MAGIC = b"KSF1"
+_LINK_MAGIC = b"KSL1"
 _NAMES = tuple(REASONS)
+_LINK_NAMES = tuple(LINKED)
 
 
 class Fallback:
@@ -58,31 +72,79 @@ class Fallback:
 
     def encode(self) -> bytes:
         """The record."""
-        numbers = (_NAMES.index(self.reason), round(self.waited * 1e6), self.time)
-        return b"".join(
-            (
-                _MAGIC,
-                *((number & 0xFFFFFFFF).to_bytes(4, "little") for number in numbers),
-                *((number & 0xFFFFFFFFFFFFFFFF).to_bytes(8, "little") for number in self.tree),
-            )
+        return _record(_MAGIC, _NAMES.index(self.reason), self.waited, self.time, self.tree)
+
+
+class Linked:
+    """A kernel that was to be linked once.
+
+    how    a key of LINKED
+    links  links that were done, 0 for the script's own
+    saved  seconds saved, estimated
+    time   when, in seconds since 1970
+    tree   device and inode of the object tree, zeros if it is gone
+    """
+
+    __slots__ = ("how", "links", "saved", "time", "tree")
+
+    def __init__(self, how: str, links: int, saved: float, when: int, tree: tuple[int, int]) -> None:
+        self.how = how
+        self.links = links
+        self.saved = saved
+        self.time = when
+        self.tree = tree
+
+    def encode(self) -> bytes:
+        """The record."""
+        how = _LINK_NAMES.index(self.how) | self.links << 16
+        return _record(_LINK_MAGIC, how, self.saved, self.time, self.tree)
+
+
+#: What clients leave for the daemon.
+Note = Fallback | Linked
+
+
+def fallbacks(notes: list[Note]) -> list[Fallback]:
+    """Those of ``notes`` that are one."""
+    return [note for note in notes if isinstance(note, Fallback)]
+
+
+def _record(magic: bytes, what: int, seconds: float, when: int, tree: tuple[int, int]) -> bytes:
+    return b"".join(
+        (
+            magic,
+            *((number & 0xFFFFFFFF).to_bytes(4, "little") for number in (what, round(seconds * 1e6), when)),
+            *((number & 0xFFFFFFFFFFFFFFFF).to_bytes(8, "little") for number in tree),
         )
+    )
 
 
-def decode(data: bytes) -> list[Fallback]:
+def decode(data: bytes) -> list[Note]:
     """All records in ``data``. What is none is passed over: a full disk leaves parts of records."""
-    found = []
-    at = data.find(_MAGIC)
+    found: list[Note] = []
+    at = _next(data, 0)
     while 0 <= at <= len(data) - SIZE:
-        reason, waited, when = (int.from_bytes(data[at + i : at + i + 4], "little") for i in (4, 8, 12))
+        what, micros, when = (int.from_bytes(data[at + i : at + i + 4], "little") for i in (4, 8, 12))
         device, inode = (int.from_bytes(data[at + i : at + i + 8], "little") for i in (16, 24))
-        is_whole = data.find(_MAGIC, at + len(_MAGIC), at + SIZE) < 0
-        if is_whole and reason < len(_NAMES):
-            found.append(Fallback(_NAMES[reason], waited / 1e6, when, (device, inode)))
-            at += SIZE
-        else:  # a part, or of a later version
-            at += len(_MAGIC)
-        at = data.find(_MAGIC, at)
+        made: Note | None = None
+        if not 0 <= _next(data, at + len(_MAGIC)) <= at + SIZE - len(_MAGIC):
+            is_link = data.startswith(_LINK_MAGIC, at)
+            if is_link and what & 0xFFFF < len(_LINK_NAMES) and what >> 16 <= SCRIPT_LINKS:
+                name = _LINK_NAMES[what & 0xFFFF]
+                made = Linked(name, what >> 16, micros / 1e6, when, (device, inode))
+            elif not is_link and what < len(_NAMES):
+                made = Fallback(_NAMES[what], micros / 1e6, when, (device, inode))
+        if made is not None:
+            found.append(made)
+        # Else a part, or of a later version.
+        at = _next(data, at + (len(_MAGIC) if made is None else SIZE))
     return found
+
+
+def _next(data: bytes, at: int) -> int:
+    """Where the next record may begin; -1 for nowhere."""
+    found = [place for place in (data.find(magic, at) for magic in (_MAGIC, _LINK_MAGIC)) if place >= 0]
+    return min(found, default=-1)
 
 
 def directory(environment: dict[bytes, bytes]) -> bytes:
@@ -130,31 +192,43 @@ def _is_ours(path: bytes) -> bool:
 
 
 def count(place: bytes, reason: str, waited: float) -> None:
-    """Append a record in the cache directory ``place``. What hinders it is no trouble for a build."""
+    """Note a fallback in the cache directory ``place``. What hinders it is no trouble for a build."""
+    _append(place, Fallback(reason, waited, int(time.time()), _tree()))
+
+
+def count_link(place: bytes, how: str, links: int, saved: float) -> None:
+    """As :func:`count`, how vmlinux was linked."""
+    _append(place, Linked(how, links, saved, int(time.time()), _tree()))
+
+
+def _tree() -> tuple[int, int]:
     try:
         here = posix.stat(b".")
-        tree = here.st_dev, here.st_ino
     except OSError:
-        tree = 0, 0
+        return 0, 0
+    return here.st_dev, here.st_ino
+
+
+def _append(place: bytes, note: Note) -> None:
     flags = posix.O_WRONLY | posix.O_APPEND | posix.O_CREAT | posix.O_NOFOLLOW | posix.O_CLOEXEC
     try:
         descriptor = posix.open(place + b"/" + NAME, flags | posix.O_NONBLOCK, 0o600)
         try:
             status = posix.fstat(descriptor)
             if status.st_mode & 0o170000 == 0o100000 and status.st_size <= MAX_SIZE - SIZE:
-                posix.write(descriptor, Fallback(reason, waited, int(time.time()), tree).encode())
+                posix.write(descriptor, note.encode())
         finally:
             posix.close(descriptor)
     except OSError:
         pass
 
 
-def read(place: bytes) -> list[Fallback]:
+def read(place: bytes) -> list[Note]:
     """The records in the cache directory ``place``, oldest first. They stay."""
     return _read(place + b"/" + NAME)
 
 
-def take(place: bytes) -> list[Fallback]:
+def take(place: bytes) -> list[Note]:
     """As :func:`read`, but the records are gone then: the daemon, which calls this, counts them from now on.
 
     A client that has the file open at this moment may lose its record.
@@ -169,7 +243,7 @@ def take(place: bytes) -> list[Fallback]:
     return records
 
 
-def _read(path: bytes) -> list[Fallback]:
+def _read(path: bytes) -> list[Note]:
     try:
         descriptor = posix.open(path, posix.O_RDONLY | posix.O_NOFOLLOW | posix.O_NONBLOCK | posix.O_CLOEXEC)
         try:

@@ -131,7 +131,7 @@ def _tell_link(tree: Path) -> bool:
 
 def _noted() -> list[Mapping[str, Any]]:
     """What clients have noted and the daemon has not taken yet, in the form that it tells of the rest."""
-    noted = tally.read(os.fsencode(cache_directory(os.environ)))
+    noted = tally.fallbacks(tally.read(os.fsencode(cache_directory(os.environ))))
     return [{"reason": each.reason, "time": each.time, "tree": each.tree} for each in noted]
 
 

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from kallsyms_client import tally
-from kallsyms_client.tally import Fallback
+from kallsyms_client.tally import Note
 from kallsymsd.ctl import command, report, saved
 from kallsymsd.ctl.command import CommandError, Context, Parsers
 from kallsymsd.ctl.query import ask, is_running
@@ -39,7 +39,8 @@ that a bit more than asked for may be in the numbers; "since" tells.
 The time saved is an estimate: the symbols in the answers, times what a symbol
 costs in a cold run of this daemon, or in a run of the kernel's own tool as
 "kallsymsctl verify" last measured it on this machine, less the time that the
-answers took.
+answers took. That of links that "--one-link" saved is their number, times what
+the one that was done took.
 """
 _EXAMPLES = """\
 kallsymsctl stats                    # a summary
@@ -84,8 +85,8 @@ def _run(context: Context, options: argparse.Namespace) -> int:
         raise CommandError(f"no daemon serves {context.socket}, and no counters have been kept")
     span = since(known, options.since, time.time())
     place = os.fsencode(cache_directory(os.environ))  # where clients leave them, whatever is configured
-    fallbacks = tally.take(place) if options.zero else tally.read(place)
-    span = with_fallbacks(span, fallbacks)
+    notes = tally.take(place) if options.zero else tally.read(place)
+    span = with_notes(span, notes)
     made = made_of(span, context.cache, running=running)
     match options.format:
         case "json":
@@ -106,9 +107,9 @@ def _run(context: Context, options: argparse.Namespace) -> int:
     return 0
 
 
-def with_fallbacks(span: Span, fallbacks: Iterable[Fallback]) -> Span:
+def with_notes(span: Span, notes: Iterable[Note]) -> Span:
     """The span with what clients have noted since it began. The daemon counts that when it starts."""
-    added = noted(each for each in fallbacks if each.time >= int(span.begin))
+    added = noted(each for each in notes if each.time >= int(span.begin))
     counters: Snapshot = {key: value + added[key] for key, value in span.figures.counters.items()}
     return span._replace(figures=span.figures._replace(counters=counters))
 

@@ -3,7 +3,7 @@
 
 import sys
 
-from kallsyms_client.tally import REASONS
+from kallsyms_client.tally import LINKED, REASONS
 from kallsymsd.ctl import show
 from kallsymsd.ctl.report import PERCENTILES, Report, items
 from kallsymsd.ctl.show import Rows, bytes_text, number_text, seconds_text, share_text
@@ -35,6 +35,7 @@ def sections(report: Report) -> list[tuple[str, Rows]]:
     tables = [
         (f"Requests since {since_text(report)}", _requests(report)),
         ("Without the daemon", _fallbacks(report)),
+        ("Kernels to be linked once", _links(report)),
         ("Work", _work(report)),
         ("Time: median, 90 % and 99 % (number)", _latencies(report)),
         ("Time saved, estimated", _saved(report)),
@@ -69,6 +70,19 @@ def _fallbacks(report: Report) -> Rows:
         for reason, text in REASONS.items()
         if counters[f"fallback_{reason}"]
     ]
+
+
+def _links(report: Report) -> Rows:
+    counters = report.figures.counters
+    rows = [
+        (how, f"{counters[f'linked_{how}']:,}", f"linked {text}")
+        for how, text in LINKED.items()
+        if counters[f"linked_{how}"]
+    ]
+    if rows:
+        seconds = seconds_text(counters[Counter.LINKS_SAVED_SECONDS])
+        rows.append(("links saved", f"{counters[Counter.LINKS_SAVED]:,}", f"{seconds}, estimated"))
+    return rows
 
 
 def _work(report: Report) -> Rows:

@@ -9,6 +9,7 @@ import weakref
 from collections import OrderedDict, deque
 from typing import TYPE_CHECKING, Any
 
+from kallsyms_client.tally import Fallback
 from kallsyms_client.wire import ADDRESSES, HIT, INCREMENTAL, MADE, BuildRequest
 from kallsymsd.service import difference
 from kallsymsd.service.paths import path_text
@@ -16,7 +17,6 @@ from kallsymsd.service.paths import path_text
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from kallsyms_client.tally import Fallback
     from kallsymsd.engine.maps import MapText
     from kallsymsd.service.builds import Outcome, Ticket
 
@@ -114,10 +114,10 @@ class History:
         with self._lock:
             self._entries.append(_Entry(entry, last, contents))
 
-    def fall_back(self, noted: Iterable[Fallback]) -> None:
-        """Clients have noted that they met requests themselves."""
+    def fall_back(self, noted: Iterable[object]) -> None:
+        """Clients have noted that they met requests themselves; what else they note is not told here."""
         with self._lock:
-            self._noted.extend(noted)
+            self._noted.extend(each for each in noted if isinstance(each, Fallback))
 
     def fallbacks(self) -> list[dict[str, Any]]:
         """What clients have noted, oldest first: reason, time, and device and inode of the tree."""

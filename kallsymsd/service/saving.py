@@ -8,9 +8,9 @@ from collections import deque
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
-    from kallsyms_client.tally import Fallback
+    from kallsyms_client.tally import Note
     from kallsymsd.service.builds import Builds
     from kallsymsd.service.tally import Tally
     from kallsymsd.service.workers import Job
@@ -27,7 +27,7 @@ class Saving:
         builds: Builds,
         tally: Tally,
         *,
-        take_noted: Callable[[], list[Fallback]],
+        take_noted: Callable[[], Sequence[Note]],
         submit: Callable[[Job], None],
         wake: Callable[[], None],
     ) -> None:
@@ -41,7 +41,7 @@ class Saving:
         self._take_noted = take_noted
         self._submit = submit
         self._wake = wake
-        self._taken: deque[list[Fallback]] = deque()
+        self._taken: deque[Sequence[Note]] = deque()
         self._is_taking = False
 
     def begin(self) -> None:
@@ -74,14 +74,14 @@ class Saving:
 
     def _take(self) -> None:
         """A worker's job."""
-        noted: list[Fallback] = []
+        noted: Sequence[Note] = []
         try:
             noted = self._take_noted()
         finally:
             self._taken.append(noted)
             self._wake()
 
-    def _fold(self, noted: list[Fallback]) -> None:
+    def _fold(self, noted: Sequence[Note]) -> None:
         self._tally.fall_back(noted)
         self._builds.history.fall_back(noted)
 

@@ -9,7 +9,7 @@ import logging
 import os
 import time
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from enum import Enum
 from typing import TYPE_CHECKING, Any
 
@@ -33,7 +33,7 @@ from kallsymsd.service.workers import Workers
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from kallsyms_client.tally import Fallback
+    from kallsyms_client.tally import Note
     from kallsymsd.engine.engine import Engine
 
 _log = logging.getLogger("kallsymsd")
@@ -69,7 +69,7 @@ class Server:
         idle_limit: float = 0.0,
         watch: bool = True,
         replaced: "Callable[[], Path | None]" = lambda: None,
-        take_noted: "Callable[[], list[Fallback]]" = list,
+        take_noted: "Callable[[], Sequence[Note]]" = list,
     ) -> None:
         """``instance`` is listening already; the server closes it. ``make_engine`` runs in a worker.
 

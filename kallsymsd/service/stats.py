@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from enum import StrEnum
 from typing import NamedTuple
 
-from kallsyms_client.tally import REASONS, Fallback
+from kallsyms_client.tally import LINKED, REASONS, SCRIPT_LINKS, Linked, Note
 
 
 class Counter(StrEnum):
@@ -37,6 +37,15 @@ class Counter(StrEnum):
     FALLBACK_SLOW = "fallback_slow"
     FALLBACK_STARTING = "fallback_starting"
     FALLBACK_SECONDS = "fallback_seconds"
+    LINKED = "linked"
+    LINKED_RIGHT = "linked_right"
+    LINKED_WRONG = "linked_wrong"
+    LINKED_UNKNOWN = "linked_unknown"
+    LINKED_STOCK = "linked_stock"
+    LINKED_FAILED = "linked_failed"
+    LINKS = "links"
+    LINKS_SAVED = "links_saved"
+    LINKS_SAVED_SECONDS = "links_saved_seconds"
     BYTES = "bytes"
     SECONDS = "seconds"
     SYMBOLS = "symbols"
@@ -93,6 +102,11 @@ TABLE = (
     Row(Counter.FALLBACKS, "requests that a client met without the daemon"),
     *(Row(Counter(f"fallback_{reason}"), f"of these, because {text}") for reason, text in REASONS.items()),
     Row(Counter.FALLBACK_SECONDS, "time that clients waited in vain before", Unit.SECONDS),
+    Row(Counter.LINKED, "kernels that were to be linked once"),
+    *(Row(Counter(f"linked_{how}"), f"of these, linked {text}") for how, text in LINKED.items()),
+    Row(Counter.LINKS, "links done for these, without the script's own"),
+    Row(Counter.LINKS_SAVED, f"links saved, of {SCRIPT_LINKS} that the script does"),
+    Row(Counter.LINKS_SAVED_SECONDS, "estimated time of these: each as long as the last", Unit.SECONDS),
     Row(Counter.BYTES, "assembly and binary handed to clients", Unit.BYTES),
     Row(Counter.SECONDS, "time from request to answer, summed", Unit.SECONDS),
     Row(Counter.SYMBOLS, "symbols in the answers"),
@@ -154,13 +168,20 @@ class Counters:
         return {row.counter.value: self._values[row.counter] for row in TABLE}
 
 
-def noted(fallbacks: Iterable[Fallback]) -> Snapshot:
+def noted(notes: Iterable[Note]) -> Snapshot:
     """What the notes of clients add to the counters."""
     added: Snapshot = dict.fromkeys((row.counter.value for row in TABLE), 0)
-    for each in fallbacks:
-        added[Counter.FALLBACKS] += 1
-        added[f"fallback_{each.reason}"] += 1
-        added[Counter.FALLBACK_SECONDS] += each.waited
+    for each in notes:
+        if isinstance(each, Linked):
+            added[Counter.LINKED] += 1
+            added[f"linked_{each.how}"] += 1
+            added[Counter.LINKS] += each.links
+            added[Counter.LINKS_SAVED] += SCRIPT_LINKS - each.links if each.links else 0
+            added[Counter.LINKS_SAVED_SECONDS] += each.saved
+        else:
+            added[Counter.FALLBACKS] += 1
+            added[f"fallback_{each.reason}"] += 1
+            added[Counter.FALLBACK_SECONDS] += each.waited
     return added
 
 

@@ -16,7 +16,7 @@ from kallsymsd.service.stats import Counter, Counters, noted
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from kallsyms_client.tally import Fallback
+    from kallsyms_client.tally import Note
     from kallsymsd.engine.store import Store
     from kallsymsd.service.builds import Outcome
 
@@ -73,9 +73,9 @@ class Tally:
         """A client left without its answer."""
         self._counters.add(Counter.HANGUPS)
 
-    def fall_back(self, fallbacks: Iterable[Fallback]) -> None:
-        """Clients had to help themselves."""
-        for key, amount in noted(fallbacks).items():
+    def fall_back(self, notes: Iterable[Note]) -> None:
+        """Clients had to help themselves, or linked a kernel."""
+        for key, amount in noted(notes).items():
             self._counters.add(Counter(key), amount)
 
     def ahead(self) -> None:

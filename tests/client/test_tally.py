@@ -21,13 +21,13 @@ def place(kallsyms: Kallsyms) -> Path:
 
 
 def reasons(place: Path) -> list[str]:
-    return [each.reason for each in tally.read(bytes(place))]
+    return [each.reason for each in tally.fallbacks(tally.read(bytes(place)))]
 
 
 def test_a_run_without_a_daemon_is_counted(kallsyms: Kallsyms, place: Path) -> None:
     for _ in range(3):
         assert kallsyms(*ARGUMENTS).err == b""
-    first, *_ = records = tally.read(bytes(place))
+    first, *_ = records = tally.fallbacks(tally.read(bytes(place)))
     assert [each.reason for each in records] == ["absent"] * 3
     here = kallsyms.here.stat()
     assert (first.waited, first.tree) == (0.0, (here.st_dev, here.st_ino))
@@ -82,7 +82,7 @@ def test_a_place_that_is_not_as_it_should_be_is_left_alone(
     run = kallsyms(*ARGUMENTS)
     assert (run.status, run.err) == (0, b"")
     assert list(elsewhere.iterdir()) == []
-    assert tally.read(bytes(place)) == []
+    assert tally.fallbacks(tally.read(bytes(place))) == []
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can make somebody else's directory")
@@ -97,21 +97,21 @@ def test_the_file_does_not_grow_without_end(tmp_path: Path) -> None:
     for _ in range(tally.MAX_SIZE // tally.SIZE + 10):
         tally.count(bytes(tmp_path), "silent", 0.4)
     assert (tmp_path / "fallbacks").stat().st_size == tally.MAX_SIZE
-    records = tally.take(bytes(tmp_path))
+    records = tally.fallbacks(tally.take(bytes(tmp_path)))
     assert len(records) == tally.MAX_SIZE // tally.SIZE
     assert {(each.reason, each.waited) for each in records} == {("silent", 0.4)}
 
 
 def test_what_is_taken_is_gone_and_counting_goes_on(tmp_path: Path) -> None:
     place = bytes(tmp_path)
-    assert tally.take(place) == []
+    assert tally.fallbacks(tally.take(place)) == []
     for reason in tally.REASONS:
         tally.count(place, reason, 0.0)
-    assert [each.reason for each in tally.read(place)] == list(tally.REASONS)
-    assert [each.reason for each in tally.take(place)] == list(tally.REASONS)
-    assert tally.take(place) == tally.read(place) == []
+    assert [each.reason for each in tally.fallbacks(tally.read(place))] == list(tally.REASONS)
+    assert [each.reason for each in tally.fallbacks(tally.take(place))] == list(tally.REASONS)
+    assert tally.fallbacks(tally.take(place)) == tally.fallbacks(tally.read(place)) == []
     tally.count(place, "full", 0.1)
-    assert [each.reason for each in tally.take(place)] == ["full"]
+    assert [each.reason for each in tally.fallbacks(tally.take(place))] == ["full"]
     assert list(tmp_path.iterdir()) == []
 
 
@@ -125,14 +125,29 @@ def test_many_clients_lose_nothing_of_each_others(tmp_path: Path) -> None:
         thread.start()
     for thread in threads:
         thread.join()
-    assert len(tally.read(bytes(tmp_path))) == 400
+    assert len(tally.fallbacks(tally.read(bytes(tmp_path)))) == 400
 
 
 def test_what_is_no_record_is_passed_over() -> None:
     one = tally.Fallback("closed", 0.25, 1_700_000_000, (5, 1 << 63)).encode()
     assert len(one) == tally.SIZE
     for damaged in (one[:20] + one, b"x" + one + b"KSF1", one[:4] + b"\xff" + one[5:] + one):
-        (found,) = tally.decode(damaged)
+        (found,) = tally.fallbacks(tally.decode(damaged))
         assert (found.reason, found.waited, found.time) == ("closed", 0.25, 1_700_000_000)
         assert found.tree == (5, 1 << 63)
-    assert tally.decode(b"KSF1" * 100) == []
+    assert tally.fallbacks(tally.decode(b"KSF1" * 100)) == []
+
+
+def test_links_are_noted_beside_fallbacks(tmp_path: Path) -> None:
+    place = bytes(tmp_path)
+    tally.count(place, "absent", 0.0)
+    for number, how in enumerate(tally.LINKED):
+        tally.count_link(place, how, number % 4, 0.25 * number)
+    tally.count(place, "closed", 0.5)
+    first, *links, last = tally.read(place)
+    assert isinstance(first, tally.Fallback)
+    assert isinstance(last, tally.Fallback)
+    assert (first.reason, last.reason, last.waited) == ("absent", "closed", 0.5)
+    told = [(each.how, each.links, each.saved) for each in links if isinstance(each, tally.Linked)]
+    assert told == [(how, number % 4, 0.25 * number) for number, how in enumerate(tally.LINKED)]
+    assert tally.decode(tally.Linked("right", 4, 0.0, 0, (0, 0)).encode()) == []  # no script has so many

@@ -259,7 +259,7 @@ def test_what_clients_noted_is_counted_too(
 def test_what_clients_noted_earlier_is_left_out() -> None:
     span = Span(counted(fallbacks=5), begin=1000.0)
     noted = [Fallback("absent", 0.0, when, (0, 0)) for when in (999, 1000, 1001)]
-    assert stats.with_fallbacks(span, noted).figures.counters["fallbacks"] == 7
+    assert stats.with_notes(span, noted).figures.counters["fallbacks"] == 7
 
 
 @pytest.mark.parametrize(

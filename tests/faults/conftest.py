@@ -58,7 +58,7 @@ class Build:
 
     def counted(self) -> list[str]:
         """What was counted since this was last asked, after proof that no wait was too long."""
-        records = tally.take(bytes(self.cache))
+        records = tally.fallbacks(tally.take(bytes(self.cache)))
         for each in records:
             assert each.waited <= (wire.patience(len(MAP)) if each.reason == "slow" else WAITS)
         return [each.reason for each in records]

@@ -1,9 +1,13 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """The files vmlinux and System.map of one link are byte for byte those of the stock build's three."""
 
+import os
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
+
+from kallsyms_client import tally
 
 from .conftest import Stock
 from .program import BASE, Program, Symbol
@@ -133,6 +137,29 @@ def test_what_needs_the_stock_links(
     done = tree.link()
     assert not done.err
     assert tree.results() == stock(BASE)
+
+
+@pytest.mark.parametrize("kernel", ["v6.11"], indirect=True)
+def test_how_it_went_is_counted(fresh: Tree) -> None:
+    fresh.link()
+    fresh.link()
+    fresh.put(BASE.with_symbols(Symbol("_sinittext", binding="globl")))
+    fresh.link()
+    fresh.link(KALLSYMSD="off")
+    (fresh.directory / "include/config/auto.conf").rename(fresh.directory / "auto.conf")
+    fresh.link()
+    notes = tally.read(os.fsencode(Path(fresh.environment["HOME"], ".cache/kallsymsd")))
+    links = [note for note in notes if isinstance(note, tally.Linked)]
+    assert [(note.how, note.links) for note in links] == [
+        ("unknown", 2),
+        ("right", 1),
+        ("wrong", 2),
+        ("stock", 0),
+        ("failed", 0),
+    ]
+    assert [note.saved > 0 for note in links] == [True, True, True, False, False]
+    here = fresh.directory.stat()
+    assert {note.tree for note in links} == {(here.st_dev, here.st_ino)}
 
 
 @pytest.mark.parametrize("kernel", ["v6.11"], indirect=True)

@@ -3,7 +3,7 @@
 
 import pytest
 
-from kallsyms_client.tally import REASONS, Fallback
+from kallsyms_client.tally import LINKED, REASONS, Fallback, Linked
 from kallsymsd.service.stats import TABLE, Counter, Counters, Unit, noted, read
 
 # Scripts read these; they never change.
@@ -46,6 +46,15 @@ def test_an_impossible_number_counts_as_zero(value: object) -> None:
 def test_seconds_have_fractions() -> None:
     assert next(row for row in TABLE if row.counter is Counter.SECONDS).unit is Unit.SECONDS
     assert read({"seconds": 1.5})["seconds"] == 1.5
+
+
+def test_links_are_counted_by_how_they_went() -> None:
+    ways = {"right": 1, "wrong": 2, "unknown": 3, "stock": 0, "failed": 0}
+    assert list(ways) == list(LINKED)
+    added = noted([Linked(how, links, 0.5, 0, (0, 0)) for how, links in ways.items()])
+    assert {added[f"linked_{how}"] for how in LINKED} == {1}
+    assert (added["linked"], added["links"], added["links_saved"]) == (5, 6, 2 + 1 + 0)
+    assert (added["links_saved_seconds"], added["fallbacks"]) == (2.5, 0)
 
 
 def test_every_reason_of_clients_has_a_counter() -> None:

@@ -66,14 +66,15 @@ def main(arguments: list[str]) -> int:
             case _:
                 return job.patch(*operands)
     except _StockError as error:
-        reason = str(error)
+        Outcome(reason=str(error)).finish()
+        return FAILED
     except InputError as error:
         reason = error.render(b"vmlinux").decode("utf-8", "replace").strip()
     except ClientError as error:
         reason = error.message.decode("utf-8", "replace").strip()
     except (OSError, MemoryError) as error:
         reason = str(error) or "out of memory"
-    Outcome(reason=reason).save()
+    Outcome(reason=reason).finish(failed=True)
     return FAILED
 
 
@@ -109,27 +110,28 @@ class _Job:
         )
         outcome.predicted = True
         outcome.removed, outcome.added = prediction.removed, prediction.added
-        outcome.save()
+        outcome.begin()
         return DONE
 
     def tables(self, linked: str, tables: str) -> int:
         """See above."""
         elf = _open(Path(linked))
         _write(self._needed(elf)[0], elf, tables)
+        Outcome.load().begin()
         return DONE
 
     def patch(self, linked: str, tables: str, links: str) -> int:
         """See above."""
         outcome = Outcome.load()
-        outcome.links = int(links)
+        outcome.end(int(links))
         path = Path(linked)
         elf = _open(path)
         needed, map_text = self._needed(elf)
         plan = patch.plan(elf, needed)
         if isinstance(plan, patch.LayoutDiffers):
             outcome.reason = outcome.reason or plan.reason
-            outcome.save()
             _write(needed, elf, tables)
+            outcome.begin()
             return DIFFERS
         # In place: the file gets the name of a finished one only after this.
         with path.open("r+b") as file:
@@ -137,7 +139,7 @@ class _Job:
                 file.seek(offset)
                 file.write(data)
         lastlink.learn(_TREE, map_text)
-        outcome.save()
+        outcome.finish()
         return DONE
 
     def _check(self) -> None:

@@ -5,8 +5,11 @@ from __future__ import annotations
 
 import contextlib
 import json
+import posix
 import time
 from pathlib import Path
+
+from kallsyms_client import tally
 
 #: In the object tree; "make clean" removes it.
 NAME = ".tmp_vmlinux.link"
@@ -21,6 +24,8 @@ class Outcome:
     predicted       sizes of the tables were foretold
     removed, added  symbols that the prediction took from the last map and put into it
     reason          why it was not one link, "" if it was
+    begun           when the link that is to be patched was begun, in seconds of CLOCK_MONOTONIC; 0 for none
+    seconds         what that link took, with the assembling of its tables
     when            in seconds since 1970
     """
 
@@ -32,6 +37,8 @@ class Outcome:
         removed: int = 0,
         added: int = 0,
         reason: str = "",
+        begun: float = 0.0,
+        seconds: float = 0.0,
         when: float | None = None,
     ) -> None:
         self.links = links
@@ -39,6 +46,8 @@ class Outcome:
         self.removed = removed
         self.added = added
         self.reason = reason
+        self.begun = begun
+        self.seconds = seconds
         self.when = time.time() if when is None else when
 
     def describe(self) -> str:
@@ -49,6 +58,30 @@ class Outcome:
             foretold = "foretold wrong" if self.predicted else "not foretold"
             return f"{self.links} links, {foretold}: {self.reason}"
         return f"as often as the kernel's script does: {self.reason}" if self.reason else ""
+
+    def begin(self) -> None:
+        """The link begins now."""
+        self.begun = time.monotonic()
+        self.save()
+
+    def end(self, links: int) -> None:
+        """It has ended, the ``links``-th of this run."""
+        self.links = links
+        self.seconds = max(0.0, time.monotonic() - self.begun) if self.begun else 0.0
+
+    def finish(self, *, failed: bool = False) -> None:
+        """It is as it will stay: write it down, and count it. ``failed``: the reason is an error."""
+        self.save()
+        saved = max(0, tally.SCRIPT_LINKS - self.links) * self.seconds if self.links else 0.0
+        tally.count_link(tally.directory(posix.environ), self._how(failed=failed), self.links, saved)
+
+    def _how(self, *, failed: bool) -> str:
+        """A key of tally.LINKED."""
+        if not self.links:
+            return "failed" if failed else "stock"
+        if not self.predicted:
+            return "unknown"
+        return "right" if self.links == 1 else "wrong"
 
     def save(self) -> None:
         """Write it down; it is worth no failure."""

@@ -58,7 +58,7 @@ def with_one_link(script: bytes) -> bytes:
     """The script with one link where that is possible; as it is where it is not one that is known."""
     edited = _edited(script)
     if edited is None:
-        Outcome(reason="scripts/link-vmlinux.sh is not one that is known").save()
+        Outcome(reason="scripts/link-vmlinux.sh is not one that is known").finish()
     return edited or script
 
 
@@ -73,7 +73,7 @@ def ask(arguments: list[str]) -> int:
         return interrupted()
     except Exception as error:  # noqa: BLE001  a defect of ours must not end a build
         reason = " ".join(f"{type(error).__name__} {error}".split())
-        Outcome(reason=reason).save()
+        Outcome(reason=reason).finish(failed=True)
         say(f"kallsymsd: {reason}; vmlinux is linked as ever\n".encode("utf-8", "backslashreplace"))
         return 1
 
