@@ -185,5 +185,14 @@ echo "vmlinux: $0" > .vmlinux.d
 """
 )
 
+#: As from 7.0 to 7.3, where another program makes vmlinux of the file that is linked.
+BY_NAME = (
+    BY_VARIABLES.replace('LDFLAGS_vmlinux="$3"\n', 'LDFLAGS_vmlinux="$3"\nVMLINUX="$4"\n')
+    .replace(".tmp_vmlinux.kallsyms0.syms", ".tmp_vmlinux0.syms")
+    .replace("\nvmlinux_link vmlinux\n", '\nvmlinux_link "${VMLINUX}"\n')
+    .replace("\nmksysmap vmlinux System.map\n", '\nmksysmap "${VMLINUX}" System.map\n')
+    .replace('"vmlinux: $0"', '"${VMLINUX}: $0"')
+)
+
 #: The script of the kernels whose own tool there is, by its dialect.
 SCRIPTS = {"v6.11": BY_VARIABLES, "v6.1.y": BY_ARGUMENTS}

@@ -11,6 +11,7 @@ from kallsyms_client import tally
 
 from .conftest import Stock
 from .program import BASE, Program, Symbol
+from .scripts import BY_NAME
 from .tree import CONFIGURATION, Linked, Tree
 
 pytestmark = pytest.mark.oracle
@@ -30,6 +31,20 @@ _EDITS = {
     "of another type": BASE.without("state").with_symbols(Symbol("state", ".rodata", "globl", "object")),
     "debug information": Program(BASE.files, BASE.exports, "elsewhere"),
 }
+
+
+@pytest.mark.parametrize("kernel", ["v6.11"], indirect=True)
+def test_a_file_of_another_name(fresh: Tree, stock: Stock) -> None:
+    (fresh.directory / "scripts/link-vmlinux.sh").write_text(BY_NAME)
+    fresh.made = "vmlinux.unstripped"
+    assert fresh.stock().links[-1] == fresh.made
+    assert fresh.results() == stock(BASE)
+    for edit in (BASE, _EDITS["functions and variables"]):
+        fresh.put(edit)
+        done = fresh.link()
+        assert (done.status, done.err, done.links) == (0, "", ONE * (2 if edit == BASE else 1))
+        assert fresh.results() == stock(edit)
+    assert not (fresh.directory / "vmlinux").exists()
 
 
 def right(done: Linked, links: int) -> bool:

@@ -80,12 +80,14 @@ class Tree:
     hook         directory of the hook's files
     environment  that of every command
     limit        of the size of files that are written, in blocks of 512 bytes; 0 for none
+    made         name of the file that is linked
     """
 
     directory: Path
     hook: Path
     environment: dict[str, str] = field(default_factory=dict)
     limit: int = 0
+    made: str = "vmlinux"
 
     def put(self, program: Program) -> None:
         """Edit the sources, and compile them."""
@@ -125,7 +127,7 @@ class Tree:
 
     def results(self) -> tuple[bytes, bytes]:
         """The files vmlinux and System.map."""
-        return (self.directory / "vmlinux").read_bytes(), (self.directory / "System.map").read_bytes()
+        return (self.directory / self.made).read_bytes(), (self.directory / "System.map").read_bytes()
 
     def outcome(self) -> Outcome:
         """How the last link went, as kallsymsctl explain tells it."""
@@ -134,11 +136,11 @@ class Tree:
     def recipe(self) -> str:
         """What kbuild gives to the shell."""
         script = self.directory / "scripts/link-vmlinux.sh"
-        words = f'{script} "{self.directory}/ld" "" "{_FLAGS}"'
+        words = f'{script} "{self.directory}/ld" "" "{_FLAGS}" "{self.made}"'
         return f"set -e; printf '%s\\n' 'cmd := {words}' >/dev/null; {words}; true"
 
     def _run(self, shell: str, environment: dict[str, str]) -> Linked:
-        for name in ("vmlinux", "System.map", "links.log", "tool.log"):
+        for name in (self.made, "System.map", "links.log", "tool.log"):
             (self.directory / name).unlink(missing_ok=True)
         limited = ["/bin/sh", "-c", 'ulimit -f "$0" && exec "$@"', str(self.limit)] if self.limit else []
         done = subprocess.run(
