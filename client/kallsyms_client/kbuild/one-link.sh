@@ -1,8 +1,9 @@
 # Put into the text of scripts/link-vmlinux.sh by kallsyms_client.kbuild.script, never run by itself.
 #
 # Leaves vmlinux and System.map as the rest of the script would have made them, and is true; or is false,
-# and then the script goes on as if nothing had been. "set -e" does not hold in here. Each link here but the one without tables is like the
-# script's last: debug information kept, and tables of the right sizes, or of sizes hoped to be right.
+# and then the script goes on as if nothing had been. "set -e" does not hold in here. Each link here but the
+# one without tables is like the script's last: debug information kept, and tables of the right sizes, or of
+# sizes hoped to be right.
 kallsymsd_one_link()
 {
 	local tables=${kallsymsd_tables}
@@ -30,9 +31,13 @@ kallsymsd_one_link()
 	while [ ${links} -lt 3 ]; do
 		links=$((links + 1))
 		kallsymsd_assemble ${tables} || return 1
-		kallsymsd_quietly kallsymsd_link ${linked} ${tables}.o || return 1
 		status=0
-		kallsymsd_tool patch ${linked} ${tables} ${links} || status=$?
+		# The tool starts and loads what it needs while the linker runs, and then waits for the word.
+		{
+			{
+				kallsymsd_quietly kallsymsd_link ${linked} ${tables}.o >&3 && echo linked
+			} | kallsymsd_tool patch ${linked} ${tables} ${links}
+		} 3>&1 || status=$?
 		case ${status} in
 		80)
 			# For the script's own check of System.map.

@@ -28,7 +28,7 @@ from kallsymsd.core.errors import InputError
 from kallsymsd.core.prediction import UnpredictableError
 from kallsymsd.core.tables import Tables
 from kallsymsd.core.target import Target
-from kallsymsd.engine import lastlink
+from kallsymsd.engine import lastlink, memory
 
 #: Exit status: it is done. Not 0, which a program that is not this one might end with.
 DONE = 80
@@ -47,6 +47,7 @@ _STOCK = {
     "CONFIG_UML": "the compiler links user mode Linux",
 }
 _TREE = Path()
+_LINKED = b"linked\n"
 
 
 class _StockError(Exception):
@@ -56,6 +57,7 @@ class _StockError(Exception):
 def main(arguments: list[str]) -> int:
     """Do what the script asks for; the exit status."""
     verb, *operands = arguments
+    memory.fit(0)
     try:
         job = _Job()
         match verb:
@@ -121,7 +123,9 @@ class _Job:
         return DONE
 
     def patch(self, linked: str, tables: str, links: str) -> int:
-        """See above."""
+        """See above. The linker may still be at work: ``linked`` on standard input says that it is done."""
+        if os.read(0, len(_LINKED)) != _LINKED:
+            raise _StockError("the linker failed")
         outcome = Outcome.load()
         outcome.end(int(links))
         path = Path(linked)
