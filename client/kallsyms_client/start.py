@@ -144,7 +144,8 @@ def _spawn(environment: Environment, path: bytes, cache: bytes) -> None:
         posix.O_WRONLY | posix.O_CREAT | posix.O_TRUNC | posix.O_APPEND | posix.O_NOFOLLOW | posix.O_CLOEXEC,
         0o600,
     )
-    # The daemon inherits it, and would keep the build's directory from being unmounted.
+    # The daemon inherits the working directory, and would keep the build's from being unmounted.
+    here = posix.open(b".", posix.O_PATH | posix.O_CLOEXEC)
     posix.chdir(b"/")
     packages = [str(module.__path__[0]).rpartition("/")[0] for module in (kallsymsd, kallsyms_client)]
     try:
@@ -169,6 +170,8 @@ def _spawn(environment: Environment, path: bytes, cache: bytes) -> None:
             setsigmask=[],
         )
     finally:
+        posix.fchdir(here)  # the link of a kernel goes on
+        posix.close(here)
         posix.close(log)
 
 

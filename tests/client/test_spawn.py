@@ -73,6 +73,21 @@ def test_the_next_request_finds_a_daemon(home: Home) -> None:
     assert "listens on" in home.log.read_text()
 
 
+def test_whoever_starts_one_stays_where_it_is(home: Home) -> None:
+    """The daemon does not, and what links a kernel goes on after its request for tables."""
+    code = (
+        "import os; from kallsyms_client import start; here = os.getcwd(); "
+        "start.start(dict(os.environb), os.fsencode(os.environ['XDG_CACHE_HOME'] + '/kallsymsd')); "
+        "assert os.getcwd() == here, os.getcwd()"
+    )
+    environment = home.kallsyms.environment
+    Path(environment["XDG_CACHE_HOME"], "kallsymsd").mkdir(mode=0o700, parents=True)
+    subprocess.run(
+        [sys.executable, "-c", code], cwd=home.runtime, env=environment, check=True, timeout=PATIENCE
+    )
+    assert Path(f"/proc/{home.daemon()}/cwd").readlink() == Path("/")
+
+
 def test_the_daemon_has_nothing_of_the_build(home: Home) -> None:
     reader, writer = os.pipe()
     home.kallsyms.environment |= {"MAKEFLAGS": "-j8 --jobserver-auth=3,4", "MFLAGS": "-j8", "MAKELEVEL": "2"}
