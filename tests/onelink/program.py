@@ -36,6 +36,7 @@ BINDINGS = ("local", "globl", "weak")
 TYPES = ("function", "object", "notype")
 
 SCRIPT = """\
+ENTRY(_text)
 PHDRS
 {
     text PT_LOAD FLAGS(5);

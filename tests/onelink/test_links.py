@@ -2,8 +2,10 @@
 """The files vmlinux and System.map of one link are byte for byte those of the stock build's three."""
 
 import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
@@ -45,6 +47,27 @@ def test_a_file_of_another_name(fresh: Tree, stock: Stock) -> None:
         assert (done.status, done.err, done.links) == (0, "", ONE * (2 if edit == BASE else 1))
         assert fresh.results() == stock(edit)
     assert not (fresh.directory / "vmlinux").exists()
+
+
+@pytest.mark.parametrize("kernel", ["v6.11"], indirect=True)
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [("NM", "llvm-nm"), ("LINKER", "ld.lld"), ("LINKER", "x86_64-linux-gnu-ld --emit-relocs")],
+)
+def test_other_tools(fresh: Tree, unavailable: Callable[[str], NoReturn], variable: str, value: str) -> None:
+    if not shutil.which(value.split(maxsplit=1)[0]):
+        unavailable(f"no {value.split(maxsplit=1)[0]} (Debian: apt install lld llvm)")
+    script = fresh.directory / "vmlinux.lds"
+    script.write_text(script.read_text().replace(".init.data :", ".pdata :"))  # which only GNU nm knows
+    assert fresh.stock().status == 0
+    usual = fresh.results()
+    fresh.environment[variable] = value
+    assert fresh.stock().status == 0
+    expected = fresh.results()
+    assert expected != usual
+    for links in (2, 1):
+        assert right(fresh.link(), links)
+        assert fresh.results() == expected
 
 
 def right(done: Linked, links: int) -> bool:

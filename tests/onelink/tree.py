@@ -23,7 +23,7 @@ _LINKER = """\
 #!/bin/sh
 echo "$*" >>links.log
 eval "${LINKER_FAULT:-}"
-exec x86_64-linux-gnu-ld -m elf_x86_64 "$@"
+exec ${LINKER:-x86_64-linux-gnu-ld} -m elf_x86_64 "$@"
 """
 _COMPILER = """\
 #!/bin/sh
