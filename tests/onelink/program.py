@@ -137,15 +137,17 @@ class Program:
     def map(self, directory: Path, rules: str) -> bytes:
         """What nm and mksysmap, of which ``rules`` is the sed script, make of the file that ld links."""
         self.put(directory)
-        (directory / "vmlinux.lds").write_text(SCRIPT)
-        objects = ["vmlinux.o", *([] if self.exports is None else [".vmlinux.export.o"])]
-        call(
-            [f"{_MACHINE.prefix}ld", *_MACHINE.linker, "--script=vmlinux.lds", "-o", "linked", *objects],
-            directory,
-        )
-        (directory / "mksysmap").write_text(rules)
-        (directory / "linked.nm").write_bytes(call([f"{_MACHINE.prefix}nm", "-n", "linked"], directory))
-        return call(["sed", "-f", "mksysmap", "linked.nm"], directory)
+        return link(directory, ["vmlinux.o", *([] if self.exports is None else [".vmlinux.export.o"])], rules)
+
+
+def link(directory: Path, objects: list[str], rules: str) -> bytes:
+    """What nm and mksysmap, of which ``rules`` is the sed script, make of the file that ld links."""
+    (directory / "vmlinux.lds").write_text(SCRIPT)
+    (directory / "mksysmap").write_text(rules)
+    linker = [f"{_MACHINE.prefix}ld", *_MACHINE.linker, "--script=vmlinux.lds", "--whole-archive"]
+    call([*linker, "-o", "linked", *objects], directory)
+    (directory / "linked.nm").write_bytes(call([f"{_MACHINE.prefix}nm", "-n", "linked"], directory))
+    return call(["sed", "-f", "mksysmap", "linked.nm"], directory)
 
 
 def why_not() -> str | None:

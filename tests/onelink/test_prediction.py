@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """The names and letters foretold are those of the map that nm and mksysmap make of the next link."""
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import NoReturn
@@ -14,9 +15,10 @@ from kallsymsd.core.dialects import BY_NAME
 from kallsymsd.core.elf import ElfFile
 from kallsymsd.core.inputs import Classes, Inputs
 from kallsymsd.core.prediction import UnpredictableError, name_filter, predict
+from tests.patch.machines import call
 from tests.reference.mksysmap import SCRIPTS
 
-from .program import ABSOLUTE, BASE, BINDINGS, SECTIONS, TYPES, Program, Symbol, why_not
+from .program import ABSOLUTE, BASE, BINDINGS, SECTIONS, TYPES, Program, Symbol, link, why_not
 
 _RULES = SCRIPTS["v6.11"]
 _IS_DROPPED = name_filter(BY_NAME["v6.11"])
@@ -155,3 +157,83 @@ def test_what_only_the_linker_knows_is_foretold_wrong(directory: Path) -> None:
     # The linker script defines it too, and wins. This is why predictions are compared.
     foretold, linked = foretell(directory, BASE, BASE.with_symbols(Symbol("_sinittext", binding="globl")))
     assert names(foretold) == sorted([*names(linked), b"T _sinittext"])
+
+
+# As gcc compiles kernels: names of static variables in functions get numbers, which an edit changes.
+_C = """
+extern void report(const char *, int);
+#define EXPORT(name) extern __typeof__(name) name; \\
+    static const void *const __ksymtab_##name __attribute__((used, section("___ksymtab+" #name))) = &name
+__attribute__((section(".data..percpu"))) int counter;
+static int in_use __attribute__((used));
+static const int limits[] __attribute__((used)) = {{1, 2, 3}};
+__attribute__((weak)) int hook(int x) {{ return x; }}
+static __attribute__((noinline)) int first(int x)
+{{
+    static int calls;
+    report(__func__, ++calls);
+    return x * in_use;
+}}
+{functions}
+int init_{file}(int x)
+{{
+    static int calls;
+    report(__func__, ++calls);
+    return hook(first(x)) + counter {calls};
+}}
+EXPORT(init_{file});
+"""
+_FUNCTION = """
+static __attribute__((noinline)) int {0}(int x)
+{{
+    static int calls, more;
+    report(__func__, calls += more++);
+    return x;
+}}
+"""
+
+
+def test_compiled_programs(directory: Path, unavailable: Callable[[str], NoReturn]) -> None:
+    compiler = "x86_64-linux-gnu-gcc"
+    if not shutil.which(compiler):
+        unavailable(f"no {compiler} (Debian: apt install gcc)")
+
+    def put(*functions: str) -> bytes:
+        for file in ("a", "b"):
+            source = directory / f"{file}.c"
+            extra = functions if file == "a" else ()
+            text = _C.format(
+                file=file,
+                functions="".join(_FUNCTION.format(name) for name in extra),
+                calls="".join(f" + {name}(x)" for name in extra),
+            )
+            # Only one file may have what is global in both.
+            source.write_text(text if file == "a" else text.replace("int counter;", "extern int counter;"))
+            flags = [
+                "-O2",
+                "-ffreestanding",
+                "-fno-pic",
+                "-mcmodel=kernel",
+                "-fno-asynchronous-unwind-tables",
+            ]
+            call([compiler, *flags, "-c", source.name], directory)
+        (directory / "report.s").write_text("\t.globl report\n\t.type report, @function\nreport:\tret\n")
+        call(["x86_64-linux-gnu-as", "-o", "report.o", "report.s"], directory)
+        objects = ["a.o", "b.o", "report.o"]
+        call(["x86_64-linux-gnu-ld", "-r", "-o", "vmlinux.o", *objects], directory)
+        (directory / ".vmlinux.export.o").unlink(missing_ok=True)
+        return link(directory, ["vmlinux.o"], _RULES)
+
+    old_map = put("second")
+    old = read(directory, Classes())
+    for functions in (
+        ["second"],
+        ["another", "second"],
+        ["third"],
+        [f"many_{number}" for number in range(30)],
+        [],
+    ):
+        new_map = put(*functions)
+        made = predict(old, old_map, read(directory, old.classes), _IS_DROPPED)
+        assert names(made.text) == names(new_map)
+    assert any(b"calls.1" in line for line in names(old_map))

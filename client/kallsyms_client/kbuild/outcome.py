@@ -13,8 +13,9 @@ from kallsyms_client import tally
 
 #: In the object tree; "make clean" removes it.
 NAME = ".tmp_vmlinux.link"
-# Characters that it may have.
+# Characters that it may have, and the largest number in it.
 _MOST = 1 << 16
+_LARGEST = 1 << 40
 
 
 class Outcome:
@@ -90,9 +91,15 @@ class Outcome:
 
     @classmethod
     def load(cls, tree: str = ".") -> Outcome:
-        """The last one of ``tree``; an empty one if there is none."""
+        """The last one of ``tree``; an empty one if there is none. What makes no sense is left out."""
+        outcome = cls()
         try:
             with Path(tree, NAME).open() as file:
-                return cls(**json.loads(file.read(_MOST)))
-        except (OSError, ValueError, TypeError):
-            return cls()
+                values = json.loads(file.read(_MOST)).items()
+        except (OSError, ValueError, AttributeError, RecursionError):
+            return outcome
+        for name, value in values:
+            is_possible = type(value) is type(vars(outcome).get(name)) and value is not None
+            if is_possible and (isinstance(value, str) or 0 <= value < _LARGEST):
+                setattr(outcome, name, value)
+        return outcome
