@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -162,6 +163,11 @@ def test_an_interrupt_ends_it_as_it_ends_the_kernels_tool(kallsyms: Kallsyms) ->
         ) as process,
         fifo.open("wb"),
     ):  # open() returns when the program has the map open
-        process.send_signal(signal.SIGINT)
-        out, err = process.communicate(timeout=60)
-    assert (process.returncode, out, err) == (-signal.SIGINT, b"", b"")
+        # Again if need be: Python passes over an interrupt that comes while it lets go of an import's lock.
+        end = time.monotonic() + 60
+        while process.poll() is None and time.monotonic() < end:
+            process.send_signal(signal.SIGINT)
+            time.sleep(0.2)
+        out, err = process.communicate(timeout=1)
+    assert (process.returncode, out) == (-signal.SIGINT, b"")
+    assert not err or err.startswith(b"Exception ignored in")
