@@ -163,7 +163,7 @@ def test_an_interrupt_ends_it_as_it_ends_the_kernels_tool(kallsyms: Kallsyms) ->
         ) as process,
         fifo.open("wb"),
     ):  # open() returns when the program has the map open
-        # Again if need be: Python passes over an interrupt that comes while it lets go of an import's lock.
+        # Again if need be: one was lost once, perhaps where Python ignores exceptions.
         end = time.monotonic() + 60
         while process.poll() is None and time.monotonic() < end:
             process.send_signal(signal.SIGINT)
