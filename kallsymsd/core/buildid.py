@@ -2,14 +2,16 @@
 """The build-id that a linker would have written: a digest of the file that it is in.
 
 GNU ld takes one digest of headers and sections in the order of the section table (bfd/elfcode.h,
-elf_checksum_contents). ld.lld cuts the file into chunks of 1 MiB and takes a digest of their digests
-(lld/ELF/Writer.cpp, writeBuildId). docs/one-link.md has both in words.
+elf_checksum_contents). ld.lld cuts the file into chunks of 1 MiB and takes a digest of their digests, each as
+long as the id (lld/ELF/Writer.cpp, writeBuildId); which digest depends on its release. docs/one-link.md has
+all in words.
 
 A note does not say who wrote it and how. So a formula counts as known only where it gives the id that is in
 the file. An id that is random, given on the command line or made by another linker matches none.
 """
 
 import hashlib
+import re
 import struct
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -31,6 +33,10 @@ _SHF_ALLOC = 2
 _NT_GNU_BUILD_ID = 3
 _NOTE_HEADER = 16  # three words, and the name: "GNU" and its zero
 _LLD_CHUNK = 1 << 20
+# "Linker: LLD 16.0.6"; distributions put their name before it. The releases with which a digest changed.
+_LLD_COMMENT = re.compile(rb"Linker: (?:[^\0]* )?LLD (\d{1,4})\b")
+_LLD_BLAKE3 = 15
+_LLD_XXH3 = 17
 
 
 class Note:
@@ -69,33 +75,53 @@ def find(elf: ElfFile) -> Note | None:
     return None
 
 
-def recompute(elf: ElfFile, note: Note, replacements: Sequence[Replacement]) -> bytes | None:
-    """The id of the file with ``replacements`` (sorted, apart, outside the note); None: no formula is known.
+class UnknownFormulaError(Exception):
+    """The id cannot be computed; the text says why, in one line without a full stop."""
 
-    What is hashed is read once for each formula that is tried, usually one.
+
+def recompute(elf: ElfFile, note: Note, replacements: Sequence[Replacement]) -> bytes:
+    """The id of the file with ``replacements`` (sorted, apart, outside the note).
+
+    What is hashed is read once for each formula that is tried, usually one. UnknownFormulaError if none gives
+    the id that the file has.
     """
-    for formula in _formulas(elf, note):
-        before, after = formula(elf, note, replacements)
+    release = _lld_release(elf)
+    missing = ""
+    for formula in _formulas(len(note.id), release):
+        try:
+            before, after = formula(elf, note, replacements)
+        except ImportError:
+            # Python's package index has blake3 built for most machines, but not for all.
+            if release >= _LLD_BLAKE3:
+                missing = f"; LLD {release} takes that of BLAKE3, and there is no Python package blake3"
+            continue
         if before == note.id:
             return after
-    return None
+    raise UnknownFormulaError(f"no known formula gives the build-id that it has, {note.id.hex()}{missing}")
 
 
-def _formulas(elf: ElfFile, note: Note) -> list[_Formula]:
-    """Those that give an id of this length, the likelier first."""
-    match len(note.id):
+def _lld_release(elf: ElfFile) -> int:
+    """Which LLD says in .comment that it linked the file; 0 if none does."""
+    comment = elf.section(b".comment")
+    said = _LLD_COMMENT.search(elf.contents(comment)) if comment is not None else None
+    return int(said[1]) if said else 0
+
+
+def _formulas(length: int, release: int) -> list[_Formula]:
+    """Those that give an id of ``length`` bytes, the likelier first; ``release`` as _lld_release has it."""
+    match length:
         case 20:
-            formulas = [_gnu("sha1"), _lld(_plain("sha1"))]
+            gnu, lld = _gnu("sha1"), [_lld(_plain("sha1")), _lld(_blake3(length))]
         case 16:
-            formulas = [_gnu("md5"), _lld(_plain("md5"))]
+            gnu, lld = _gnu("md5"), [_lld(_plain("md5")), _lld(_blake3(length))]
         case 8:
-            formulas = [_lld(_xxh64)]
+            lld = [_lld(_xxh64), _lld(_xxh3)]
+            return lld[::-1] if release >= _LLD_XXH3 else lld
         case _:
             return []
-    comment = elf.section(b".comment")  # ld.lld says there that it was here
-    if comment is not None and b"Linker: " in bytes(elf.contents(comment)):
-        formulas.reverse()
-    return formulas
+    if release >= _LLD_BLAKE3:
+        lld.reverse()
+    return [*lld, gnu] if release else [gnu, *lld]
 
 
 class _Input:
@@ -198,8 +224,29 @@ def _plain(algorithm: str) -> _Hash:
     return hashed
 
 
+def _blake3(length: int) -> _Hash:
+    """Its first ``length`` bytes; ImportError from the first use where the package is missing."""
+
+    def hashed(pieces: Sequence[bytes | memoryview]) -> bytes:
+        from blake3 import blake3  # noqa: PLC0415  # most files need none, and some machines have none
+
+        digest = blake3()
+        for piece in pieces:
+            digest.update(piece)
+        return digest.digest(length)
+
+    return hashed
+
+
 def _xxh64(pieces: Sequence[bytes | memoryview]) -> bytes:
     digest = xxhash.xxh64()
+    for piece in pieces:
+        digest.update(piece)
+    return digest.intdigest().to_bytes(8, "little")
+
+
+def _xxh3(pieces: Sequence[bytes | memoryview]) -> bytes:
+    digest = xxhash.xxh3_64()
     for piece in pieces:
         digest.update(piece)
     return digest.intdigest().to_bytes(8, "little")

@@ -40,11 +40,8 @@ def plan(elf: ElfFile, tables: Tables) -> Patch | LayoutDiffers:
     try:
         replacements = _replacements(elf, tables)
         if replacements and (note := buildid.find(elf)):
-            identity = buildid.recompute(elf, note, replacements)
-            if identity is None:
-                raise _DiffersError(f"no known formula gives the build-id that it has, {note.id.hex()}")
-            replacements.append((note.offset, identity))
-    except _DiffersError as difference:
+            replacements.append((note.offset, buildid.recompute(elf, note, replacements)))
+    except (_DiffersError, buildid.UnknownFormulaError) as difference:
         return LayoutDiffers(str(difference))
     return Patch(sorted(replacements))
 

@@ -10,6 +10,7 @@ from typing import NoReturn
 import pytest
 
 from kallsyms_client import tally
+from tests.patch.machines import MACHINES, NEW_LLD
 
 from .conftest import Stock
 from .program import BASE, Program, Symbol
@@ -52,7 +53,12 @@ def test_a_file_of_another_name(fresh: Tree, stock: Stock) -> None:
 @pytest.mark.parametrize("kernel", ["v6.11"], indirect=True)
 @pytest.mark.parametrize(
     ("variable", "value"),
-    [("NM", "llvm-nm"), ("LINKER", "ld.lld"), ("LINKER", "x86_64-linux-gnu-ld --emit-relocs")],
+    [
+        ("NM", "llvm-nm"),
+        ("LINKER", "ld.lld"),
+        ("LINKER", MACHINES["x86_64"].program(NEW_LLD)),
+        ("LINKER", "x86_64-linux-gnu-ld --emit-relocs"),
+    ],
 )
 def test_other_tools(fresh: Tree, unavailable: Callable[[str], NoReturn], variable: str, value: str) -> None:
     if not shutil.which(value.split(maxsplit=1)[0]):

@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Assemblers and linkers of several machines, and how they are called."""
 
+import functools
 import os
+import re
 import shutil
 import subprocess
 from dataclasses import dataclass
@@ -9,6 +11,8 @@ from pathlib import Path
 
 from kallsymsd.core.target import Target
 
+#: Stands for an LLD of release 17 or newer, whatever it is called here. Its digests are not those of 14.
+NEW_LLD = "ld.lld>=17"
 # What a tool may take; tests are not timed, a hanging linker is to be seen.
 _PATIENCE = 120
 
@@ -21,7 +25,6 @@ class Machine:
     prefix     of the programs' names in Debian's packages
     assembler  flags
     linker     flags
-    lld        whether ld.lld (14) links for it
     target     class and byte order
     base       where its kernel begins
     package    that the programs are in
@@ -31,20 +34,21 @@ class Machine:
     prefix: str
     assembler: tuple[str, ...]
     linker: tuple[str, ...]
-    lld: bool
     target: Target
     base: int
     package: str
 
     def program(self, linker: str) -> str:
-        """A linker's program: "ld.lld", or "ld" for that of binutils."""
+        """A linker's program: "ld.lld", NEW_LLD, or "ld" for that of binutils."""
+        if linker == NEW_LLD:
+            return _new_lld() or linker
         return linker if linker == "ld.lld" else f"{self.prefix}ld"
 
     def why_not(self, linker: str) -> str | None:
         """Why this machine's programs cannot be called here; None if they can."""
         for program in (f"{self.prefix}as", self.program(linker), "cpp", f"{self.prefix}nm"):
             if not shutil.which(program):
-                package = "lld" if program == "ld.lld" else self.package
+                package = {"ld.lld": "lld", NEW_LLD: "lld-19"}.get(program, self.package)
                 return f"no {program} (Debian: apt install {package})"
         return None
 
@@ -79,6 +83,24 @@ class Machine:
         return "".join(kept).encode()
 
 
+@functools.cache
+def _new_lld() -> str | None:
+    """The program of an LLD that NEW_LLD can stand for, the usual one or the newest."""
+    numbered = {
+        path.name
+        for directory in os.get_exec_path()
+        for path in Path(directory).glob("ld.lld-*")
+        if path.name[7:].isdecimal()
+    }
+    for program in ("ld.lld", *sorted(numbered, key=lambda name: -int(name[7:]))):
+        if shutil.which(program):
+            said = call([program, "--version"], Path.cwd()).decode()
+            release = re.search(r"LLD (\d+)\.", said)
+            if release and int(release[1]) >= 17:
+                return program
+    return None
+
+
 def call(command: list[str | Path], directory: Path) -> bytes:
     """Run a program that must succeed, in the C locale; its standard output."""
     done = subprocess.run(
@@ -102,7 +124,6 @@ MACHINES = {
             prefix="x86_64-linux-gnu-",
             assembler=("--64",),
             linker=("-m", "elf_x86_64"),
-            lld=True,
             target=Target(64, big_endian=False),
             base=0xFFFFFFFF81000000,
             package="binutils-x86-64-linux-gnu",
@@ -112,7 +133,6 @@ MACHINES = {
             prefix="x86_64-linux-gnu-",
             assembler=("--32",),
             linker=("-m", "elf_i386"),
-            lld=True,
             target=Target(32, big_endian=False),
             base=0xC1000000,
             package="binutils-x86-64-linux-gnu",
@@ -122,7 +142,6 @@ MACHINES = {
             prefix="s390x-linux-gnu-",
             assembler=("-m64",),
             linker=("-m", "elf64_s390"),
-            lld=False,
             target=Target(64, big_endian=True),
             base=0x100000,
             package="binutils-s390x-linux-gnu",
@@ -132,7 +151,6 @@ MACHINES = {
             prefix="aarch64-linux-gnu-",
             assembler=(),
             linker=("-m", "aarch64linux"),
-            lld=True,
             target=Target(64, big_endian=False),
             base=0xFFFF800080000000,
             package="binutils-aarch64-linux-gnu",
@@ -142,7 +160,6 @@ MACHINES = {
             prefix="arm-linux-gnueabi-",
             assembler=(),
             linker=("-m", "armelf_linux_eabi"),
-            lld=True,
             target=Target(32, big_endian=False),
             base=0xC0008000,
             package="binutils-arm-linux-gnueabi",

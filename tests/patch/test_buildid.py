@@ -10,7 +10,7 @@ import pytest
 from kallsymsd.core import buildid
 from kallsymsd.core.elf import ElfFile
 
-from .machines import MACHINES, call
+from .machines import MACHINES, NEW_LLD, call
 
 CHUNK = 1 << 20
 #: Offsets in .data: where chunks of the file begin and end, or nearly so, and in the same one twice.
@@ -28,7 +28,11 @@ _start:
 
 @pytest.mark.parametrize(
     ("linker", "kind"),
-    [("ld", "sha1"), ("ld", "md5"), ("ld.lld", "sha1"), ("ld.lld", "md5"), ("ld.lld", "fast")],
+    [
+        ("ld", "sha1"),
+        ("ld", "md5"),
+        *((linker, kind) for linker in ("ld.lld", NEW_LLD) for kind in ("sha1", "md5", "fast")),
+    ],
 )
 @pytest.mark.parametrize("machine", ["x86_64", "arm"])
 def test_id_of_the_changed_file(

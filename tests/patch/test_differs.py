@@ -3,8 +3,10 @@
 
 import dataclasses
 import random
+import re
 import shutil
 import struct
+import sys
 from pathlib import Path
 
 import pytest
@@ -16,7 +18,7 @@ from kallsymsd.core.errors import InputError
 
 from .conftest import Build, Case, needed
 from .kernel import Configuration, Kernel, Tree
-from .machines import MACHINES
+from .machines import MACHINES, NEW_LLD
 
 X86_64 = MACHINES["x86_64"]
 SIMPLE = Case(
@@ -123,13 +125,26 @@ def test_tables_of_another_kernel(build: Build) -> None:
 
 
 @pytest.mark.parametrize("kind", ["uuid", "0x" + "5a" * 20, "0x" + "5a" * 5])
-@pytest.mark.parametrize("linker", ["ld", "ld.lld"])
+@pytest.mark.parametrize("linker", ["ld", "ld.lld", NEW_LLD])
 def test_build_id_by_no_formula(kind: str, linker: str, build: Build) -> None:
     configuration = dataclasses.replace(SIMPLE.configuration, linker=linker, flags=(f"--build-id={kind}",))
     elf = build(Case(SIMPLE.kernel, configuration)).elf()
+    assert _reason(elf) == f"no known formula gives the build-id that it has, {found_id(elf)}"
+
+
+def test_build_id_of_blake3_without_the_package(build: Build, monkeypatch: pytest.MonkeyPatch) -> None:
+    configuration = dataclasses.replace(SIMPLE.configuration, linker=NEW_LLD)
+    elf = build(Case(SIMPLE.kernel, configuration)).elf()
+    monkeypatch.setitem(sys.modules, "blake3", None)
+    assert re.search(r"has, [0-9a-f]{40}; LLD \d+ takes that of BLAKE3, and there is no Python", _reason(elf))
+    content = bytes(elf.data).replace(b"Linker: ", b"Linker? ")
+    assert _reason(ElfFile.read(content)).endswith(found_id(elf))
+
+
+def found_id(elf: ElfFile) -> str:
     note = buildid.find(elf)
     assert note is not None
-    assert _reason(elf) == f"no known formula gives the build-id that it has, {note.id.hex()}"
+    return note.id.hex()
 
 
 def test_file_that_was_changed_since_it_was_linked(build: Build) -> None:

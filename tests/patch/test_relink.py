@@ -11,7 +11,7 @@ from kallsymsd.core.elf import ElfFile
 
 from .conftest import Build, Built, Case
 from .kernel import Configuration, Kernel
-from .machines import MACHINES
+from .machines import MACHINES, NEW_LLD
 
 ALL = ("all-symbols",)
 PERCPU = ("all-symbols", "absolute-percpu")
@@ -46,6 +46,7 @@ CASES = [
     _case("x86_64", "v6.4", RELATIVE, "ld", SHA1),
     _case("x86_64", "v7.3", PC_RELATIVE, "ld", SHA1, RELOCS, head=True),
     _case("x86_64", "v7.3", PC_RELATIVE, "ld.lld", "--build-id=md5", RELOCS),
+    _case("x86_64", "v6.11", ALL, NEW_LLD, SHA1, RELOCS, head=True),
     _case("x86_64", "v7.4", PC_RELATIVE, "ld", SHA1),
     _case("x86_64", "v7.4-markers16", PC_RELATIVE, "ld", SHA1),
     _case("i386", "v6.11", ALL, "ld", SHA1, "-pie", head=True),
@@ -59,6 +60,8 @@ CASES = [
     _case("arm", "v6.11", ALL, "ld", SHA1, head=True),
     _case("arm", "v6.1.y", RELATIVE, "ld.lld", SHA1, RELOCS),
     _case("arm", "v7.3", ALL, "ld", SHA1, "-pie"),
+    _case("aarch64", "v7.3", PC_RELATIVE, NEW_LLD, "--build-id=fast", "-pie", "-znotext"),
+    _case("i386", "v6.11", ALL, NEW_LLD, "--build-id=md5", head=True),
 ]
 
 
