@@ -32,11 +32,12 @@ if TYPE_CHECKING:
 #: The map of the last link.
 MAP = ".tmp_vmlinux2.syms"
 #: The map as the next link will have it.
-PREDICTED = ".tmp_vmlinux1.syms"
+PREDICTED = ".tmp_vmlinux.predicted.syms"
 #: What the linker reads, but for objects that never change; the first is always there.
 FILES = ("vmlinux.o", ".vmlinux.export.o")
 _INPUTS = ".tmp_vmlinux.inputs"
 _COMING = ".tmp_vmlinux.inputs.new"
+_UNKNOWN = "nothing is known of the last link in this tree"
 # Magic with the version of the layout and the byte order of what follows; digest of all behind the next
 # field; digest of the map; number of class names, of parts. Then a u32 length each class name, two u64
 # lengths each part; the names; the identities; the columns.
@@ -63,18 +64,39 @@ def foretell(tree: Path, dialect: Dialect) -> tuple[Coming, Prediction | Unpredi
     OSError or InputError for an input that cannot be read.
     """
     known = _recall(tree)
+    coming = _coming(tree, known)
+    if known is None:
+        return coming, UnpredictableError(_UNKNOWN)
+    try:
+        return coming, _predicted(known, coming, dialect)
+    except UnpredictableError as error:
+        return coming, error
+
+
+def expected_map(tree: Path, dialect: Dialect) -> bytes:
+    """The map that the coming link will give, for whoever does not link.
+
+    UnpredictableError if there is no telling, as while that link is under way; OSError or InputError for
+    an input that cannot be read. Reads the inputs only where something is known of the last link.
+    """
+    known = _recall(tree)
+    if known is None:
+        raise UnpredictableError(_UNKNOWN)
+    return _predicted(known, _coming(tree, known), dialect).text
+
+
+def _coming(tree: Path, known: tuple[Coming, bytes] | None) -> Coming:
+    """What is about to be linked, as far as possible from what is ``known`` of the last link."""
     classes = known[0].inputs.classes if known else Classes()
     parts = dict(zip(known[0].identities, known[0].inputs.parts, strict=True)) if known else {}
     read = [
         _read(tree / name, parts, classes) for name in FILES if name == FILES[0] or (tree / name).exists()
     ]
-    coming = Coming(Inputs(tuple(part for part, _ in read), classes), tuple(each for _, each in read))
-    if known is None:
-        return coming, UnpredictableError("nothing is known of the last link in this tree")
-    try:
-        return coming, predict(known[0].inputs, known[1], coming.inputs, name_filter(dialect))
-    except UnpredictableError as error:
-        return coming, error
+    return Coming(Inputs(tuple(part for part, _ in read), classes), tuple(each for _, each in read))
+
+
+def _predicted(known: tuple[Coming, bytes], coming: Coming, dialect: Dialect) -> Prediction:
+    return predict(known[0].inputs, known[1], coming.inputs, name_filter(dialect))
 
 
 def _read(path: Path, parts: Mapping[bytes, Part], classes: Classes) -> tuple[Part, bytes]:

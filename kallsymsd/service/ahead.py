@@ -2,73 +2,70 @@
 """Computes answers before they are asked for.
 
 When a map is written that was asked about before; or before that, when the linker is done: what nm and
-mksysmap will make of a linked kernel can be foretold.
+mksysmap will make of a linked kernel can be foretold. Where kernels are linked once (docs/one-link.md), even
+before the linker begins: when what it will read is written.
 """
 
 from __future__ import annotations
 
 import contextlib
-import logging
 import os
 import time
-import weakref
 from collections import OrderedDict, deque
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from kallsyms_client.wire import ELF, HIT
+from kallsymsd.core.dialects import BY_NAME
 from kallsymsd.service.builds import Outcome, Ticket
-from kallsymsd.service.foretelling import Foretelling
+from kallsymsd.service.foretelling import Foretelling, map_of_inputs
 from kallsymsd.service.paths import path_text
-from kallsymsd.service.watched import Event, Kind, kind_of, map_of
+from kallsymsd.service.reading import read_elf
+from kallsymsd.service.unclaimed import Place, Unclaimed
+from kallsymsd.service.watched import PREDICTED, Event, Kind, kind_of, map_of
+from kallsymsd.service.watching import Watching
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from kallsyms_client.wire import BuildRequest
-    from kallsymsd.engine.answer import Answer
     from kallsymsd.service.tally import Tally
     from kallsymsd.service.watch import Watcher
     from kallsymsd.service.workers import Job
 
-_log = logging.getLogger("kallsymsd")
-
-#: Trees watched at the same time; each takes a thread of watchdog's.
-MOST_TREES = 64
 #: Names of maps remembered of each tree. A link has two or three.
 MOST_NAMES = 16
-#: Seconds after its last request that a tree is watched no more.
-UNUSED = 24 * 3600.0
-#: Seconds without watching after events were lost; doubled each time, unless that was CALM seconds ago.
-FIRST_PAUSE = 10.0
-LONGEST_PAUSE = 640.0
-CALM = 3600.0
 # Events that may wait for the loop; those that do not fit are lost, which does no harm.
 _MOST_EVENTS = 1024
-
-#: A file: its directory and its name there.
-Place = tuple[str, str]
 
 
 class _Tree:
     """A directory in which clients had maps.
 
     requests  the last request about each map, or linked kernel, by name
-    foretold  maps that were computed from the linked kernel
-    used      when the last one came
-    checking  a worker is seeing to it that the directory is watched
-    watched   it is, as far as we know
-    problem   why it is not
+    foretold  maps that were foretold from the linked kernel
     """
 
-    __slots__ = ("checking", "foretold", "problem", "requests", "used", "watched")
+    __slots__ = ("foretold", "requests")
 
     def __init__(self) -> None:
         self.requests: OrderedDict[str, BuildRequest] = OrderedDict()
         self.foretold = Foretelling()
-        self.used = 0.0
-        self.checking = False
-        self.watched = False
-        self.problem = ""
+
+
+class _Work(NamedTuple):
+    """An answer that is being made.
+
+    place     the map it is for
+    written   the file that is there already: the map, or what it can be foretold from
+    request   what will be asked for
+    foretell  makes the map of an open ``written``; None if that is the map, or what is asked about
+    """
+
+    place: Place
+    written: Place
+    request: BuildRequest
+    foretell: Callable[[int], bytes] | None
+    began: float
 
 
 class Ahead:
@@ -94,22 +91,17 @@ class Ahead:
         tally   counts
         wake    makes the loop call turn(), from any thread
         """
-        self._watcher = watcher(self)
+        self._watching = Watching(watcher(self), submit=submit, released=self._forget, tally=tally, wake=wake)
         self._submit = submit
         self._serve = serve
         self._tally = tally
         self._wake = wake
-        self._trees: OrderedDict[str, _Tree] = OrderedDict()
+        self._trees: dict[str, _Tree] = {}
         self._events: deque[tuple[str, str, Event]] = deque(maxlen=_MOST_EVENTS)
-        self._checked: deque[tuple[str, str]] = deque()
-        self._lost = False
-        self._last_overflow = 0.0
-        self._pause = 0.0
-        self._paused_until = 0.0  # 0 while not paused
-        # By map: work under way and when it was begun, and what was written meanwhile.
-        self._jobs: dict[Place, float] = {}
+        # By map: work under way, and what was written meanwhile.
+        self._jobs: dict[Place, _Work] = {}
         self._again: dict[Place, Place] = {}
-        self._unclaimed: dict[Place, weakref.ref[Answer]] = {}
+        self._unclaimed = Unclaimed(tally)
 
     # Called from other threads.
 
@@ -120,212 +112,139 @@ class Ahead:
 
     def overflow(self) -> None:
         """Events were lost."""
-        self._lost = True
-        self._wake()
+        self._watching.overflow()
 
     # Called by the loop.
 
     def answered(self, ticket: Ticket, outcome: Outcome, now: float) -> None:
         """A client got its answer: its map is one to watch."""
-        if outcome.how.ready and outcome.answer is not None:
-            self._claim(outcome.answer, _split(ticket.path))
+        if outcome.answer is not None:
+            self._unclaimed.asked(
+                _split(ticket.path), ticket.request, outcome.answer, ready=outcome.how.ready
+            )
         directory, name = os.path.split(ticket.path)
         wanted = Kind.LINKED if ticket.request.source == ELF else Kind.MAP
         if kind_of(name) is not wanted or ".." in directory.split("/"):
             return
         directory = os.path.normpath(directory)
         tree = self._trees.setdefault(directory, _Tree())
-        self._trees.move_to_end(directory)
-        tree.used = now
         tree.foretold.compare(name, outcome)
         tree.requests[name] = ticket.request
         tree.requests.move_to_end(name)
-        if len(tree.requests) > MOST_NAMES:
+        # A kernel that is linked once has no other map that is asked about.
+        keep = 1 if name == PREDICTED else MOST_NAMES
+        while len(tree.requests) > keep:
             dropped, _ = tree.requests.popitem(last=False)
             tree.foretold.forget(dropped)
-        if not self._paused_until:
-            self._check(directory, tree)
-        if len(self._trees) > MOST_TREES:
-            self._release(next(iter(self._trees)))
+            self._unclaimed.waste((directory, dropped))
+        self._watching.use(directory, now)
 
     def finished(self, ticket: Ticket, outcome: Outcome) -> None:
         """Work ahead is done."""
         place = _split(ticket.path)
-        self._jobs.pop(place, None)
-        self._compare(place, ticket, outcome)
+        self._compare(self._jobs.pop(place), outcome)
         answer = outcome.answer
         if answer is not None and outcome.how.made != HIT and not outcome.shared:
             self._tally.ahead()
-            self._waste(place)
+            self._unclaimed.waste(place)
             if not answer.ok:
                 self._tally.ahead_wasted()
             elif not outcome.how.ready:  # else a client has joined, and has it
-                self._unclaimed[place] = weakref.ref(answer)
+                self._unclaimed.add(place, ticket.request, answer)
         if place in self._again:
             self._begin(self._again.pop(place), Event.COMPLETE)
 
     def turn(self, now: float) -> None:
         """Deal with what was heard."""
-        if self._lost:
-            self._lost = False
-            self._pause_watching(now)
-        while self._checked:
-            directory, problem = self._checked.popleft()
-            self._note_check(directory, problem)
-        if self._paused_until and now >= self._paused_until:
-            self._paused_until = 0.0
-            for directory, tree in self._trees.items():
-                self._check(directory, tree)
+        self._watching.turn(now)
         while self._events:
             directory, name, event = self._events.popleft()
             if not name:
-                self._deleted(directory)
+                self._watching.deleted(directory)
             elif event is Event.GONE:
-                self._waste((directory, name))
+                self._unclaimed.waste((directory, name))
             else:
                 self._begin((directory, name), event)
-        while self._trees:
-            directory, tree = next(iter(self._trees.items()))
-            if now < tree.used + UNUSED:
-                break
-            self._release(directory)
 
     def due(self) -> float | None:
         """When turn() is to be called even if nothing is heard."""
-        oldest = next(iter(self._trees.values()), None)
-        due = [self._paused_until] if self._paused_until else []
-        if oldest is not None:
-            due.append(oldest.used + UNUSED)
-        return min(due, default=None)
+        return self._watching.due()
 
     def busy(self) -> dict[str, float]:
         """The maps that are being computed, and since when."""
-        return {path_text(os.fsencode("/".join(place))): began for place, began in self._jobs.items()}
+        return {path_text(os.fsencode("/".join(place))): work.began for place, work in self._jobs.items()}
 
     def status(self, now: float) -> dict[str, Any]:
         """For a person."""
         return {
-            "paused": max(0.0, self._paused_until - now) if self._paused_until else 0.0,
+            "paused": self._watching.paused(now),
             "trees": [
-                {
-                    "directory": path_text(os.fsencode(directory)),
-                    "watched": tree.watched,
-                    "problem": tree.problem,
-                    "maps": [path_text(os.fsencode(name)) for name in tree.requests],
-                    "unused": now - tree.used,
-                }
-                for directory, tree in self._trees.items()
+                {**shown, "maps": [path_text(os.fsencode(name)) for name in self._trees[directory].requests]}
+                for directory, shown in self._watching.status(now).items()
             ],
         }
 
     def close(self) -> None:
         """Watch nothing any more."""
-        self._watcher.close()
+        self._watching.close()
 
-    # Watching.
-
-    def _check(self, directory: str, tree: _Tree) -> None:
-        if not tree.checking:
-            tree.checking = True
-            self._submit(lambda: self._watch(directory))
-
-    def _watch(self, directory: str) -> None:
-        """A worker's job."""
-        try:
-            problem = self._watcher.watch(directory)
-        except Exception as error:  # noqa: BLE001  watching is never worth a failure
-            _log.exception("%s cannot be watched", directory)
-            problem = f"{type(error).__name__}: {error}"
-        self._checked.append((directory, problem))
-        self._wake()
-
-    def _note_check(self, directory: str, problem: str) -> None:
-        tree = self._trees.get(directory)
-        if tree is None:  # released meanwhile
-            self._submit(lambda: self._watcher.release(directory))
-            return
-        if problem and problem != tree.problem:
-            _log.info("%s is not watched: %s", directory, problem)
-        tree.checking = False
-        tree.watched = not problem
-        tree.problem = problem
-
-    def _deleted(self, directory: str) -> None:
-        """The directory is gone, or was: by now there may be another."""
-        tree = self._trees.get(directory)
-        if tree is not None and not self._paused_until:
-            self._check(directory, tree)
-
-    def _release(self, directory: str) -> None:
+    def _forget(self, directory: str) -> None:
+        """It is not in use any more."""
         for name in self._trees.pop(directory).requests:
-            self._waste((directory, name))
-        self._submit(lambda: self._watcher.release(directory))
-
-    def _pause_watching(self, now: float) -> None:
-        self._tally.overflow()
-        calm = not self._pause or now > self._last_overflow + CALM
-        self._pause = FIRST_PAUSE if calm else min(2 * self._pause, LONGEST_PAUSE)
-        self._last_overflow = now
-        self._paused_until = now + self._pause
-        _log.warning("events were lost; nothing is watched for %.0f s", self._pause)
-        for tree in self._trees.values():
-            tree.watched = False
-            tree.problem = "events were lost; waiting for the storm to pass"
-        self._submit(self._watcher.close)
+            self._unclaimed.waste((directory, name))
 
     # Computing.
 
     def _begin(self, written: Place, event: Event) -> None:
-        """Have the map there computed, or that of the linked kernel, if it is one that was asked about."""
+        """Have computed what will be asked for now that this file is there, if anything."""
+        work = self._work(written, event)
+        if work is None:
+            return
+        if work.place in self._jobs:
+            self._again[work.place] = written
+            return
+        self._jobs[work.place] = work
+        self._submit(lambda: self._compute(work, event))
+
+    def _work(self, written: Place, event: Event) -> _Work | None:
         directory, name = written
+        tree, kind = self._trees.get(directory), kind_of(name)
+        if tree is None or (kind is not Kind.MAP and event is Event.CREATED):  # a linker has just begun
+            return None
+        if name in tree.requests:
+            return _Work(written, written, tree.requests[name], None, time.monotonic())
+        place = directory, map_of(name)
+        request = tree.requests.get(place[1])
+        if request is None or kind is Kind.MAP:
+            return None
+        dialect = BY_NAME[request.dialect]
+        if kind is Kind.INPUT:
+            return _Work(
+                place, written, request, lambda _: map_of_inputs(directory, dialect), time.monotonic()
+            )
+        nm = tree.foretold.nm(place[1])
+        if nm is None:
+            return None
+        return _Work(place, written, request, lambda fd: read_elf(fd, dialect, nm), time.monotonic())
+
+    def _compute(self, work: _Work, event: Event) -> None:
+        """A worker's job."""
+        descriptor = _open("/".join(work.written), event)
+        path = "/".join(work.place)
+        self._serve(
+            Ticket(work.request, descriptor, work.began, path=path, ahead=True, foretell=work.foretell)
+        )
+
+    def _compare(self, work: _Work, outcome: Outcome) -> None:
+        """Work is done: a map was foretold, or it has come and shows whether it was foretold right."""
+        directory, name = work.place
         tree = self._trees.get(directory)
         if tree is None:
             return
-        request, place, nm = tree.requests.get(name), written, 0
-        if kind_of(name) is Kind.LINKED and event is Event.CREATED:
-            return  # a linker has just begun
-        if kind_of(name) is Kind.LINKED and request is None:
-            place = directory, map_of(name)
-            last = tree.requests.get(place[1])
-            request, nm = tree.foretold.request(place[1], last) if last is not None else (None, 0)
-        if request is None:
-            return
-        if place in self._jobs:
-            self._again[place] = written
-            return
-        began = self._jobs[place] = time.monotonic()
-        self._submit(lambda: self._compute(place, written, request, nm, began, event))
-
-    def _compute(
-        self, place: Place, written: Place, request: BuildRequest, nm: int, began: float, event: Event
-    ) -> None:
-        """A worker's job."""
-        descriptor = _open("/".join(written), event)
-        ticket = Ticket(request, descriptor, began, path="/".join(place), ahead=True, nm=nm)
-        self._serve(ticket)
-
-    def _compare(self, place: Place, ticket: Ticket, outcome: Outcome) -> None:
-        """Work ahead is done: a map was foretold, or it has come and shows whether it was foretold right."""
-        directory, name = place
-        tree = self._trees.get(directory)
-        last = tree.requests.get(name) if tree is not None else None
-        if tree is None or last is None:
-            return
-        if ticket.request.source == last.source:
+        if work.written == work.place:
             tree.foretold.compare(name, outcome)
-        elif outcome.answer is not None:
+        elif outcome.answer is not None and kind_of(work.written[1]) is Kind.LINKED:
             tree.foretold.made(name)
-
-    def _claim(self, answer: Answer, asked: Place) -> None:
-        for place, known in list(self._unclaimed.items()):
-            # None: it had left memory, and was read back from disk.
-            if known() is answer or (place == asked and known() is None):
-                del self._unclaimed[place]
-
-    def _waste(self, place: Place) -> None:
-        """What was made ahead there is of no use any more."""
-        if self._unclaimed.pop(place, None) is not None:
-            self._tally.ahead_wasted()
 
 
 def _split(path: str) -> Place:

@@ -39,12 +39,12 @@ class Ticket:
     began       when it came, in seconds of the loop's clock
     path        the map's path, once that is proved to be the map's; "" until then
     ahead       no client has asked yet
-    nm          whose nm makes the map of a linked kernel (kallsymsd.core.nm)
+    foretell    makes the map's text before the map is there; the descriptor is of another file, or -1
     cancelled   the client is gone; set by the loop, read by workers
     read        microseconds that reading the map took
     """
 
-    __slots__ = ("ahead", "began", "cancelled", "descriptor", "nm", "path", "read", "request")
+    __slots__ = ("ahead", "began", "cancelled", "descriptor", "foretell", "path", "read", "request")
 
     def __init__(
         self,
@@ -54,14 +54,14 @@ class Ticket:
         *,
         path: str = "",
         ahead: bool = False,
-        nm: int = 0,
+        foretell: Callable[[int], bytes] | None = None,
     ) -> None:
         self.request = request
         self.descriptor = descriptor
         self.began = began
         self.path = path
         self.ahead = ahead
-        self.nm = nm
+        self.foretell = foretell
         self.cancelled = False
         self.read = 0
 
@@ -238,8 +238,10 @@ class Builds:
 
 def _read(ticket: Ticket) -> bytes:
     """The map that the ticket is about."""
+    if ticket.foretell is not None:
+        return ticket.foretell(ticket.descriptor)
     if ticket.request.source == ELF:
-        return read_elf(ticket.descriptor, BY_NAME[ticket.request.dialect], ticket.nm)
+        return read_elf(ticket.descriptor, BY_NAME[ticket.request.dialect])
     return read_map(ticket.descriptor)
 
 

@@ -1,15 +1,39 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Maps that are foretold from the linked kernel, before nm and mksysmap have made them."""
+"""Maps that are foretold: of a linked kernel, before nm and mksysmap make them, or of what will be linked."""
 
-from kallsyms_client.wire import ELF, HIT, BuildRequest
-from kallsymsd.service.builds import Outcome
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from kallsyms_client.wire import HIT
+from kallsymsd.service.reading import UnreadableError
+
+if TYPE_CHECKING:
+    from kallsymsd.core.dialects import Dialect
+    from kallsymsd.service.builds import Outcome
 
 # Wrong ones of one map in a row after which there are no more: two with each nm.
 _MOST_WRONG = 4
 
 
+def map_of_inputs(directory: str, dialect: Dialect) -> bytes:
+    """The map that the next link in ``directory`` is expected to give; a worker's job.
+
+    Clients ask about it in trees with one link (docs/one-link.md). Raises UnreadableError for all others, and
+    whenever there is no telling; InputError for a file that makes no sense: it may be half-written.
+    """
+    from kallsymsd.core.prediction import UnpredictableError  # noqa: PLC0415  the daemon listens before that is loaded
+    from kallsymsd.engine import lastlink  # noqa: PLC0415  as above
+
+    try:
+        return lastlink.expected_map(Path(directory), dialect)
+    except (OSError, UnpredictableError) as error:
+        raise UnreadableError(str(error)) from error
+
+
 class Foretelling:
-    """What was foretold in one tree, and whether that is of any use; maps go by their names.
+    """What was foretold of one tree's linked kernels, and whether that is of use; maps go by their names.
 
     A map that differs from what was foretold costs the work and nothing else: its own contents decide.
     """
@@ -18,16 +42,13 @@ class Foretelling:
         self._open: set[str] = set()
         self._wrong: dict[str, int] = {}
 
-    def request(self, name: str, last: BuildRequest) -> tuple[BuildRequest | None, int]:
-        """The ``last`` request about a map as one about its linked kernel; None if there is no use in that.
+    def nm(self, name: str) -> int | None:
+        """Whose nm the map is to be foretold with (kallsymsd.core.nm); None if there is no use in it.
 
-        And whose nm it is to be (kallsymsd.core.nm): now the one, now the other, as long as it is wrong.
+        Now the one, now the other, as long as it is wrong.
         """
         wrong = self._wrong.get(name, 0)
-        if wrong >= _MOST_WRONG:
-            return None, 0
-        fields = {field: getattr(last, field) for field in BuildRequest.__slots__}
-        return BuildRequest(**{**fields, "source": ELF}), wrong % 2
+        return wrong % 2 if wrong < _MOST_WRONG else None
 
     def made(self, name: str) -> None:
         """The map was foretold and its tables are made."""

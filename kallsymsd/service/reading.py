@@ -37,9 +37,10 @@ def read_map(descriptor: int) -> bytes:
     return _read_still(descriptor, "map", read)
 
 
-def read_elf(descriptor: int, dialect: Dialect, nm: int) -> bytes:
+def read_elf(descriptor: int, dialect: Dialect, nm: int = 0) -> bytes:
     """The map of the linked kernel in the file, as ``dialect``'s build makes it with that ``nm``.
 
+    ``nm`` says whose it is (kallsymsd.core.nm).
     Of the file only headers and symbols are read, as a map is. Raises UnreadableError for anything but a
     regular file that is open for reading and keeps still, and InputError for what is no linked kernel.
     """

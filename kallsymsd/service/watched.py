@@ -11,6 +11,7 @@ class Kind(Enum):
 
     MAP = "map"
     LINKED = "linked"
+    INPUT = "input"
 
 
 class Event(Enum):
@@ -29,19 +30,30 @@ class Event(Enum):
 #: Called with a directory, the name of a file in it ("": the directory itself), and what happened to that.
 Heard = Callable[[str, str, Event], None]
 
+#: The map that is asked about for one link. As _INPUTS from kallsymsd.engine.lastlink, which is loaded later.
+PREDICTED = ".tmp_vmlinux.predicted.syms"
+_INPUTS = ("vmlinux.o", ".vmlinux.export.o")
 _LINKED = re.compile(r"\.tmp_vmlinux(\.kallsyms)?[0-9]+|vmlinux")
 
 
 def kind_of(name: str) -> Kind | None:
-    """What the file called ``name`` is; None for all that is neither a map nor a linked kernel.
+    """What the file called ``name`` is; None for all that is neither a map, nor a linked kernel, nor
+    what the linker makes that of.
 
-    Our own outputs, .S, .bin and .o, are neither.
+    Our own outputs, .S, .bin and .o, are none of these.
     """
     if name == "System.map" or name.endswith(".syms"):
         return Kind.MAP
+    if name in _INPUTS:
+        return Kind.INPUT
     return Kind.LINKED if _LINKED.fullmatch(name) else None
 
 
-def map_of(linked: str) -> str:
-    """The map that link-vmlinux.sh makes of the linked kernel of this name; so in v6.1 to v7.4."""
-    return "System.map" if linked == "vmlinux" else linked + ".syms"
+def map_of(name: str) -> str:
+    """The map that will be asked about, now that there is this linked kernel or what it is made of.
+
+    That which link-vmlinux.sh makes of a linked kernel, in v6.1 to v7.4; or the one foretold.
+    """
+    if name in _INPUTS:
+        return PREDICTED
+    return "System.map" if name == "vmlinux" else name + ".syms"

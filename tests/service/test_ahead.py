@@ -10,11 +10,11 @@ import pytest
 from kallsyms_client import wire
 from kallsyms_client.wire import COLD, HIT, BuildReply, How
 from kallsymsd.engine.engine import Engine
-from kallsymsd.service import ahead
+from kallsymsd.service import ahead, watching
 from kallsymsd.service.ahead import Ahead
 from kallsymsd.service.builds import Outcome, Ticket
 from kallsymsd.service.tally import Tally
-from kallsymsd.service.watched import Event
+from kallsymsd.service.watched import PREDICTED, Event, Kind, kind_of, map_of
 
 from .peer import PATIENCE, Daemon, FakeCore, request, serving
 from .test_server import wait_for
@@ -173,7 +173,7 @@ def test_an_event_proves_nothing(daemon: Daemon, a_map: Path) -> None:
     a_map.write_bytes(b"second\n")
     wait_for(lambda: counted(daemon, "ahead") == 1)
     # A store through a mapping, for one, raises no event when it is done.
-    daemon.server._ahead._watcher.close()
+    daemon.server._ahead._watching.close()
     a_map.write_bytes(b"THIRD!\n")
     reply, content = build(daemon, a_map)
     assert (reply.how.made, reply.how.ready, content) == (COLD, False, b"\n!DRIHT")
@@ -279,9 +279,9 @@ class Bench:
         called, self.calls = self.calls, []
         return called
 
-    def ask(self, path: str, now: float = 0.0) -> None:
-        ticket = Ticket(request(Path(path)), -1, now, path=path)
-        self.ahead.answered(ticket, Outcome(None, How()), now)
+    def ask(self, path: str, now: float = 0.0, answer: Any = None, **changes: Any) -> None:  # noqa: ANN401
+        ticket = Ticket(request(Path(path), **changes), -1, now, path=path)
+        self.ahead.answered(ticket, Outcome(answer, How()), now)
 
     def finish(self, answer: Any = None, made: int = COLD) -> None:  # noqa: ANN401
         self.ahead.finished(self.tickets.pop(0), Outcome(answer, How(made)))
@@ -311,15 +311,15 @@ def test_a_tree_unused_for_a_day_is_released() -> None:
     bench.ask("/t/a.syms", 0.0)
     bench.ask("/u/a.syms", 10.0)
     bench.work()
-    assert bench.ahead.due() == ahead.UNUSED
-    assert bench.work(ahead.UNUSED - 1) == []
-    assert bench.work(ahead.UNUSED + 1) == [("release", "/t")]
-    assert bench.ahead.due() == ahead.UNUSED + 10
+    assert bench.ahead.due() == watching.UNUSED
+    assert bench.work(watching.UNUSED - 1) == []
+    assert bench.work(watching.UNUSED + 1) == [("release", "/t")]
+    assert bench.ahead.due() == watching.UNUSED + 10
 
 
 def test_the_number_of_trees_and_names_is_bounded() -> None:
     bench = Bench()
-    for number in range(ahead.MOST_TREES + 3):
+    for number in range(watching.MOST_TREES + 3):
         bench.ask(f"/{number}/a.syms")
     calls = bench.work()
     assert [call for call in calls if call[0] == "release"] == [("release", f"/{n}") for n in range(3)]
@@ -333,7 +333,7 @@ def test_the_number_of_trees_and_names_is_bounded() -> None:
 def test_a_tree_released_while_a_worker_watches_it_is_not_watched_for_ever() -> None:
     bench = Bench()
     bench.ask("/t/a.syms")
-    bench.ahead._release("/t")
+    bench.ahead._watching.release("/t")
     bench.jobs.reverse()  # another worker was faster
     assert bench.work() == [("release", "/t"), ("watch", "/t")]
     assert bench.work() == [("release", "/t")]
@@ -379,11 +379,11 @@ def test_after_events_were_lost_nothing_is_watched_for_a_while() -> None:
         assert bench.work(now) == [("watch", "/t")]
     assert pauses == [10, 20, 40, 80, 160, 320, 640, 640, 640]
     assert bench.count("watch_overflows") == 9
-    now += ahead.CALM + 1
+    now += watching.CALM + 1
     bench.ask("/t/a.syms", now)
     bench.ahead.overflow()
     bench.work(now)
-    assert bench.ahead.due() == now + ahead.FIRST_PAUSE
+    assert bench.ahead.due() == now + watching.FIRST_PAUSE
 
 
 def test_a_watcher_that_fails_is_a_problem_of_that_tree(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -415,7 +415,7 @@ def test_a_tree_that_is_released_has_wasted_what_nobody_asked_for() -> None:
     answer = FakeAnswer()
     bench.finish(answer)
     assert (bench.count("ahead"), bench.count("ahead_wasted")) == (1, 0)
-    bench.work(ahead.UNUSED + 1)
+    bench.work(watching.UNUSED + 1)
     assert (bench.count("ahead"), bench.count("ahead_wasted")) == (1, 1)
 
 
@@ -433,3 +433,42 @@ def test_what_was_heard_is_bounded() -> None:
     for _ in range(5000):
         bench.ahead.hear("/t", "a.syms", Event.COMPLETE)
     assert len(bench.ahead._events) <= 1024
+
+
+@pytest.mark.parametrize("written", ["a.syms", ".tmp_vmlinux1", "vmlinux.o"])
+def test_what_another_answer_shows_to_be_of_no_use_is_wasted_at_once(written: str) -> None:
+    bench = Bench()
+    asked = f"/t/{map_of(written) if kind_of(written) is not Kind.MAP else written}"
+    bench.ask(asked)
+    bench.ahead.hear("/t", written, Event.COMPLETE)
+    bench.work()
+    made = FakeAnswer()
+    bench.finish(made)
+    bench.ask(asked, answer=FakeAnswer(), options=3)  # another question says nothing
+    assert (bench.count("ahead"), bench.count("ahead_wasted")) == (1, 0)
+    bench.ask(asked, answer=FakeAnswer())
+    assert bench.count("ahead_wasted") == 1
+    bench.ask(asked, answer=FakeAnswer())
+    assert bench.count("ahead_wasted") == 1
+
+
+def test_a_kernel_that_is_linked_once_has_no_other_maps() -> None:
+    bench = Bench()
+    for name in (".tmp_vmlinux1.syms", "System.map", PREDICTED):
+        bench.ask(f"/t/{name}")
+    assert bench.ahead.status(0.0)["trees"][0]["maps"] == [PREDICTED]
+    for name in (".tmp_vmlinux1", "vmlinux", ".tmp_vmlinux2.syms", "System.map"):
+        bench.ahead.hear("/t", name, Event.COMPLETE)
+    bench.work()
+    assert bench.tickets == []
+    bench.ask("/t/System.map")  # in the end it was linked as ever
+    assert bench.ahead.status(0.0)["trees"][0]["maps"] == [PREDICTED, "System.map"]
+
+
+@pytest.mark.parametrize("name", ["vmlinux.o", ".tmp_vmlinux1"])
+def test_what_a_linker_has_just_begun_is_left_alone(name: str) -> None:
+    bench = Bench()
+    bench.ask(f"/t/{map_of(name)}")
+    bench.ahead.hear("/t", name, Event.CREATED)
+    bench.work()
+    assert bench.tickets == []

@@ -1,0 +1,190 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Which directories are watched, for how long, and what happens when that fails."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections import OrderedDict, deque
+from typing import TYPE_CHECKING, Any
+
+from kallsymsd.service.paths import path_text
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from kallsymsd.service.tally import Tally
+    from kallsymsd.service.watch import Watcher
+    from kallsymsd.service.workers import Job
+
+_log = logging.getLogger("kallsymsd")
+
+#: Directories watched at the same time; each takes a thread of watchdog's.
+MOST_TREES = 64
+#: Seconds after its last request that a directory is watched no more.
+UNUSED = 24 * 3600.0
+#: Seconds without watching after events were lost; doubled each time, unless that was CALM seconds ago.
+FIRST_PAUSE = 10.0
+LONGEST_PAUSE = 640.0
+CALM = 3600.0
+
+
+class _Tree:
+    """A directory in which clients had maps.
+
+    used      when the last request came
+    checking  a worker is seeing to it that the directory is watched
+    watched   it is, as far as we know
+    problem   why it is not
+    """
+
+    __slots__ = ("checking", "problem", "used", "watched")
+
+    def __init__(self) -> None:
+        self.used = 0.0
+        self.checking = False
+        self.watched = False
+        self.problem = ""
+
+
+class Watching:
+    """Has directories in use watched, by workers. Belongs to the loop's thread; overflow() does not."""
+
+    def __init__(
+        self,
+        watcher: Watcher,
+        *,
+        submit: Callable[[Job], None],
+        released: Callable[[str], None],
+        tally: Tally,
+        wake: Callable[[], None],
+    ) -> None:
+        """``watcher`` watches, as it is told by workers.
+
+        submit    has a worker do something that nobody waits for
+        released  is told of a directory that is not in use any more
+        tally     counts
+        wake      makes the loop call turn(), from any thread
+        """
+        self._watcher = watcher
+        self._submit = submit
+        self._released = released
+        self._tally = tally
+        self._wake = wake
+        self._trees: OrderedDict[str, _Tree] = OrderedDict()
+        self._checked: deque[tuple[str, str]] = deque()
+        self._lost = False
+        self._last_overflow = 0.0
+        self._pause = 0.0
+        self._paused_until = 0.0  # 0 while not paused
+
+    def overflow(self) -> None:
+        """Events were lost. From any thread."""
+        self._lost = True
+        self._wake()
+
+    def use(self, directory: str, now: float) -> None:
+        """A client asked about a file in ``directory``: it is one to watch."""
+        tree = self._trees.setdefault(directory, _Tree())
+        self._trees.move_to_end(directory)
+        tree.used = now
+        if not self._paused_until:
+            self._check(directory, tree)
+        if len(self._trees) > MOST_TREES:
+            self.release(next(iter(self._trees)))
+
+    def deleted(self, directory: str) -> None:
+        """The directory is gone, or was: by now there may be another."""
+        tree = self._trees.get(directory)
+        if tree is not None and not self._paused_until:
+            self._check(directory, tree)
+
+    def release(self, directory: str) -> None:
+        """It is not in use any more."""
+        del self._trees[directory]
+        self._released(directory)
+        self._submit(lambda: self._watcher.release(directory))
+
+    def turn(self, now: float) -> None:
+        """Deal with what workers and watcher have said, and with the time."""
+        if self._lost:
+            self._lost = False
+            self._pause_watching(now)
+        while self._checked:
+            directory, problem = self._checked.popleft()
+            self._note_check(directory, problem)
+        if self._paused_until and now >= self._paused_until:
+            self._paused_until = 0.0
+            for directory, tree in self._trees.items():
+                self._check(directory, tree)
+        while self._trees:
+            directory, tree = next(iter(self._trees.items()))
+            if now < tree.used + UNUSED:
+                break
+            self.release(directory)
+
+    def due(self) -> float | None:
+        """When turn() is to be called even if nothing is heard."""
+        oldest = next(iter(self._trees.values()), None)
+        due = [self._paused_until] if self._paused_until else []
+        if oldest is not None:
+            due.append(oldest.used + UNUSED)
+        return min(due, default=None)
+
+    def paused(self, now: float) -> float:
+        """Seconds for which nothing is watched; 0 if something is."""
+        return max(0.0, self._paused_until - now) if self._paused_until else 0.0
+
+    def status(self, now: float) -> dict[str, dict[str, Any]]:
+        """Of each directory what a person may want to know."""
+        return {
+            directory: {
+                "directory": path_text(os.fsencode(directory)),
+                "watched": tree.watched,
+                "problem": tree.problem,
+                "unused": now - tree.used,
+            }
+            for directory, tree in self._trees.items()
+        }
+
+    def close(self) -> None:
+        """Watch nothing any more."""
+        self._watcher.close()
+
+    def _check(self, directory: str, tree: _Tree) -> None:
+        if not tree.checking:
+            tree.checking = True
+            self._submit(lambda: self._watch(directory))
+
+    def _watch(self, directory: str) -> None:
+        """A worker's job."""
+        try:
+            problem = self._watcher.watch(directory)
+        except Exception as error:  # noqa: BLE001  watching is never worth a failure
+            _log.exception("%s cannot be watched", directory)
+            problem = f"{type(error).__name__}: {error}"
+        self._checked.append((directory, problem))
+        self._wake()
+
+    def _note_check(self, directory: str, problem: str) -> None:
+        tree = self._trees.get(directory)
+        if tree is None:  # released meanwhile
+            self._submit(lambda: self._watcher.release(directory))
+            return
+        if problem and problem != tree.problem:
+            _log.info("%s is not watched: %s", directory, problem)
+        tree.checking = False
+        tree.watched = not problem
+        tree.problem = problem
+
+    def _pause_watching(self, now: float) -> None:
+        self._tally.overflow()
+        calm = not self._pause or now > self._last_overflow + CALM
+        self._pause = FIRST_PAUSE if calm else min(2 * self._pause, LONGEST_PAUSE)
+        self._last_overflow = now
+        self._paused_until = now + self._pause
+        _log.warning("events were lost; nothing is watched for %.0f s", self._pause)
+        for tree in self._trees.values():
+            tree.watched = False
+            tree.problem = "events were lost; waiting for the storm to pass"
+        self._submit(self._watcher.close)
