@@ -49,6 +49,8 @@ _log = logging.getLogger("kallsymsd")
 _MEBIBYTE = 1 << 20
 # Descriptors: up to two for each client, one for each answer kept.
 _DESCRIPTORS = 8192
+# Fewest to serve with: a dozen are in use before the first client comes.
+_FEWEST_DESCRIPTORS = 64
 # Signals that end the daemon.
 _END = (signal.SIGTERM, signal.SIGINT)
 
@@ -64,6 +66,14 @@ def main(arguments: list[str] | None = None) -> int:
     except ConfigurationError as error:
         _log.error("%s", error)
         return 2
+    descriptors = _raise_descriptor_limit()
+    if descriptors < _FEWEST_DESCRIPTORS:
+        _log.error(
+            "%d descriptors are too few to serve, %d are needed; see ulimit -n",
+            descriptors,
+            _FEWEST_DESCRIPTORS,
+        )
+        return 1
     # From the first client on, a signal means an orderly end; until there is a server, it waits.
     signal.pthread_sigmask(signal.SIG_BLOCK, _END)
     try:
@@ -75,7 +85,6 @@ def main(arguments: list[str] | None = None) -> int:
         return 1
     _log.info("version %s listens on %s", __version__, path)
     notify(os.environ, "READY=1")
-    _raise_descriptor_limit()
     memory.fit(0)  # before there are threads: malloc gives each its own arena otherwise
     cache = configuration[CACHE_DIR]
     tally = Tally(lambda kept: _save(cache, kept), time.monotonic(), load(cache))
@@ -198,12 +207,17 @@ def _save(cache: Path, kept: Kept) -> None:
         _log.warning("the counters are not kept: %s: %s", cache, error.strerror)
 
 
-def _raise_descriptor_limit() -> None:
+def _raise_descriptor_limit() -> int:
+    """Ask for _DESCRIPTORS; how many there may be."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = _DESCRIPTORS if hard == resource.RLIM_INFINITY else min(_DESCRIPTORS, hard)
-    if soft != resource.RLIM_INFINITY and soft < wanted:
-        with contextlib.suppress(OSError):  # a sandbox may forbid it; there is room for many clients anyway
-            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+    if soft == resource.RLIM_INFINITY or soft >= wanted:
+        return wanted
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+    except OSError:  # a sandbox may forbid it; there is room for many clients anyway
+        return soft
+    return wanted
 
 
 if __name__ == "__main__":

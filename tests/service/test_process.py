@@ -131,6 +131,24 @@ def test_a_second_one_says_in_one_line_why_it_ends(program: Program) -> None:
     ]
 
 
+@pytest.mark.parametrize("limit", [5, 8, 11, 63])
+def test_with_too_few_descriptors_it_says_so_in_one_line(program: Program, limit: int) -> None:
+    done = subprocess.run(
+        ["sh", "-c", 'ulimit -n "$1"; shift; exec "$@"', "sh", str(limit), sys.executable, "-m", "kallsymsd"],
+        env=program.environment,
+        cwd=program.home,
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+        check=False,
+    )
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == (
+        f"kallsymsd: {limit} descriptors are too few to serve, 64 are needed; see ulimit -n\n"
+    )
+    assert not program.socket.exists()
+
+
 def test_of_many_started_at_once_one_serves(program: Program, a_map: MakeMap) -> None:
     several = [program.start() for _ in range(4)]
     wait_for(lambda: sum(process.poll() is None for process in several) == 1)
