@@ -4,6 +4,7 @@
 import posix
 import sys
 
+from kallsyms_client import signals
 from kallsyms_client.report import ClientError, DeferError, say
 
 #: Exit statuses of :func:`hooked`. Not 1, which an interpreter has that cannot start.
@@ -13,6 +14,7 @@ DEFERRED = 101
 
 def main() -> int:
     """Run the program with the process's arguments and environment; the exit status."""
+    signals.restore()  # for those who did not come by __main__
     encoding = sys.getfilesystemencoding()
     program, *arguments = [argument.encode(encoding, "surrogateescape") for argument in sys.argv]
     if program.endswith((b"/__main__.py", b"kallsyms_client")):  # python3 -m, or started by path
@@ -22,8 +24,6 @@ def main() -> int:
     except ClientError as error:
         say(error.message)
         return error.status
-    except KeyboardInterrupt:
-        return interrupted()
     return 0
 
 
@@ -43,8 +43,6 @@ def hooked() -> int:
     except ClientError as error:
         say(error.message)
         return FAILED
-    except KeyboardInterrupt:
-        return interrupted()
     return 0
 
 
@@ -65,12 +63,3 @@ def _run(program: bytes, arguments: list[bytes]) -> None:
         reason = str(error) if isinstance(error, OSError) else "out of memory"
         message = f"kallsyms: {reason}\n".encode(sys.getfilesystemencoding(), "surrogateescape")
         raise DeferError(message) from error
-
-
-def interrupted() -> int:
-    """End as the signal ends a program, so that make sees it."""
-    import signal
-
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
-    posix.kill(posix.getpid(), signal.SIGINT)
-    return 1

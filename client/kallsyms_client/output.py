@@ -8,6 +8,7 @@ is lost yet; what fails later is undone.
 import posix
 
 from kallsyms_client.report import failure, strerror
+from kallsyms_client.signals import Undoing, broken_pipe
 
 _REGULAR = 0o100000
 _DIRECTORY = 0o040000
@@ -142,6 +143,8 @@ class StandardOutput:
         try:
             self.piece.write(1)
             posix.close(1)
+        except BrokenPipeError as error:
+            raise broken_pipe() from error
         except OSError as error:
             raise failure(b"standard output: " + strerror(error)) from error
         self._size = -1
@@ -157,23 +160,30 @@ class StandardOutput:
 
 
 def write(last: FileArgument | StandardOutput, *before: FileArgument) -> None:
-    """Write all, ``last`` last; ClientError when that fails, and then all is as it was."""
+    """Write all, ``last`` last; ClientError when that fails, and then all is as it was.
+
+    It is so as well when a signal ends the process meanwhile, unless that is SIGKILL.
+    """
     committed: list[FileArgument] = []
-    try:
-        for file in (*before, last):
-            file.stage()
-        for file in before:
-            committed.append(file)
-            file.commit(undoable=True)
-        last.commit()
-    except BaseException:
-        for file in reversed(committed):
-            file.undo()
-        raise
-    finally:
-        last.clean()
-        for file in before:
-            file.clean()
+    undoing = Undoing()
+    with undoing:
+        try:
+            for file in (*before, last):
+                file.stage()
+            for file in before:
+                committed.append(file)
+                file.commit(undoable=True)
+            last.commit()
+        except BaseException:
+            undoing.defer()
+            for file in reversed(committed):
+                file.undo()
+            raise
+        finally:
+            undoing.defer()
+            last.clean()
+            for file in before:
+                file.clean()
 
 
 def _fill(descriptor: int, piece: Piece) -> None:

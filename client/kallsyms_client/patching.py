@@ -8,6 +8,7 @@ from kallsyms_client import inplace
 from kallsyms_client.options import Command
 from kallsyms_client.output import FileArgument, Piece, write
 from kallsyms_client.report import ClientError, failure, say, strerror
+from kallsyms_client.signals import Undoing
 from kallsymsd.core import assembly, nm, patch, pipeline
 from kallsymsd.core.dialects import Dialect
 from kallsymsd.core.elf import ElfFile
@@ -80,13 +81,14 @@ def _write_tables(tables: Tables, target: Target, out_s: bytes, out_bin: bytes) 
 
 
 def _apply(path: bytes, plan: patch.Patch, sysmap: bytes | None, text: bytes) -> None:
-    """Patch the file and write the map: both or neither."""
-    if sysmap is None:
-        inplace.apply(path, plan.replacements)
-        return
-    file = FileArgument(sysmap, Piece(text, 0, len(text)))
-    try:
-        file.stage()
-        inplace.apply(path, plan.replacements, file.commit)
-    finally:
-        file.clean()
+    """Patch the file and write the map: both or neither, also when a signal comes meanwhile."""
+    with Undoing():
+        if sysmap is None:
+            inplace.apply(path, plan.replacements)
+            return
+        file = FileArgument(sysmap, Piece(text, 0, len(text)))
+        try:
+            file.stage()
+            inplace.apply(path, plan.replacements, file.commit)
+        finally:
+            file.clean()

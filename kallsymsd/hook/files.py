@@ -64,7 +64,7 @@ if [ -x "$python" ] && [ -f "$module" ]; then
 	case $status in
 	0) exit 0 ;;
 	{failed}) exit 1 ;;
-	129 | 130 | 143) exit $status ;; # the build was stopped: SIGHUP, SIGINT, SIGTERM
+	129 | 130 | 141 | 143) exit $status ;; # the build was stopped: SIGHUP, SIGINT, SIGPIPE, SIGTERM
 	{deferred}) ;;
 	*) echo "kallsymsd: its client ended with status $status; $original is run" >&2 ;;
 	esac

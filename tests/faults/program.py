@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """The client with a system call that fails: ``python program.py CALL NUMBER FAULT ARGUMENT...``
 
-The NUMBER-th CALL (a function of posix) does FAULT: the name of an error, or "kill". If there were fewer
+The NUMBER-th CALL (a function of posix) does FAULT: the name of an error, or of a signal, which comes just
+before it. If there were fewer
 calls, it ends with the line "unhit". As FAULT, EMFILE means that NUMBER descriptors are all it may have.
 """
 
@@ -24,8 +25,9 @@ def failing(*values: Any) -> Any:  # noqa: ANN401
     calls += 1
     if calls != int(number):
         return whole(*values)
-    if fault == "kill":
-        posix.kill(posix.getpid(), signal.SIGKILL)
+    if fault.startswith("SIG"):
+        posix.kill(posix.getpid(), signal.Signals[fault])
+        return whole(*values)
     if call == "close":  # the descriptor is closed all the same
         whole(*values)
     raise OSError(getattr(errno, fault), fault)

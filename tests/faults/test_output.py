@@ -54,9 +54,12 @@ def run_failing(build: Build, call: str, number: int, fault: str) -> Run:
 @pytest.mark.parametrize(
     ("call", "fault"),
     [
-        *((call, fault) for call in CALLS for fault in ("EIO", "ENOSPC", "kill")),
+        *((call, fault) for call in CALLS for fault in ("EIO", "ENOSPC", "SIGKILL", "SIGTERM")),
         ("write", "EDQUOT"),
         ("sendfile", "EDQUOT"),
+        ("rename", "SIGHUP"),
+        ("rename", "SIGINT"),
+        ("unlink", "SIGINT"),
     ],
 )
 def test_each_call_fails_in_turn(made_by: Build, call: str, fault: str) -> None:
@@ -67,10 +70,12 @@ def test_each_call_fails_in_turn(made_by: Build, call: str, fault: str) -> None:
         if run.err.endswith(b"unhit\n"):
             assert (run.status, found) == (0, made_by.expected)
             break
-        if fault == "kill":
-            assert run.status == -signal.SIGKILL
+        if fault.startswith("SIG"):
+            assert (run.status, run.err) == (-signal.Signals[fault], b"")
             # Each is whole; the .bin comes first.
-            assert found in (OLD, (OLD[0], made_by.expected[1]), made_by.expected)
+            partly = (OLD[0], made_by.expected[1])
+            assert found in (OLD, made_by.expected, *([partly] if fault == "SIGKILL" else []))
+            assert fault == "SIGKILL" or made_by.kallsyms.left_over() == []
             continue
         if run.status == 0:  # a call that need not succeed, or one that asks the daemon
             assert found == made_by.expected

@@ -159,3 +159,35 @@ inplace.apply({os.fsencode(file)!r}, {CHANGES!r})
     file.write_bytes(OLD)
     _apply(file)
     assert file.read_bytes() == _changed()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("at", range(3))
+def test_signalled_half_way(at: int, number: signal.Signals, file: Path) -> None:
+    # Before the write number ``at``, and with a map that is to appear together with the changes.
+    sysmap = file.parent / "System.map"
+    sysmap.write_bytes(b"old map\n")
+    program = f"""
+import os, signal, types
+from kallsyms_client import patching, signals
+signals.restore()
+real, calls = os.pwrite, []
+def pwrite(*arguments):
+    calls.append(1)
+    if len(calls) == {at + 1}:
+        os.kill(os.getpid(), {int(number)})
+    return real(*arguments)
+os.pwrite = pwrite
+plan = types.SimpleNamespace(replacements={CHANGES!r})
+patching._apply({os.fsencode(file)!r}, plan, {os.fsencode(sysmap)!r}, b"new map")
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        env={"PYTHONPATH": os.pathsep.join(sys.path)},
+        capture_output=True,
+        check=False,
+        timeout=60,
+    )
+    assert (done.returncode, done.stderr) == (-number, b"")
+    assert (file.read_bytes(), sysmap.read_bytes()) == (OLD, b"old map\n")
+    assert sorted(file.parent.iterdir()) == [sysmap, file]

@@ -4,8 +4,13 @@
 Compiled anew at each run, hence short.
 """
 
+import _signal  # type: ignore[import-not-found]  # see kallsyms_client.signals
 import posix
 import sys
+
+if _signal.getsignal(_signal.SIGINT) is _signal.default_int_handler:
+    # Before anything is imported: imports may lose an interrupt.
+    _signal.signal(_signal.SIGINT, _signal.SIG_DFL)
 
 if not __package__:  # started by path: what to import lies beside the package
     package = __file__.rpartition("/")[0]

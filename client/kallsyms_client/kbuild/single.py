@@ -14,7 +14,6 @@ from pathlib import Path
 from kallsyms_client.kbuild.configuration import conditions
 from kallsyms_client.kbuild.outcome import Outcome
 from kallsyms_client.kbuild.script import quote
-from kallsyms_client.main import interrupted
 from kallsyms_client.report import say
 
 _FUNCTIONS = Path(__file__).with_name("one-link.sh")
@@ -69,8 +68,6 @@ def ask(arguments: list[str]) -> int:
     """
     try:
         return _entry()(arguments)
-    except KeyboardInterrupt:
-        return interrupted()
     except Exception as error:  # noqa: BLE001  a defect of ours must not end a build
         reason = " ".join(f"{type(error).__name__} {error}".split())
         Outcome(reason=reason).finish(failed=True)
