@@ -66,15 +66,16 @@ def find(path: Path) -> Tree:
         return Tree(objects, source.resolve())
     raise TreeError(
         f"{objects}: is not a kernel's object tree: it lacks scripts/link-vmlinux.sh, scripts/kallsyms.c and "
-        "Kbuild, and has no Makefile with a link named source to a tree that has them"
+        "Kbuild, and has no Makefile with a link named source to a tree that has them; name another, or "
+        "configure this one first"
     )
 
 
 def install(tree: Tree, fragment: Path, *, one_link: bool) -> str:
     """Put the files in place, for the hook whose make fragment is ``fragment``; ``one_link``: linking once.
 
-    Returns what will not work, "" if all does: where the source tree cannot be written to, or has a
-    GNUmakefile already, make must be started in the object tree. Raises TreeError where that is so of the
+    Returns what will not work, or may not, "" if all does: where the source tree cannot be written to, or has
+    a GNUmakefile already, make must be started in the object tree. Raises TreeError where that is so of the
     object tree; then nothing is changed.
     """
     for path in (tree.objects / MAKEFILE, tree.objects / SWITCH):
@@ -93,11 +94,18 @@ def install(tree: Tree, fragment: Path, *, one_link: bool) -> str:
     try:
         if not _is_foreign(path):
             _write(path, _MAKEFILE_TEXT)
-            return ""
+            return _unless_configured(tree)
         reason = "is not of kallsymsctl"
     except OSError as error:
         reason = str(error.strerror)
     return f"{path}: {reason}; make must be started in {tree.objects}, not with O= in the source tree"
+
+
+def _unless_configured(tree: Tree) -> str:
+    """What to say of a source tree that may be meant for the object trees that are built from it."""
+    if tree.objects != tree.source or (tree.objects / ".config").exists():
+        return ""
+    return f"{tree.source}: is not configured; for builds with O=DIR run kallsymsctl install DIR"
 
 
 def uninstall(tree: Tree, *, keep_source: bool) -> list[Path]:

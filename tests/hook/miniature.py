@@ -104,6 +104,8 @@ echo "vmlinux: $0" > .vmlinux.d
 _CALLS = {
     "v6.1.y": 'kallsymopt="${kallsymopt} --base-relative"\n\tscripts/kallsyms ${kallsymopt} ${1} > ${2}.S',
     "v6.11": 'scripts/kallsyms ${kallsymopt} "${1}" > "${2}.S"',
+    "v7.4": 'kallsymopt="${kallsymopt}${3:+ --sysmap=${3}} --pc-relative"\n'
+    '\tscripts/kallsyms ${kallsymopt} "${1}" "${2}.bin" > "${2}.S"',
 }
 _TOOL = """\
 #!/bin/sh
@@ -204,6 +206,7 @@ def add_objects(source: Path, objects: Path) -> None:
     """Make an object tree of ``source``, configured."""
     (objects / "include/config").mkdir(parents=True, exist_ok=True)
     (objects / "include/config/auto.conf").write_text("CONFIG_64BIT=y\nCONFIG_KALLSYMS=y\n")
+    (objects / ".config").write_text("CONFIG_64BIT=y\nCONFIG_KALLSYMS=y\n")
     (objects / "vmlinux.o").write_bytes(elf())
     (objects / "kernel.map").write_bytes(MAP)
     if objects != source:

@@ -4,6 +4,7 @@
 import shlex
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -134,6 +135,21 @@ def test_without_the_hook(tree: Miniature, stock: dict[str, bytes], hook: Path) 
     (hook / "sh").unlink()
     done = tree.make()
     assert (done.returncode, done.stderr, tree.tool_runs()) == (0, "", 1)
+    assert tree.results() == stock
+
+
+@pytest.mark.parametrize("damage", [Path.unlink, lambda path: path.chmod(0o600)], ids=["gone", "mode"])
+def test_without_the_stand_in(
+    tree: Miniature, stock: dict[str, bytes], hook: Path, damage: Callable[[Path], None]
+) -> None:
+    program = hook / "kallsyms"
+    damage(program)
+    done = tree.make()
+    assert (done.returncode, tree.tool_runs()) == (0, 1)
+    assert done.stderr == (
+        f"kallsymsd: {program} does not run; kallsymsctl run or install makes it anew; "
+        "this link goes without it\n"
+    )
     assert tree.results() == stock
 
 

@@ -129,12 +129,22 @@ def test_what_is_no_object_tree_is_refused(tree: Miniature, tmp_path: Path) -> N
     assert done.stderr == (
         f"kallsymsctl: {tmp_path}: is not a kernel's object tree: it lacks scripts/link-vmlinux.sh, "
         "scripts/kallsyms.c and Kbuild, and has no Makefile with a link named source to a tree that has "
-        "them\n"
+        "them; name another, or configure this one first\n"
     )
     assert tree.ctl("install", str(tmp_path / "none")).stderr.endswith(
         "none: is not a directory; name a kernel's object tree\n"
     )
     assert tree.ctl("list").stdout == ""
+
+
+@pytest.mark.parametrize("tree", [("v6.11", "in tree")], ids=" ".join, indirect=True)
+def test_a_source_tree_may_not_be_what_is_meant(tree: Miniature) -> None:
+    (tree.objects / ".config").unlink()
+    done = tree.ctl("install")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout == (
+        f"note: {tree.source}: is not configured; for builds with O=DIR run kallsymsctl install DIR\n"
+    )
 
 
 @pytest.mark.parametrize("name", OURS)

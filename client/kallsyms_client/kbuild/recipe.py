@@ -74,6 +74,8 @@ def rewrite(text: bytes, program: bytes, environment: dict[bytes, bytes]) -> byt
         from kallsyms_client.kbuild.single import with_one_link
 
         edited = with_one_link(edited)
+    if not posix.access(program, posix.X_OK):
+        raise _without(program + b" does not run; kallsymsctl run or install makes it anew")
     words = [b"%b=%b" % (variable, quote(value)) for variable, value in variables]
     words += [*shell, b"-c", quote(edited), name]
     made = text[: span[0]] + b" ".join(words) + text[span[1] :]
