@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Installing the hook in an object tree and taking it away again: the tree's files and the list of trees."""
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -31,7 +32,7 @@ def install(objects: Path, environment: Mapping[str, str], *, one_link: bool) ->
 def uninstall(objects: Path, environment: Mapping[str, str]) -> None:
     """Take the hook away from the object tree ``objects``. TreeError where there is none."""
     registry = Registry(data_directory(environment))
-    objects = objects.resolve()
+    objects = Path(os.path.realpath(objects))
     is_known = objects in registry.trees()
     try:
         tree = trees.find(objects)

@@ -56,14 +56,14 @@ class Tree:
 
 def find(path: Path) -> Tree:
     """The tree whose object tree is at ``path``. TreeError where there is none."""
-    objects = path.resolve()
-    if not objects.is_dir():
-        raise TreeError(f"{path}: is not a directory; name a kernel's object tree")
+    objects = Path(os.path.realpath(path))
+    if reason := _why_not(objects):
+        raise TreeError(f"{path}: {reason}; name a kernel's object tree")
     if _is_source(objects):
         return Tree(objects, objects)
     source = objects / "source"  # a link that "make O=" makes
-    if _is_source(source) and (objects / "Makefile").exists():
-        return Tree(objects, source.resolve())
+    if _is_source(source) and os.access(objects / "Makefile", os.F_OK):
+        return Tree(objects, Path(os.path.realpath(source)))
     raise TreeError(
         f"{objects}: is not a kernel's object tree: it lacks scripts/link-vmlinux.sh, scripts/kallsyms.c and "
         "Kbuild, and has no Makefile with a link named source to a tree that has them; name another, or "
@@ -103,7 +103,7 @@ def install(tree: Tree, fragment: Path, *, one_link: bool) -> str:
 
 def _unless_configured(tree: Tree) -> str:
     """What to say of a source tree that may be meant for the object trees that are built from it."""
-    if tree.objects != tree.source or (tree.objects / ".config").exists():
+    if tree.objects != tree.source or os.access(tree.objects / ".config", os.F_OK):
         return ""
     return f"{tree.source}: is not configured; for builds with O=DIR run kallsymsctl install DIR"
 
@@ -182,22 +182,22 @@ def state(objects: Path, program: Callable[[Path], tuple[Path, Path] | None]) ->
 
 
 def _problem(objects: Path, program: Callable[[Path], tuple[Path, Path] | None]) -> str:
-    if not objects.is_dir():
-        return "the tree is gone"
+    if reason := _why_not(objects):
+        return f"the tree is gone: {reason}"
     try:
         find(objects)
     except TreeError:
         return "it is no kernel's object tree any more"
     for path, what in ((objects / MAKEFILE, MAKEFILE), (objects / SWITCH, SWITCH)):
-        if not path.exists():
+        if not os.access(path, os.F_OK):
             return f"{what} is gone: run kallsymsctl install again"
         if not is_ours(path):
             return f"{what} is another one now, not of kallsymsctl"
     fragment = fragment_of(objects)
-    found = program(fragment) if fragment and fragment.exists() else None
+    found = program(fragment) if fragment and os.access(fragment, os.F_OK) else None
     if found is None:
         return f"the hook's files are gone: run kallsymsctl install again ({fragment})"
-    missing = next((path for path in found if not path.exists()), None)
+    missing = next((path for path in found if not os.access(path, os.F_OK)), None)
     if missing:
         return f"{missing} is gone, and kallsymsd with it: run kallsymsctl install again"
     return ""
@@ -207,9 +207,19 @@ def _is_foreign(path: Path) -> bool:
     return path.is_symlink() or (path.exists() and not is_ours(path))
 
 
+def _why_not(directory: Path) -> str:
+    """Why a directory is none, or cannot be entered; "" if it can."""
+    try:
+        os.close(os.open(directory, os.O_RDONLY | os.O_DIRECTORY))
+    except OSError as error:
+        return str(error.strerror)
+    return ""
+
+
 def _is_source(path: Path) -> bool:
     return all(
-        (path / name).is_file() for name in ("scripts/link-vmlinux.sh", "scripts/kallsyms.c", "Kbuild")
+        os.access(path / name, os.R_OK)
+        for name in ("scripts/link-vmlinux.sh", "scripts/kallsyms.c", "Kbuild")
     )
 
 

@@ -162,9 +162,14 @@ def test_status_names_the_trees_with_the_hook(
     assert status.hooked() == []
     Registry(tmp_path / "data/kallsymsd").add(tmp_path / "gone")
     assert main.main(["status"]) == 0
-    assert f"no hook {tmp_path}/gone: the tree is gone\n" in capsys.readouterr().out
+    assert (
+        f"no hook {tmp_path}/gone: the tree is gone: No such file or directory\n" in capsys.readouterr().out
+    )
     assert status.hooked() == [
-        ("Trees with the hook (kallsymsctl list)", [("no hook", f"{tmp_path}/gone: the tree is gone", "")])
+        (
+            "Trees with the hook (kallsymsctl list)",
+            [("no hook", f"{tmp_path}/gone: the tree is gone: No such file or directory", "")],
+        )
     ]
     assert daemon.path.exists()
 

@@ -132,9 +132,48 @@ def test_what_is_no_object_tree_is_refused(tree: Miniature, tmp_path: Path) -> N
         "them; name another, or configure this one first\n"
     )
     assert tree.ctl("install", str(tmp_path / "none")).stderr.endswith(
-        "none: is not a directory; name a kernel's object tree\n"
+        "none: No such file or directory; name a kernel's object tree\n"
     )
     assert tree.ctl("list").stdout == ""
+
+
+@pytest.mark.parametrize("tree", [("v6.11", "O=")], ids=" ".join, indirect=True)
+def test_a_tree_that_cannot_be_entered(tree: Miniature) -> None:
+    """A loop of links, which stops root as well; a file; and a directory that is another user's."""
+    parent = tree.source.parent
+    (parent / "loop").symlink_to("loop")
+    (parent / "file").touch()
+    for name, why in (
+        ("loop", "Too many levels of symbolic links"),
+        ("loop/below", "Too many levels of symbolic links"),
+        ("file", "Not a directory"),
+    ):
+        for verb, reported in (("install", name), ("uninstall", parent / name)):
+            done = tree.ctl(verb, name, where=parent)
+            assert (done.returncode, done.stderr) == (
+                1,
+                f"kallsymsctl: {reported}: {why}; name a kernel's object tree\n",
+            )
+    install(tree)
+    moved = tree.objects.rename(parent / "moved")
+    tree.objects.symlink_to(tree.objects)
+    assert tree.ctl("list", where=parent).stdout == (
+        f"{tree.objects}: the tree is gone: Too many levels of symbolic links\n"
+    )
+    tree.objects.unlink()
+    moved.chmod(0)
+    try:
+        done = tree.run(
+            *("setpriv", "--bounding-set=-all", "--inh-caps=-all", "--"),
+            *(sys.executable, "-m", "kallsymsd.ctl.main", "install", str(moved)),
+            where=parent,
+        )
+    finally:
+        moved.chmod(0o700)
+    assert (done.returncode, done.stderr) == (
+        1,
+        f"kallsymsctl: {moved}: Permission denied; name a kernel's object tree\n",
+    )
 
 
 @pytest.mark.parametrize("tree", [("v6.11", "in tree")], ids=" ".join, indirect=True)
@@ -215,7 +254,7 @@ def test_the_list_says_what_became_of_it(tree: Miniature) -> None:
     assert listed(tree) == "it is no kernel's object tree any more"
     shutil.rmtree(tree.objects)
     done = tree.ctl("list", where=tree.source.parent)
-    assert done.stdout == f"{tree.objects}: the tree is gone\n"
+    assert done.stdout == f"{tree.objects}: the tree is gone: No such file or directory\n"
     assert tree.ctl("uninstall", str(tree.objects), where=tree.source.parent).returncode == 0
     assert tree.ctl("list", where=tree.source.parent).stdout == ""
 
