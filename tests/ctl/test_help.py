@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Help texts, manual pages and completions: made of the parsers, and in step with them."""
+"""Help texts and manual pages: made of the parsers, and in step with them."""
 
 import argparse
 import shutil
@@ -7,7 +7,7 @@ import subprocess
 
 import pytest
 
-from kallsymsd.ctl import completion, main, man
+from kallsymsd.ctl import main, man
 from kallsymsd.ctl.command import actions, subparsers
 from tests.oracles import ROOT
 from tests.service.peer import PATIENCE
@@ -82,21 +82,3 @@ def test_manual_pages_are_clean(name: str) -> None:
 def test_what_troff_would_take_for_its_own_is_escaped() -> None:
     lines = list(man._text(".tmp_vmlinux\n'a' -b\\c\n  .x"))
     assert lines == ["\\&.tmp_vmlinux", "\\(aqa\\(aq \\-b\\ec", ".PP", ".nf", "  .x", ".fi", ".PP"]
-
-
-@pytest.mark.parametrize("shell", completion.SHELLS)
-@pytest.mark.parametrize("program", ["kallsymsctl", "kallsymsd"])
-def test_shells_accept_the_completion(program: str, shell: str) -> None:
-    script = completion.script(program, shell)
-    parser = completion._parser(program)
-    for name in subparsers(parser):
-        assert name in script
-    assert "socket" in script
-    if not shutil.which(shell):
-        return
-    subprocess.run([shell, "-n"], input=script.encode(), capture_output=True, check=True, timeout=PATIENCE)
-
-
-def test_completion_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main.main(["completion", "bash"]) == 0
-    assert "complete " in capsys.readouterr().out
