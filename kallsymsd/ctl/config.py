@@ -7,7 +7,7 @@ import os
 
 from kallsymsd.ctl import command, status
 from kallsymsd.ctl.command import CommandError, Context, Parsers
-from kallsymsd.ctl.query import ask, is_running
+from kallsymsd.ctl.query import ask, is_running, reading
 from kallsymsd.ctl.show import show_tables
 from kallsymsd.service.config import TABLE, ConfigurationError, file_path, load
 
@@ -51,7 +51,9 @@ def register(parsers: Parsers) -> None:
 def _run(context: Context, options: argparse.Namespace) -> int:
     if is_running(context.socket):
         title = f"Settings of the daemon at {context.socket}"
-        rows = list(ask(context.socket, "status")["settings"])
+        answer = ask(context.socket, "status")
+        with reading(answer):
+            rows = list(answer["settings"])
     else:
         title = f"Settings of a daemon started from here ({file_path(os.environ)})"
         try:

@@ -14,14 +14,15 @@ from kallsyms_client import tally
 from kallsyms_client.wire import STAGES
 from kallsymsd.ctl import command, passes
 from kallsymsd.ctl.command import CommandError, Context, Parsers
-from kallsymsd.ctl.query import ask, is_running
-from kallsymsd.ctl.show import seconds_text
+from kallsymsd.ctl.query import ask, is_running, reading
+from kallsymsd.ctl.show import counted_text, seconds_text
 from kallsymsd.service.paths import cache_directory, path_text
 
 # Fallbacks that are told of, as the daemon tells of so many requests.
 _FALLBACKS = 20
 _INDENT = "    "
 _WIDTH = 79
+_TIE = "\N{NO-BREAK SPACE}"
 # Symbols of each kind that are shown of a difference.
 _SHOWN = 10
 
@@ -102,8 +103,9 @@ def _tell_requests(context: Context, tree: Path | None) -> bool:
     if is_running(context.socket):
         wanted = {"tree": path_text(os.fsencode(tree.resolve()))} if tree else {}
         answer = ask(context.socket, "explain", more=wanted)
-        requests = [(each["time"], _told(each, with_tree=tree is None)) for each in answer["requests"]]
-        noted = [*answer["fallbacks"], *noted]
+        with reading(answer):
+            requests = [(each["time"], _told(each, with_tree=tree is None)) for each in answer["requests"]]
+            noted = [*answer["fallbacks"], *noted]
     else:
         print(
             f"kallsymsctl: no daemon serves {context.socket}; it has taken what it knew along",
@@ -171,7 +173,9 @@ def _told(request: Mapping[str, Any], *, with_tree: bool) -> list[str]:
     stages = zip(STAGES, request["stages"], strict=True)
     times = [f"{stage} {seconds_text(microseconds / 1e6)}" for stage, microseconds in stages if microseconds]
     if times:
-        lines += _wrapped(", ".join(times))
+        # A number and its unit stay together.
+        together = ", ".join(each.replace(" ", _TIE) for each in times)
+        lines += [line.replace(_TIE, " ") for line in _wrapped(together)]
     return lines
 
 
@@ -191,12 +195,12 @@ def _how(request: Mapping[str, Any]) -> str:
         "hit": "hit, nothing had to be computed",
         "failure": "not answered",
         "bad input": "bad input, there is no answer",
-        "addresses": f"new addresses for {request['symbols']:,} symbols",
+        "addresses": f"new addresses for {counted_text(request['symbols'], 'symbol')}",
         "incremental": (
-            f"incremental, {request['changed']:,} of {request['symbols']:,} symbols, "
+            f"incremental, {request['changed']:,} of {counted_text(request['symbols'], 'symbol')}, "
             f"{request['kept']} of {request['steps']} token steps kept"
         ),
-        "cold": f"cold, {request['symbols']:,} symbols",
+        "cold": f"cold, {counted_text(request['symbols'], 'symbol')}",
     }
     text = words[made]
     if request["ready"]:

@@ -57,11 +57,16 @@ def read(path: Path) -> list[tuple[int, str]]:
         if path.stat().st_size > _MAX_MAP:
             raise CommandError(f"{path}: is too large for a map")
         text = path.read_text(encoding="utf-8", errors="backslashreplace")
-        return [(int(address, 16), rest) for address, rest in map(_split, text.splitlines())]
     except OSError as error:
         raise CommandError(f"{path}: {error.strerror}") from error
-    except ValueError as error:
-        raise CommandError(f"{path}: is no map: {error}") from error
+    lines = []
+    for number, line in enumerate(text.splitlines(), 1):
+        address, _, rest = line.partition(" ")
+        try:
+            lines.append((int(address, 16), rest))
+        except ValueError as error:
+            raise CommandError(f"{path}:{number}: is no line of a map: {line[:40]!r}") from error
+    return lines
 
 
 def compare(earlier: list[tuple[int, str]], later: list[tuple[int, str]]) -> Difference:
@@ -72,11 +77,6 @@ def compare(earlier: list[tuple[int, str]], later: list[tuple[int, str]]) -> Dif
         [f"{address:x} {key[0]}" for key, address in old.items() if key not in new],
         [(key[0], address, new[key]) for key, address in old.items() if key in new and new[key] != address],
     )
-
-
-def _split(line: str) -> tuple[str, str]:
-    address, _, rest = line.partition(" ")
-    return address, rest
 
 
 def _numbered(lines: list[tuple[int, str]]) -> dict[tuple[str, int], int]:

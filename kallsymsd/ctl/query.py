@@ -3,11 +3,13 @@
 
 import socket
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from kallsyms_client import wire
+from kallsymsd import __version__
 from kallsymsd.ctl.command import CommandError
 from kallsymsd.engine.private import is_locked
 from kallsymsd.service.codec import Decoder, Frame, decode_message, encode_message
@@ -65,6 +67,19 @@ def ask(
     if "error" in answer:
         raise QueryError(f"the daemon refuses: {answer['error']}")
     return answer
+
+
+@contextmanager
+def reading(answer: Mapping[str, Any]) -> Iterator[None]:
+    """For the time that ``answer`` is made sense of: QueryError if it is not as ours would be."""
+    try:
+        yield
+    except (LookupError, TypeError, ValueError, AttributeError) as error:
+        version = str(answer.get("version", "another version"))
+        raise QueryError(
+            f"the daemon ({version}) answers otherwise than this kallsymsctl ({__version__}) expects; "
+            "kallsymsctl stop ends it"
+        ) from error
 
 
 def wait_until_gone(path: Path, deadline: float) -> bool:

@@ -110,7 +110,11 @@ def _buckets(stage: str, histogram: Histogram) -> list[tuple[str, float]]:
 
 def _metric(name: str, kind: str, text: str, samples: list[tuple[str, float]]) -> list[str]:
     lines = [f"# HELP {name} {text}", f"# TYPE {name} {kind}"]
-    return lines + [f"{name}{suffix} {value:.10g}" for suffix, value in samples]
+    # All digits of a count: one of bytes soon has more than a float is usually shown with.
+    return lines + [
+        f"{name}{suffix} {value if isinstance(value, int) else format(value, '.10g')}"
+        for suffix, value in samples
+    ]
 
 
 def _rounded(item: Item) -> float | None:

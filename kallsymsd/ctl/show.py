@@ -65,6 +65,11 @@ def number_text(value: float, unit: Unit) -> str:
             return f"{value:,}"
 
 
+def counted_text(count: int, what: str) -> str:
+    """So many of something, whose name has an s in the plural."""
+    return f"{count:,} {what}{'' if count == 1 else 's'}"
+
+
 def bytes_text(count: float) -> str:
     """A number of bytes with the largest binary unit that leaves at least 1."""
     for unit in ("B", "KiB", "MiB", "GiB"):
@@ -75,11 +80,13 @@ def bytes_text(count: float) -> str:
 
 
 def seconds_text(seconds: float) -> str:
-    """A time with the unit that suits it."""
+    """A time with the unit that suits it, and three digits where it is below a second."""
+    if not seconds:
+        return "0 s"
     if seconds < 0.001:
         return f"{seconds * 1e6:.0f} us"
     if seconds < 1:
-        return f"{seconds * 1000:.3g} ms" if seconds < 0.9995 else "1.0 s"
+        return f"{seconds * 1000:#.3g}".rstrip(".") + " ms" if seconds < 0.9995 else "1.0 s"
     if seconds < 120:
         return f"{seconds:.1f} s"
     minutes = seconds / 60

@@ -15,7 +15,7 @@ from kallsymsd.ctl.command import CommandError, Context, Parsers
 from kallsymsd.ctl.query import ask, is_running
 from kallsymsd.ctl.report import Report
 from kallsymsd.ctl.since import Span, since
-from kallsymsd.service import figures, kept
+from kallsymsd.service import kept
 from kallsymsd.service.kept import Kept
 from kallsymsd.service.paths import cache_directory
 from kallsymsd.service.stats import Snapshot, noted
@@ -127,7 +127,8 @@ def _known(context: Context, *, running: bool, zero: bool) -> Kept | None:
     known = kept.load(context.cache)
     if known is not None and zero:
         try:
-            kept.save(context.cache, Kept(figures.read({}), [], zero=time.time()))
+            # What says how things are now stays.
+            kept.save(context.cache, Kept(known.figures.minus(known.figures), [], zero=time.time()))
         except OSError as error:
             raise CommandError(f"{context.cache}: cannot be written: {error.strerror}") from error
     return known

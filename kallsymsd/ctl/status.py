@@ -7,11 +7,13 @@ import os
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from kallsymsd import __version__
 from kallsymsd.ctl import command
 from kallsymsd.ctl.command import CommandError, Context, Parsers
 from kallsymsd.ctl.list import installed
-from kallsymsd.ctl.query import ask, is_running
-from kallsymsd.ctl.show import Rows, bytes_text, long_text, seconds_text, show_tables
+from kallsymsd.ctl.query import ask, is_running, reading
+from kallsymsd.ctl.show import Rows, bytes_text, counted_text, long_text, seconds_text, show_tables
+from kallsymsd.service.config import TABLE
 from kallsymsd.service.paths import path_text
 
 if TYPE_CHECKING:
@@ -31,6 +33,9 @@ kallsymsctl status                   # for a person
 kallsymsctl status --json | jq .pid  # for programs
 kallsymsctl --socket /tmp/s status   # of another daemon
 """
+
+# What stands for the value of a setting in help texts, as a unit.
+_UNITS = {"MIB": " MiB", "SECONDS": " s"}
 
 
 def register(parsers: Parsers) -> None:
@@ -54,7 +59,9 @@ def _run(context: Context, options: argparse.Namespace) -> int:
     if options.json:
         print(json.dumps(answer, indent=2))
     else:
-        show_tables(sections(answer) + hooked())
+        with reading(answer):
+            tables = sections(answer)
+        show_tables(tables + hooked())
     return 0
 
 
@@ -98,7 +105,11 @@ def _link(objects: "Path", state: "State") -> str:
 
 def settings(rows: Any) -> Rows:  # noqa: ANN401  from a message
     """Name, value and origin of each setting."""
-    return [(row["name"], f"{_value(row['value'])}  ({row['origin']})", "") for row in rows]
+    units = {setting.name: _UNITS.get(setting.metavar, "") for setting in TABLE}
+    return [
+        (row["name"], f"{_value(row['value'])}{units.get(row['name'], '')}  ({row['origin']})", "")
+        for row in rows
+    ]
 
 
 def busy(answer: Mapping[str, Any]) -> Rows:
@@ -114,9 +125,10 @@ def busy(answer: Mapping[str, Any]) -> Rows:
 
 
 def _process(answer: Mapping[str, Any]) -> Rows:
+    version = str(answer["version"])
     rows = [
         ("state", str(answer["state"]), ""),
-        ("version", str(answer["version"]), ""),
+        ("version", version, "" if version == __version__ else f"kallsymsctl is {__version__}"),
         ("pid", str(answer["pid"]), "as the daemon says"),
         ("uptime", _age(answer["uptime"]), ""),
         ("socket", str(answer["socket"]), ""),
@@ -136,7 +148,7 @@ def trees(answer: Mapping[str, Any]) -> Rows:
         (
             bytes_text(tree["bytes"]),
             tree["tree"],
-            f"{tree['symbols']:,} symbols, {tree['dialect']}",
+            f"{counted_text(tree['symbols'], 'symbol')}, {tree['dialect']}",
         )
         for tree in answer.get("trees", ())
     ]

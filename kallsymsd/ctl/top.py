@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 from kallsymsd.ctl import command, stats, status
 from kallsymsd.ctl.command import CommandError, Context, Parsers
-from kallsymsd.ctl.query import ask, is_running
-from kallsymsd.ctl.show import Rows, bytes_text, rich_tables
+from kallsymsd.ctl.query import ask, is_running, reading
+from kallsymsd.ctl.show import Rows, bytes_text, counted_text, rich_tables
 from kallsymsd.ctl.since import Span
 from kallsymsd.service import kept
 from kallsymsd.service.stats import Counter
@@ -73,14 +73,15 @@ def _screen(context: Context, begin: Span) -> "Group":
     made = stats.made_of(Span(figures, begin.begin), context.cache, running=True)
     counters = figures.counters
     cache = f"{bytes_text(counters[Counter.CACHE_BYTES])} of {bytes_text(counters[Counter.CACHE_LIMIT])}"
-    now: Rows = [
-        ("state", f"{answer['state']}, {answer['clients']} clients", ""),
-        ("cache", cache, ""),
-        *(status.busy(answer) or [("busy", "no", "")]),
-    ]
-    tables = [(f"kallsymsd {answer['version']}, pid {answer['pid']}", now)]
-    if trees := status.trees(answer):
-        tables.append(("Trees in memory", trees))
+    with reading(answer):
+        now: Rows = [
+            ("state", f"{answer['state']}, {counted_text(answer['clients'], 'client')}", ""),
+            ("cache", cache, ""),
+            *(status.busy(answer) or [("busy", "no", "")]),
+        ]
+        tables = [(f"kallsymsd {answer['version']}, pid {answer['pid']}", now)]
+        if trees := status.trees(answer):
+            tables.append(("Trees in memory", trees))
     return Group(rich_tables(tables), rich_tables(sections(made)[:-1], numbers=True))
 
 

@@ -33,8 +33,8 @@ def test_without_a_daemon_the_settings_are_those_one_would_have(
     monkeypatch.setenv("KALLSYMSD_IDLE_EXIT", "70")
     assert main.main(["config"]) == 0
     lines = dict(line.split(maxsplit=1) for line in capsys.readouterr().out.splitlines())
-    assert lines["cache-limit"] == f"100  ({tmp_path}/config.toml:1)"
-    assert lines["idle-exit"] == "70  (KALLSYMSD_IDLE_EXIT)"
+    assert lines["cache-limit"] == f"100 MiB  ({tmp_path}/config.toml:1)"
+    assert lines["idle-exit"] == "70 s  (KALLSYMSD_IDLE_EXIT)"
     assert lines["watch"] == "on  (default)"
     assert main.main(["config", "--json"]) == 0
     rows = {row["name"]: row["value"] for row in json.loads(capsys.readouterr().out)}
@@ -44,7 +44,7 @@ def test_without_a_daemon_the_settings_are_those_one_would_have(
 def test_a_running_daemon_is_asked_for_its_own(daemon: Daemon, capsys: pytest.CaptureFixture[str]) -> None:
     daemon.server._configuration = {"settings": [{"name": "idle-exit", "value": 9, "origin": "--idle-exit"}]}
     assert main.main(["config"]) == 0
-    assert capsys.readouterr().out == "idle-exit 9  (--idle-exit)\n"
+    assert capsys.readouterr().out == "idle-exit 9 s  (--idle-exit)\n"
 
 
 @pytest.mark.parametrize("command", ["config", "stats", "clear"])

@@ -199,6 +199,38 @@ def test_whatever_a_daemon_says_is_an_answer_or_one_line(
     assert len(error.splitlines()) == 1
 
 
+@pytest.mark.parametrize(
+    ("command", "said"),
+    [
+        ("status", {"version": "0.0.9", "pid": 7}),
+        ("status", {"version": "0.0.9", "watch": 1}),
+        ("config", {"version": "0.0.9"}),
+        ("explain", {"version": "0.0.9", "requests": [{"map": "/m"}]}),
+        ("explain", {"version": "0.0.9"}),
+    ],
+)
+def test_a_daemon_of_an_older_version_is_told_of_in_one_line(
+    impostor: socket.socket, capsys: pytest.CaptureFixture[str], command: str, said: dict[str, object]
+) -> None:
+    def talk() -> None:
+        connection, _ = impostor.accept()
+        with connection:
+            connection.sendall(wire.preamble() + wire.frame(wire.ANSWER, msgpack.packb(said)))
+            connection.shutdown(socket.SHUT_WR)
+            while connection.recv(1000):
+                pass
+
+    thread = threading.Thread(target=talk)
+    thread.start()
+    assert main.main([command]) == 1
+    thread.join(PATIENCE)
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert len(captured.err.splitlines()) == 1
+    assert "(0.0.9)" in captured.err
+    assert "kallsymsctl stop" in captured.err
+
+
 def test_a_daemon_of_another_user_is_not_asked(
     daemon: Daemon, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

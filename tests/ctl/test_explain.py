@@ -3,6 +3,7 @@
 
 import gc
 import os
+import re
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,8 @@ import pytest
 from kallsyms_client import tally
 from kallsyms_client.kbuild.outcome import Outcome as Link
 from kallsyms_client.tally import Fallback
-from kallsyms_client.wire import How
+from kallsyms_client.wire import STAGES, How
+from kallsymsd.ctl import explain as explained
 from kallsymsd.ctl import main, passes
 from kallsymsd.ctl.command import CommandError
 from kallsymsd.engine.answer import Answer
@@ -226,15 +228,31 @@ def test_files_of_other_names_are_no_passes(tmp_path: Path) -> None:
     assert passes.find(tmp_path) is None
 
 
-@pytest.mark.parametrize("content", ["no map\n", "\n", "1000 T a\nxyz"])
-def test_what_is_no_map_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str], content: str) -> None:
+@pytest.mark.parametrize(
+    ("content", "line"),
+    [("no map\n", "1: is no line of a map: 'no map'"), ("\n", "1: "), ("1 T a\nx", "2: ")],
+)
+def test_what_is_no_map_is_one_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], content: str, line: str
+) -> None:
     (tmp_path / "1").write_text(content)
     assert explain("--maps", tmp_path / "1", tmp_path / "1") == 1
     error = capsys.readouterr().err
-    assert "is no map" in error
+    assert error.startswith(f"kallsymsctl: {tmp_path / '1'}:{line}")
     assert len(error.splitlines()) == 1
 
 
 def test_a_map_that_is_not_there_is_one_line(tmp_path: Path) -> None:
     with pytest.raises(CommandError, match="No such file"):
         passes.read(tmp_path / "none")
+
+
+def test_a_time_and_its_unit_stand_in_one_line() -> None:
+    for microseconds in (1, 41, 410, 4100, 41000):
+        stages = [microseconds] * len(STAGES)
+        request = {"time": 0.0, "tree": "/t", "map": "/t/m", "made": "hit", "ready": False, "shared": False}
+        rest = {"symbols": 1, "changed": 0, "kept": 0, "steps": 0, "why": "", "first": [], "difference": []}
+        lines = explained._told({**request, **rest, "stages": stages}, with_tree=True)
+        assert len(lines) > 1
+        for line in lines[1:]:
+            assert re.fullmatch(r"    ([a-z]+ [0-9.]+ (us|ms|s),? ?)+", line), line

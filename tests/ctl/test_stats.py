@@ -91,6 +91,11 @@ def test_each_line_for_prometheus_follows_its_grammar() -> None:
     assert set(types.values()) == {"gauge", "counter", "histogram"}
 
 
+def test_a_large_count_has_all_its_digits_for_prometheus() -> None:
+    figures = SOME._replace(counters={**SOME.counters, "bytes": 123_456_789_012_345})
+    assert "kallsymsd_bytes_total 123456789012345\n" in report.as_prometheus(REPORT._replace(figures=figures))
+
+
 def test_metrics_are_named_with_their_unit_and_sums_end_in_total() -> None:
     names = {row.counter.value: report.metric_name(row) for row in TABLE}
     assert names["requests"] == "kallsymsd_requests_total"
@@ -210,10 +215,13 @@ def test_zero_shows_what_was_counted_and_begins_again(
 
 
 def test_zero_works_without_a_daemon(cache: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    kept.save(cache, Kept(SOME, [], last_request=50.0))
+    some = SOME._replace(counters={**SOME.counters, "cache_bytes": 1 << 20})
+    kept.save(cache, Kept(some, [], last_request=50.0))
     for requests in (4, 0):
         assert main.main(["stats", "--format", "tab", "--zero"]) == 0
-        assert f"requests\t{requests}\n" in capsys.readouterr().out
+        out = capsys.readouterr().out
+        assert f"requests\t{requests}\n" in out
+        assert f"cache_bytes\t{1 << 20}\n" in out  # the cache has not become smaller
     after = kept.load(cache)
     assert after is not None
     assert after.zero > 0
@@ -265,7 +273,12 @@ def test_what_clients_noted_earlier_is_left_out() -> None:
 @pytest.mark.parametrize(
     ("seconds", "text"),
     [
-        (0, "0 us"),
+        (0, "0 s"),
+        (0.000001, "1 us"),
+        (0.001, "1.00 ms"),
+        (0.097, "97.0 ms"),
+        (0.1, "100 ms"),
+        (0.9994, "999 ms"),
         (0.000412, "412 us"),
         (0.0123, "12.3 ms"),
         (0.9999, "1.0 s"),
