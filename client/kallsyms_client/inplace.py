@@ -10,34 +10,62 @@ import errno
 import os
 from collections.abc import Callable, Sequence
 
-from kallsyms_client.report import failure, strerror
+from kallsyms_client.report import ClientError, failure, strerror
+
+
+class Identity:
+    """Which file it is, in which state: what is written to it or put in its place makes another."""
+
+    __slots__ = ("_fields",)
+
+    def __init__(self, status: os.stat_result) -> None:
+        self._fields = (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns)
+
+    def is_of(self, status: os.stat_result) -> bool:
+        """Whether ``status`` is of this file in this state."""
+        return self._fields == Identity(status)._fields
 
 
 def apply(
-    path: bytes, replacements: Sequence[tuple[int, bytes]], complete: Callable[[], None] = lambda: None
+    path: bytes,
+    replacements: Sequence[tuple[int, bytes]],
+    planned: Identity,
+    complete: Callable[[], None] = lambda: None,
 ) -> None:
     """Put bytes at offsets of the file at ``path``, call ``complete``, then give the file its name back.
 
-    Where that fails, ``complete`` included, the file is as it was before; ClientError says what went wrong.
-    Links are followed. A file with several names is refused: each of them would change.
+    ``planned`` is the file that the bytes are for. Where anything fails, ``complete`` included, the file is
+    as it was before; ClientError says what went wrong. Links are followed. A file with several names is
+    refused: each of them would change.
     """
-    if not replacements:
-        complete()
-        return
     final = os.path.realpath(path)
     aside = b"%b/.tmp_%b.%d" % (os.path.dirname(final), os.path.basename(final)[:200], os.getpid())
     try:
+        if not replacements:
+            if not planned.is_of(os.stat(final)):
+                raise _changed(path)
+            complete()
+            return
         descriptor = os.open(final, os.O_RDWR | os.O_CLOEXEC)
         try:
-            names = os.fstat(descriptor).st_nlink
-            if names != 1:
-                raise failure(b"%b: it has %d names (hard links), all would change" % (path, names))
+            status = os.fstat(descriptor)
+            if not planned.is_of(status):
+                raise _changed(path)
+            if status.st_nlink != 1:
+                raise failure(b"%b: it has %d names (hard links), all would change" % (path, status.st_nlink))
             os.rename(final, aside)
+            if not planned.is_of(os.stat(aside)):
+                os.rename(aside, final)
+                raise _changed(path)
             _fill(descriptor, replacements, complete, aside, final)
         finally:
             os.close(descriptor)
     except OSError as error:
         raise failure(path + b": " + strerror(error)) from error
+
+
+def _changed(path: bytes) -> ClientError:
+    return failure(b"%b: changed while it was read: is something else linking it?" % path)
 
 
 def _fill(

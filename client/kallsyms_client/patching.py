@@ -3,13 +3,14 @@
 
 import mmap
 import os
+import stat
 
 from kallsyms_client import inplace
 from kallsyms_client.options import Command
 from kallsyms_client.output import FileArgument, Piece, write
 from kallsyms_client.report import ClientError, failure, say, strerror
 from kallsyms_client.signals import Undoing
-from kallsymsd.core import assembly, nm, patch, pipeline
+from kallsymsd.core import assembly, nm, patch, pipeline, vmlinux
 from kallsymsd.core.dialects import Dialect
 from kallsymsd.core.elf import ElfFile
 from kallsymsd.core.errors import InputError
@@ -30,9 +31,12 @@ def run(command: Command, dialect: Dialect, options: int, environment: dict[byte
     if len(command.positionals) not in (1, 3):
         raise ClientError(_USAGE)
     path, *outputs = command.positionals
-    with _contents(path) as data:
+    _check_distinct(command)
+    data, planned = _contents(path)
+    with data:
         try:
             elf = ElfFile.read(data)
+            vmlinux.check_linked(elf)
             text = nm.system_map(elf, dialect, flavour(environment))
             tables = pipeline.build(text, dialect, options)
             plan = patch.plan(elf, tables)
@@ -44,7 +48,7 @@ def run(command: Command, dialect: Dialect, options: int, environment: dict[byte
         if outputs:
             _write_tables(tables, target, *outputs)
         raise RelinkError(b"kallsyms: %b: must be linked again: %b\n" % (path, plan.reason.encode()))
-    _apply(path, plan, command.sysmap, text)
+    _apply(path, plan, planned, command.sysmap, text)
     if command.verbose:
         size = sum(len(data) for _, data in plan.replacements)
         say(b"kallsyms: %d symbols, %d bytes patched\n" % (tables.num_syms, size))
@@ -55,13 +59,30 @@ def flavour(environment: dict[bytes, bytes]) -> int:
     return nm.LLVM if b"llvm-nm" in environment.get(b"NM", b"") else nm.BINUTILS
 
 
-def _contents(path: bytes) -> memoryview:
-    """The file, mapped into memory."""
+def _check_distinct(command: Command) -> None:
+    """No output may be written over VMLINUX, nor over another."""
+    named = dict(zip((b"VMLINUX", b"OUT.S", b"OUT.bin"), command.positionals, strict=False))
+    if command.sysmap is not None:
+        named[b"OUT.map"] = command.sysmap
+    seen: dict[bytes, bytes] = {}
+    for what, path in named.items():
+        other = seen.setdefault(os.path.realpath(path), what)
+        if other != what:
+            raise failure(b"%b: given both as %b and as %b" % (path, other, what))
+
+
+def _contents(path: bytes) -> tuple[memoryview, inplace.Identity]:
+    """The file, mapped into memory, and which it is."""
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        # Not to wait for who would write to a pipe.
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
         try:
-            size = os.fstat(descriptor).st_size
-            return memoryview(mmap.mmap(descriptor, size, prot=mmap.PROT_READ) if size else b"")
+            status = os.fstat(descriptor)
+            if not stat.S_ISREG(status.st_mode):
+                raise failure(path + b": not a regular file")
+            size = status.st_size
+            data = memoryview(mmap.mmap(descriptor, size, prot=mmap.PROT_READ) if size else b"")
+            return data, inplace.Identity(status)
         finally:
             os.close(descriptor)
     except OSError as error:
@@ -70,8 +91,6 @@ def _contents(path: bytes) -> memoryview:
 
 def _write_tables(tables: Tables, target: Target, out_s: bytes, out_bin: bytes) -> None:
     """The tables for the next link."""
-    if out_s == out_bin:
-        raise failure(out_bin + b": given both as OUT.S and as OUT.bin")
     made = assembly.incbin(tables, target, out_bin)
     binary = made.binary
     write(
@@ -80,15 +99,20 @@ def _write_tables(tables: Tables, target: Target, out_s: bytes, out_bin: bytes) 
     )
 
 
-def _apply(path: bytes, plan: patch.Patch, sysmap: bytes | None, text: bytes) -> None:
+def _apply(
+    path: bytes, plan: patch.Patch, planned: inplace.Identity, sysmap: bytes | None, text: bytes
+) -> None:
     """Patch the file and write the map: both or neither, also when a signal comes meanwhile."""
     with Undoing():
         if sysmap is None:
-            inplace.apply(path, plan.replacements)
+            inplace.apply(path, plan.replacements, planned)
             return
         file = FileArgument(sysmap, Piece(text, 0, len(text)))
         try:
             file.stage()
-            inplace.apply(path, plan.replacements, file.commit)
+            inplace.apply(path, plan.replacements, planned, lambda: file.commit(undoable=True))
+        except BaseException:
+            file.undo()
+            raise
         finally:
             file.clean()

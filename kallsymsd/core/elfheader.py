@@ -55,8 +55,8 @@ def read(data: bytes) -> Header:
     """
     if data[:4] != b"\x7fELF":
         raise InputError(b"not an ELF file", detail=b"its first four bytes are not 7f 45 4c 46")
-    if len(data) < 16 or data[4] not in (1, 2) or data[5] not in (1, 2):
-        raise InputError(b"damaged ELF file", detail=b"of no known class or byte order")
+    if len(data) < 16 or data[4] not in (1, 2) or data[5] not in (1, 2) or data[6] != 1:
+        raise InputError(b"damaged ELF file", detail=b"of no known class, byte order or version")
     bits, big_endian = 32 * data[4], data[5] == 2
     layout, section, size = _LAYOUTS[bits]
     order = ">" if big_endian else "<"

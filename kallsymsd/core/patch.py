@@ -17,6 +17,7 @@ from kallsymsd.core.target import Target
 
 _EVERY_TABLE = (*OFFSETS_LAST, "addresses")
 _SHF_ALLOC = 2
+_UNKNOWN_KIND = "kallsyms_relative_base has a relocation of unknown kind"
 
 
 class Patch(NamedTuple):
@@ -160,6 +161,8 @@ def _relative_base(elf: ElfFile, tables: Tables, layout: _Layout, changes: list[
     old = int.from_bytes(present, order)
     if old == new:
         return present
+    if relocations.awaits_symbol(elf, layout.places["relative_base"]):
+        raise _DiffersError(_UNKNOWN_KIND)
     entries = list(relocations.at_place(elf, layout.places["relative_base"]))
     is_unapplied = old == 0 and any(entry.symbol == 0 for entry in entries)
     if is_unapplied:
@@ -170,7 +173,7 @@ def _relative_base(elf: ElfFile, tables: Tables, layout: _Layout, changes: list[
         elif _is_text(elf, entry) and entry.addend & mask == (old - layout.text) & mask:
             addend = (new - layout.text) & mask
         else:
-            raise _DiffersError("kallsyms_relative_base has a relocation of unknown kind")
+            raise _DiffersError(_UNKNOWN_KIND)
         if addend != entry.addend & mask:
             changes.append((relocations.addend_at(elf, entry), addend.to_bytes(word, order)))
     return present if is_unapplied else new.to_bytes(word, order)
@@ -185,6 +188,8 @@ def _distances(elf: ElfFile, tables: Tables, layout: _Layout, changes: list[Repl
     column, is_bad = _native.encode_distances(tables.offsets, layout.text - place)
     if is_bad:
         raise _DiffersError("a symbol is too far from kallsyms_offsets")
+    if relocations.awaits_symbol(elf, place):
+        raise _DiffersError("kallsyms_offsets has relocations of unknown kind")
     for entry in relocations.at_place(elf, place):
         addends = memoryview(tables.offsets).cast("i")
         changed = relocations.with_addends(elf, entry, place, addends) if _is_text(elf, entry) else None

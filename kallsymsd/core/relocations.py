@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Relocations with addends that a linked file still has: those of --emit-relocs, and dynamic ones.
+"""Relocations that a linked file still has: those of --emit-relocs, and dynamic ones.
 
-Relocations without (SHT_REL, SHT_RELR) have theirs in the place itself and need no care.
+Those without addends (SHT_REL, SHT_RELR) have theirs in the place itself and need no care, unless a symbol's
+address is to be added when the file is loaded.
 """
 
 import sys
@@ -10,6 +11,8 @@ from collections.abc import Iterator
 from typing import Literal, NamedTuple
 
 from kallsymsd.core.elf import ElfFile, Section
+
+_SHF_ALLOC = 2
 
 
 class Relocation(NamedTuple):
@@ -37,8 +40,30 @@ def addend_at(elf: ElfFile, relocation: Relocation) -> int:
     return relocation.section.offset + relocation.start + 2 * elf.bits // 8
 
 
+def awaits_symbol(elf: ElfFile, address: int) -> bool:
+    """Whether a dynamic relocation without addend adds a symbol's address to the word at ``address``.
+
+    What is there now is the addend then, not the sum. Linkers leave that for symbols that another file could
+    have (-shared without -Bsymbolic).
+    """
+    word = elf.bits // 8
+    order: Literal["little", "big"] = "big" if elf.big_endian else "little"
+    place = address.to_bytes(word, order)
+    for section in elf.sections:
+        if section.type != "SHT_REL" or not section.flags & _SHF_ALLOC:
+            continue
+        contents = bytes(elf.contents(section))
+        at = contents.find(place)
+        while at >= 0:
+            info = int.from_bytes(contents[at + word : at + 2 * word], order)
+            if at % (2 * word) == 0 and info >> (32 if word == 8 else 8):
+                return True
+            at = contents.find(place, at + 1)
+    return False
+
+
 def at_place(elf: ElfFile, address: int) -> Iterator[Relocation]:
-    """All that relocate the word at ``address``."""
+    """All with addends that relocate the word at ``address``."""
     word = elf.bits // 8
     order: Literal["little", "big"] = "big" if elf.big_endian else "little"
     place = address.to_bytes(word, order)

@@ -35,9 +35,14 @@ def map_text(read: Read, size: int, dialect: Dialect, nm: int = BINUTILS) -> byt
     if not size and dialect.reads_elf:
         return b""
     elf = ElfFile.read(symbol_part(read, size))
+    check_linked(elf)
+    return system_map(elf, dialect, nm)
+
+
+def check_linked(elf: ElfFile) -> None:
+    """Raise InputError for an object file, or what else is no linked kernel."""
     if elf.type not in ("ET_EXEC", "ET_DYN"):
         raise InputError(b"Invalid ELF type file", detail=b"it is %b, not linked" % elf.type.encode())
-    return system_map(elf, dialect, nm)
 
 
 def symbol_part(read: Read, size: int) -> mmap | bytes:

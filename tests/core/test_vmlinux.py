@@ -95,6 +95,10 @@ def test_damage_is_refused_and_never_more(case: tuple[str, Image], data: st.Data
         (b"\x7fEL", b"not an ELF file"),
         (b"ffffffff81000000 T _text\n", b"not an ELF file"),
         (Image(type=1).encode(), b"Invalid ELF type file"),
+        *(
+            (Image().encode()[:at] + b"\3" + Image().encode()[at + 1 :], b"damaged ELF file")
+            for at in (4, 5, 6, 52, 58)  # class, byte order, version, sizes of headers
+        ),
     ],
 )
 def test_what_is_no_linked_kernel_is_refused(data: bytes, message: bytes) -> None:

@@ -2,6 +2,8 @@
 """kallsyms --patch, as a build calls it."""
 
 import dataclasses
+import errno
+import os
 import resource
 import shutil
 import subprocess
@@ -10,8 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from kallsyms_client import patching
+from kallsyms_client import options, patching
+from kallsyms_client.report import ClientError
 from kallsymsd.core import nm
+from kallsymsd.core.dialects import OPTION_BITS
 from tests.client.conftest import PYTHONPATH
 
 from .conftest import Build, Built
@@ -49,6 +53,7 @@ def _patch(here: Path, *arguments: str, limit: int | None = None) -> Run:
         cwd=here,
         # An interpreter whose files may not grow leaves truncated .pyc files behind.
         env={"PYTHONPATH": PYTHONPATH, "CI": "1", "PYTHONDONTWRITEBYTECODE": "1"},
+        input=b"",
         capture_output=True,
         check=False,
         timeout=120,
@@ -109,12 +114,14 @@ def test_another_layout_without_names_for_tables(vmlinux: Path) -> None:
         (["vmlinux", "out.S"], b"Usage: kallsyms --patch"),
         (["empty"], b"not an ELF file (empty: "),
         (["cut"], b"damaged ELF file (cut: "),
+        (["object.o"], b"Invalid ELF type file (object.o: it is ET_REL, not linked)"),
         (["vmlinux", "--sysmap=no/such/directory/map"], b"kallsyms: no/such/directory/map: No such file"),
     ],
 )
 def test_errors(arguments: list[str], said: bytes, vmlinux: Path) -> None:
     content = vmlinux.read_bytes()
     (vmlinux.parent / "empty").touch()
+    (vmlinux.parent / "object.o").write_bytes(content[:16] + b"\1\0" + content[18:])
     (vmlinux.parent / "cut").write_bytes(content[: len(content) // 2])
     files = sorted(vmlinux.parent.iterdir())
     run = _patch(vmlinux.parent, *arguments)
@@ -122,6 +129,58 @@ def test_errors(arguments: list[str], said: bytes, vmlinux: Path) -> None:
     assert run.said.startswith(said)
     assert vmlinux.read_bytes() == content
     assert sorted(vmlinux.parent.iterdir()) == files
+
+
+@pytest.mark.parametrize(
+    ("outputs", "what"),
+    [
+        (["vmlinux", "next.bin"], b"vmlinux: given both as VMLINUX and as OUT.S"),
+        (["next.S", "./vmlinux"], b"./vmlinux: given both as VMLINUX and as OUT.bin"),
+        (["next.S", "link"], b"link: given both as VMLINUX and as OUT.bin"),
+        (["next.S", "sub/../next.S"], b"sub/../next.S: given both as OUT.S and as OUT.bin"),
+        (["--sysmap=link"], b"link: given both as VMLINUX and as OUT.map"),
+        (["next.S", "next.bin", "--sysmap=next.S"], b"next.S: given both as OUT.S and as OUT.map"),
+    ],
+)
+@pytest.mark.parametrize("dialect", ["v6.12", "v7.0"], ids=["patched", "another layout"])
+def test_one_file_for_two_purposes(outputs: list[str], what: bytes, dialect: str, vmlinux: Path) -> None:
+    content = vmlinux.read_bytes()
+    (vmlinux.parent / "link").symlink_to("vmlinux")
+    (vmlinux.parent / "sub").mkdir()
+    run = _patch(vmlinux.parent, f"--dialect={dialect}", "vmlinux", *outputs)
+    assert run == Run(1, b"kallsyms: %b\n" % what)
+    assert vmlinux.read_bytes() == content
+    assert sorted(path.name for path in vmlinux.parent.iterdir()) == ["link", "sub", "vmlinux"]
+
+
+def test_pipe(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    assert _patch(tmp_path, "pipe") == Run(1, b"kallsyms: pipe: not a regular file\n")
+    assert _patch(tmp_path, "/dev/stdin") == Run(1, b"kallsyms: /dev/stdin: not a regular file\n")
+
+
+def test_map_is_taken_back_where_the_file_cannot_be(
+    vmlinux: Path, built: Built, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    content = vmlinux.read_bytes()
+    system_map = vmlinux.parent / "System.map"
+    system_map.write_text("old")
+    real, calls = os.rename, []
+
+    def failing(old: bytes, new: bytes) -> None:
+        calls.append(1)
+        if len(calls) == 2:
+            raise OSError(errno.EIO, "Input/output error")
+        real(old, new)
+
+    monkeypatch.setattr(os, "rename", failing)
+    arguments = [b"--patch", b"--all-symbols", b"--sysmap=%b" % os.fsencode(system_map), os.fsencode(vmlinux)]
+    command = options.split(arguments, permute=True)
+    bits = OPTION_BITS["all-symbols"]
+    with pytest.raises(ClientError, match="Input/output error"):
+        patching.run(command, built.tree.configuration.dialect, bits, {})
+    assert (vmlinux.read_bytes(), system_map.read_text()) == (content, "old")
+    assert sorted(path.name for path in vmlinux.parent.iterdir()) == ["System.map", "vmlinux"]
 
 
 def test_no_space(vmlinux: Path) -> None:

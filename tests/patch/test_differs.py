@@ -124,6 +124,21 @@ def test_tables_of_another_kernel(build: Build) -> None:
     assert "_text is at another address" in plan.reason
 
 
+@pytest.mark.parametrize("linker", ["ld", "ld.lld"])
+@pytest.mark.parametrize(
+    ("machine", "dialect", "options", "table"),
+    [("arm", "v6.11", (), "relative_base"), ("i386", "v7.3", ("pc-relative",), "offsets")],
+)
+def test_symbol_that_another_file_may_have(
+    machine: str, dialect: str, options: tuple[str, ...], table: str, linker: str, build: Build
+) -> None:
+    # The words hold addends, to be added to the address of _text when the file is loaded.
+    flags = ("--build-id=sha1", "-shared", *(["-znotext"] if linker == "ld.lld" else []))
+    configuration = Configuration(BY_NAME[dialect], ("all-symbols", *options), linker, flags)
+    elf = build(Case(Kernel(MACHINES[machine], growth=48, head=True), configuration)).elf()
+    assert f"kallsyms_{table} has " in _reason(elf, configuration)
+
+
 @pytest.mark.parametrize("kind", ["uuid", "0x" + "5a" * 20, "0x" + "5a" * 5])
 @pytest.mark.parametrize("linker", ["ld", "ld.lld", NEW_LLD])
 def test_build_id_by_no_formula(kind: str, linker: str, build: Build) -> None:

@@ -33,7 +33,11 @@ def file(tmp_path: Path) -> Path:
 
 
 def _apply(path: Path) -> None:
-    inplace.apply(os.fsencode(path), CHANGES)
+    inplace.apply(os.fsencode(path), CHANGES, _planned(path))
+
+
+def _planned(path: Path) -> inplace.Identity:
+    return inplace.Identity(path.stat())
 
 
 def test_bytes_are_written_and_nothing_else_changes(file: Path) -> None:
@@ -58,7 +62,7 @@ def test_nothing_to_write(file: Path) -> None:
     file.chmod(0o400)
     before = file.stat()
     called = []
-    inplace.apply(os.fsencode(file), [], lambda: called.append(1))
+    inplace.apply(os.fsencode(file), [], _planned(file), lambda: called.append(1))
     assert called == [1]
     assert file.stat().st_mtime_ns == before.st_mtime_ns
 
@@ -68,6 +72,48 @@ def test_several_names_are_refused(file: Path, tmp_path: Path) -> None:
     with pytest.raises(ClientError, match="2 names"):
         _apply(file)
     assert file.read_bytes() == OLD
+
+
+@pytest.mark.parametrize("replacements", [CHANGES, []])
+@pytest.mark.parametrize("change", ["written", "longer", "replaced"])
+def test_file_that_is_not_the_one_that_was_read(
+    change: str, replacements: list[tuple[int, bytes]], file: Path
+) -> None:
+    planned = _planned(file)
+    if change == "replaced":
+        file.rename(file.with_name("old"))
+    file.write_bytes(b"new!" * (len(OLD) // 4 + (change == "longer")))
+    os.utime(file, ns=(1, 1))  # a coarse clock could say the same
+    new = file.read_bytes()
+    with pytest.raises(ClientError, match="changed while it was read"):
+        inplace.apply(os.fsencode(file), replacements, planned, lambda: pytest.fail("completed"))
+    assert file.read_bytes() == new
+
+
+def test_file_that_is_replaced_before_it_is_moved(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = os.rename
+
+    def rename(old: bytes, new: bytes) -> None:
+        monkeypatch.undo()
+        file.unlink()
+        file.write_bytes(b"new!" * (len(OLD) // 4))
+        real(old, new)
+
+    monkeypatch.setattr(os, "rename", rename)
+    with pytest.raises(ClientError, match="changed while it was read"):
+        _apply(file)
+    assert file.read_bytes() == b"new!" * (len(OLD) // 4)
+    assert list(file.parent.iterdir()) == [file]
+
+
+def test_holes_are_written(file: Path) -> None:
+    with file.open("wb") as sparse:
+        sparse.truncate(1 << 20)
+    _apply(file)
+    content = bytearray(1 << 20)
+    for offset, data in CHANGES:
+        content[offset : offset + len(data)] = data
+    assert file.read_bytes() == content
 
 
 @pytest.mark.parametrize(
@@ -124,7 +170,7 @@ def test_failure_of_what_completes_it(file: Path) -> None:
         raise ClientError(b"no map\n")
 
     with pytest.raises(ClientError, match="no map"):
-        inplace.apply(os.fsencode(file), CHANGES, fail)
+        inplace.apply(os.fsencode(file), CHANGES, _planned(file), fail)
     assert file.read_bytes() == OLD
 
 
@@ -141,7 +187,7 @@ def pwrite(*arguments):
     calls.append(1)
     return real(*arguments)
 os.pwrite = pwrite
-inplace.apply({os.fsencode(file)!r}, {CHANGES!r})
+inplace.apply({os.fsencode(file)!r}, {CHANGES!r}, inplace.Identity(os.stat({os.fsencode(file)!r})))
 """
     path = os.pathsep.join(sys.path)
     done = subprocess.run(
@@ -169,7 +215,7 @@ def test_signalled_half_way(at: int, number: signal.Signals, file: Path) -> None
     sysmap.write_bytes(b"old map\n")
     program = f"""
 import os, signal, types
-from kallsyms_client import patching, signals
+from kallsyms_client import inplace, patching, signals
 signals.restore()
 real, calls = os.pwrite, []
 def pwrite(*arguments):
@@ -179,7 +225,8 @@ def pwrite(*arguments):
     return real(*arguments)
 os.pwrite = pwrite
 plan = types.SimpleNamespace(replacements={CHANGES!r})
-patching._apply({os.fsencode(file)!r}, plan, {os.fsencode(sysmap)!r}, b"new map")
+planned = inplace.Identity(os.stat({os.fsencode(file)!r}))
+patching._apply({os.fsencode(file)!r}, plan, planned, {os.fsencode(sysmap)!r}, b"new map")
 """
     done = subprocess.run(
         [sys.executable, "-c", program],
