@@ -54,8 +54,8 @@ OUT.bin are the tables for the next link. The map is that of llvm-nm where $NM n
 
 Examples:
   kallsyms --all-symbols .tmp_vmlinux1.syms > .tmp_vmlinux1.kallsyms.S
-  kallsyms --dialect=v6.12 --all-symbols --from-elf vmlinux out.S out.bin --sysmap=System.map
-  kallsyms --dialect=v6.12 --all-symbols --patch --sysmap=System.map vmlinux
+  kallsyms --dialect=v6.12 --all-symbols --absolute-percpu --from-elf --sysmap=out.map vmlinux out.S out.bin
+  kallsyms --dialect=v6.12 --all-symbols --absolute-percpu --patch --sysmap=out.map vmlinux
   kallsyms --dialect=v7.4 --all-symbols --pc-relative --sysmap=out.map vmlinux out.bin > out.S
 
 Environment:

@@ -172,9 +172,10 @@ def _offsets(dialect: Dialect, form: int, relative_base: int | None, symbols: Sy
         address = symbols.address(bad)
         absolute = symbols.percpu[0] <= address <= symbols.percpu[1]
         message = dialect.range_error % ("absolute" if absolute else "relative", alternate_hex(address))
-        raise InputError(
-            symbols.warnings + message.encode(), detail=b"%b is too far from %#x" % (symbols.name(bad), base)
-        )
+        detail = b"%b is too far from %#x" % (symbols.name(bad), base)
+        if form == UNSIGNED and base == 0 and "absolute-percpu" in dialect.options:
+            detail += b"; per-cpu symbols that begin at 0, as on x86-64, need --absolute-percpu"
+        raise InputError(symbols.warnings + message.encode(), detail=detail)
     return offsets
 
 

@@ -109,6 +109,22 @@ def test_an_absolute_address_out_of_range_says_absolute(dialect: str) -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("lowest", "options", "is_told"),
+    [
+        (b"0", ("all-symbols",), True),
+        (b"0", ("all-symbols", "absolute-percpu"), False),
+        (b"10", ("all-symbols",), False),  # no per-cpu symbols begin there
+    ],
+)
+def test_who_forgot_absolute_percpu_is_told(
+    lowest: bytes, options: tuple[str, ...], *, is_told: bool
+) -> None:
+    with pytest.raises(InputError) as caught:
+        ours.build("v6.11", options, lowest + b" D lowest\n" + START)
+    assert (b"need --absolute-percpu" in caught.value.render(b"in.map")) is is_told
+
+
 @pytest.mark.oracle
 @pytest.mark.parametrize(
     "map_text",
