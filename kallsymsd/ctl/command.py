@@ -10,7 +10,7 @@ from typing import TypeAlias
 from kallsymsd.service.config import CACHE_DIR, ConfigurationError, load
 
 #: What add_subparsers() returns; it has no public name.
-Parsers: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"  # noqa: SLF001
+Parsers: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"  # noqa: SLF001  argparse has no public way
 
 
 class CommandError(Exception):
@@ -68,14 +68,14 @@ def add(
 
 def actions(parser: argparse.ArgumentParser) -> list[argparse.Action]:
     """The arguments of a parser that are shown in its help, but for subcommands."""
-    shown = [each for each in parser._actions if each.help != argparse.SUPPRESS]  # noqa: SLF001
-    return [each for each in shown if not isinstance(each, argparse._SubParsersAction)]  # noqa: SLF001
+    shown = [each for each in parser._actions if each.help != argparse.SUPPRESS]  # noqa: SLF001  argparse has no public way
+    return [each for each in shown if not isinstance(each, argparse._SubParsersAction)]  # noqa: SLF001  argparse has no public way
 
 
 def subparsers(parser: argparse.ArgumentParser) -> dict[str, argparse.ArgumentParser]:
     """The parsers of subcommands by their names, in order."""
     for each in parser._actions:  # noqa: SLF001  argparse has no public way
-        if isinstance(each, argparse._SubParsersAction):  # noqa: SLF001
+        if isinstance(each, argparse._SubParsersAction):  # noqa: SLF001  argparse has no public way
             return dict(each.choices)
     return {}
 

@@ -80,7 +80,7 @@ def _install(_: Context, options: argparse.Namespace) -> int:
 
 
 def _uninstall(_: Context, options: argparse.Namespace) -> int:
-    from kallsymsd.hook.installation import TreeError, uninstall  # noqa: PLC0415
+    from kallsymsd.hook.installation import TreeError, uninstall  # noqa: PLC0415  as above
 
     try:
         uninstall(options.objtree, os.environ)

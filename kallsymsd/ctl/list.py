@@ -48,8 +48,8 @@ def register(parsers: Parsers) -> None:
 def installed() -> "list[tuple[Path, State]]":
     """Each object tree in which the hook was installed, and what has become of it."""
     from kallsymsd.hook.files import program_of  # noqa: PLC0415  takes time to load
-    from kallsymsd.hook.registry import Registry, data_directory  # noqa: PLC0415
-    from kallsymsd.hook.trees import state  # noqa: PLC0415
+    from kallsymsd.hook.registry import Registry, data_directory  # noqa: PLC0415  as above
+    from kallsymsd.hook.trees import state  # noqa: PLC0415  as above
 
     return [(objects, state(objects, program_of)) for objects in Registry(data_directory(os.environ)).trees()]
 

@@ -33,9 +33,9 @@ def show_tables(tables: Sequence[tuple[str, Rows]], *, numbers: bool = False) ->
 
 def rich_tables(tables: Sequence[tuple[str, Rows]], *, numbers: bool = False) -> "Group":
     """The tables as one thing that rich can print."""
-    from rich.console import Group  # noqa: PLC0415
-    from rich.table import Table  # noqa: PLC0415
-    from rich.text import Text  # noqa: PLC0415
+    from rich.console import Group  # noqa: PLC0415  as above
+    from rich.table import Table  # noqa: PLC0415  as above
+    from rich.text import Text  # noqa: PLC0415  as above
 
     rows = [row for _, rows in tables for row in rows]
     widths = [max(len(row[column]) for row in rows) for column in range(2)]

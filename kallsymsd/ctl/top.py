@@ -50,7 +50,7 @@ def _run(context: Context, options: argparse.Namespace) -> int:
     if not sys.stdout.isatty():
         raise CommandError("top needs a terminal; kallsymsctl stats --json is for programs")
     from rich.console import Console  # noqa: PLC0415  takes time to load
-    from rich.live import Live  # noqa: PLC0415
+    from rich.live import Live  # noqa: PLC0415  as above
 
     begin = Span(kept.read(ask(context.socket, "stats")).figures, time.time())
     console = Console(highlight=False)
@@ -64,9 +64,9 @@ def _run(context: Context, options: argparse.Namespace) -> int:
 
 def _screen(context: Context, begin: Span) -> "Group":
     """What is shown at this moment."""
-    from rich.console import Group  # noqa: PLC0415
+    from rich.console import Group  # noqa: PLC0415  as above
 
-    from kallsymsd.ctl.summary import sections  # noqa: PLC0415
+    from kallsymsd.ctl.summary import sections  # noqa: PLC0415  as above
 
     answer = ask(context.socket, "status")
     figures = kept.read(ask(context.socket, "stats")).figures.minus(begin.figures)

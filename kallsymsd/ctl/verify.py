@@ -69,9 +69,9 @@ def register(parsers: Parsers) -> None:
 
 def _run(context: Context, options: argparse.Namespace) -> int:
     # Here and not above: what computes and what reads objects takes time to load.
-    from kallsymsd.ctl.progress import Progress  # noqa: PLC0415
-    from kallsymsd.ctl.subject import subject  # noqa: PLC0415
-    from kallsymsd.ctl.verification import Verification  # noqa: PLC0415
+    from kallsymsd.ctl.progress import Progress  # noqa: PLC0415  see above
+    from kallsymsd.ctl.subject import subject  # noqa: PLC0415  see above
+    from kallsymsd.ctl.verification import Verification  # noqa: PLC0415  see above
 
     what = subject(options)
     with Progress() as progress, tempfile.TemporaryDirectory(prefix="kallsymsctl-") as directory:

@@ -24,7 +24,7 @@ class DamagedError(Exception):
     """The database holds something that was never put there by this class."""
 
 
-class BytesDisk(diskcache.Disk):  # type: ignore[misc]
+class BytesDisk(diskcache.Disk):  # type: ignore[misc]  # diskcache has no types
     """Keys are bytes in the row, values are bytes in a file each."""
 
     def put(self, key: object) -> tuple[bytes, bool]:

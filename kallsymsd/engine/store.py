@@ -193,7 +193,7 @@ class Store:
                     self._reset(error)
                 return otherwise
             # What diskcache raises on damaged rows is of every kind: TypeError, ValueError, KeyError ...
-            except Exception as error:  # noqa: BLE001
+            except Exception as error:  # noqa: BLE001  see above
                 self._reset(error)
                 return otherwise
 

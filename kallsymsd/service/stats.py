@@ -51,7 +51,7 @@ class Counter(StrEnum):
     SYMBOLS = "symbols"
     SYMBOLS_RECOMPUTED = "symbols_recomputed"
     TOKEN_STEPS = "token_steps"  # noqa: S105  no password
-    TOKEN_STEPS_KEPT = "token_steps_kept"  # noqa: S105
+    TOKEN_STEPS_KEPT = "token_steps_kept"  # noqa: S105  likewise
     AHEAD = "ahead"
     AHEAD_USED = "ahead_used"
     AHEAD_WASTED = "ahead_wasted"

@@ -95,7 +95,7 @@ class Watcher:
             self._close()  # the other directories are watched again from their next requests on
         self._forget(directory)
         if self._observer is None:
-            from kallsymsd.service.observer import Observer  # noqa: PLC0415
+            from kallsymsd.service.observer import Observer  # noqa: PLC0415  takes 60 ms to load
 
             self._observer = Observer(self._heard, self._overflowed)
         self._watches[directory] = self._observer.add(directory), identity

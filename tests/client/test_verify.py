@@ -3,6 +3,7 @@
 
 import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -49,7 +50,7 @@ def original(program: Kallsyms, code: str, name: str = "scripts/kallsyms.orig") 
     return path
 
 
-def replying(text: bytes, binary: bytes = b"", status: int = wire.OK):  # type: ignore[no-untyped-def] # noqa: ANN201
+def replying(text: bytes, binary: bytes = b"", status: int = wire.OK) -> Callable[[Peer], None]:
     def behave(peer: Peer) -> None:
         peer.greet()
         peer.reply(text, binary, status=status, message=b"" if status == wire.OK else b"bad\n")

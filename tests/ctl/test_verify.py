@@ -208,7 +208,7 @@ def made_object(**changes: object) -> ObjectFile:
         "symbols": [("a", 0, 0, "GLOBAL", ".rodata"), ("b", 4, 0, "GLOBAL", ".rodata")],
         "relocations": [(".rodata", 0, 1, "_text", 0)],
     }
-    return ObjectFile(**{**fields, **changes})  # type: ignore[arg-type]
+    return ObjectFile(**{**fields, **changes})  # type: ignore[arg-type]  # by name
 
 
 @pytest.mark.parametrize(

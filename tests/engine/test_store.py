@@ -297,7 +297,7 @@ def trace(tmp_path: Path) -> Path:
 
 def plant(directory: Path, column: str, value: object) -> None:
     with sqlite3.connect(directory / "store" / "cache.db") as connection:
-        connection.execute(f"UPDATE Cache SET {column}", (value,))  # noqa: S608
+        connection.execute(f"UPDATE Cache SET {column}", (value,))  # noqa: S608  the tests' own text
     connection.close()
 
 

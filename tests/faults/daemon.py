@@ -83,7 +83,7 @@ def _install(stage: str, action: str) -> None:
     owner, name = STAGES[stage]
     whole = getattr(owner, name)
 
-    def failing(*arguments: Any, **keywords: Any) -> Any:  # noqa: ANN401
+    def failing(*arguments: Any, **keywords: Any) -> Any:  # noqa: ANN401  in place of any function
         # The reply is what carries a descriptor; all else that is sent passes.
         out = arguments[0]._out if stage == "reply" else ()
         # Outcomes only: this is called on every turn of the loop.

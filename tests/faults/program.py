@@ -20,7 +20,7 @@ whole = getattr(posix, call)
 calls = 0
 
 
-def failing(*values: Any) -> Any:  # noqa: ANN401
+def failing(*values: Any) -> Any:  # noqa: ANN401  in place of any system call
     global calls  # noqa: PLW0603 - a script of its own
     calls += 1
     if calls != int(number):

@@ -49,7 +49,7 @@ def audit(log: int) -> None:
             path = arguments[_CHANGES[event]] if _CHANGES[event] >= 0 else ""
         else:
             return
-        text = f"descriptor {path}" if isinstance(path, int) else os.fsdecode(path)  # type: ignore[arg-type]
+        text = f"descriptor {path}" if isinstance(path, int) else os.fsdecode(path)  # type: ignore[arg-type]  # Any
         os.write(log, (json.dumps([event, text]) + "\n").encode())
 
     sys.addaudithook(note)

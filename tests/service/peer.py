@@ -65,7 +65,7 @@ class Peer:
         if sent < len(data):
             self.sock.sendall(data[sent:])
 
-    def build(self, map_path: Path, **changes: Any) -> None:  # noqa: ANN401
+    def build(self, map_path: Path, **changes: Any) -> None:  # noqa: ANN401  fields of a request
         """Send the preamble and a build request."""
         descriptor = os.open(map_path, os.O_RDONLY)
         try:
@@ -140,7 +140,7 @@ class Peer:
         return taken
 
 
-def request(map_path: Path, **changes: Any) -> BuildRequest:  # noqa: ANN401
+def request(map_path: Path, **changes: Any) -> BuildRequest:  # noqa: ANN401  fields of a request
     """A valid request for plain assembly."""
     fields = {"version": __version__, "dialect": "v6.11", "options": 1, "form": wire.ASM}
     return BuildRequest(**{**fields, "map_path": os.fsencode(map_path), "tree": b"/tree", **changes})

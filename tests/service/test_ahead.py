@@ -20,7 +20,7 @@ from .peer import PATIENCE, Daemon, FakeCore, request, serving
 from .test_server import wait_for
 
 
-def build(daemon: Daemon, path: Path, **changes: Any) -> tuple[BuildReply, bytes]:  # noqa: ANN401
+def build(daemon: Daemon, path: Path, **changes: Any) -> tuple[BuildReply, bytes]:  # noqa: ANN401  fields
     with daemon.peer() as peer:
         peer.build(path, **changes)
         return peer.reply()
@@ -253,7 +253,7 @@ class Bench:
         self.calls: list[tuple[str, ...]] = []
         self.tally = Tally(lambda _: None, 0.0)
         self.ahead = Ahead(
-            lambda _: self,  # type: ignore[arg-type,return-value]
+            lambda _: self,  # type: ignore[arg-type,return-value]  # a stand-in
             submit=self.jobs.append,
             serve=self.tickets.append,
             tally=self.tally,
@@ -283,7 +283,7 @@ class Bench:
         ticket = Ticket(request(Path(path), **changes), -1, now, path=path)
         self.ahead.answered(ticket, Outcome(answer, How()), now)
 
-    def finish(self, answer: Any = None, made: int = COLD) -> None:  # noqa: ANN401
+    def finish(self, answer: Any = None, made: int = COLD) -> None:  # noqa: ANN401  a stand-in
         self.ahead.finished(self.tickets.pop(0), Outcome(answer, How(made)))
 
     def count(self, name: str) -> float:

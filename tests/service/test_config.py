@@ -162,7 +162,7 @@ def test_wrong_flags_and_variables_are_named(place: Place) -> None:
     assert place.error() == "KALLSYMSD_WATCH: must be true or false, not 'perhaps'"
 
 
-def test_status_shows_each_value_with_its_origin(program: Program) -> None:  # noqa: F811
+def test_status_shows_each_value_with_its_origin(program: Program) -> None:  # noqa: F811  it is that fixture
     config = program.home / "config.toml"
     config.write_text("memory-limit = 64\nidle-exit = 7\n")
     program.environment |= {"KALLSYMSD_CONFIG": str(config), "KALLSYMSD_IDLE_EXIT": "8"}
@@ -180,7 +180,7 @@ def test_status_shows_each_value_with_its_origin(program: Program) -> None:  # n
     }
 
 
-def test_a_wrong_file_is_told_in_one_line(program: Program) -> None:  # noqa: F811
+def test_a_wrong_file_is_told_in_one_line(program: Program) -> None:  # noqa: F811  it is that fixture
     config = program.home / "config.toml"
     config.write_text("memory = 64\n")
     program.environment["KALLSYMSD_CONFIG"] = str(config)

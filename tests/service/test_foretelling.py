@@ -144,8 +144,8 @@ def test_a_bad_kernel_is_told_of_to_its_client(daemon: Daemon, linked: Path) -> 
 
 def test_both_nms_are_tried_in_turns_and_then_none() -> None:
     foretelling = Foretelling()
-    wrong = Outcome(FakeAnswer(), How(COLD))  # type: ignore[arg-type]
-    right = Outcome(FakeAnswer(), How(HIT))  # type: ignore[arg-type]
+    wrong = Outcome(FakeAnswer(), How(COLD))  # type: ignore[arg-type]  # a stand-in
+    right = Outcome(FakeAnswer(), How(HIT))  # type: ignore[arg-type]  # a stand-in
     tried = []
     for outcome in (wrong, right, *[wrong] * 5):
         nm = foretelling.nm("a.syms")

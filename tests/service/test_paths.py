@@ -32,7 +32,7 @@ def test_the_runtime_directory_comes_next(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("runtime", ["", "relative", "/does/not/exist"])
 def test_without_a_runtime_directory_it_is_a_private_one_below_tmp(runtime: str) -> None:
-    expected = Path(f"/tmp/kallsymsd-{NOBODY_HERE}/s")  # noqa: S108
+    expected = Path(f"/tmp/kallsymsd-{NOBODY_HERE}/s")  # noqa: S108  it is only named
     assert socket_path({"XDG_RUNTIME_DIR": runtime}, NOBODY_HERE) == expected
     assert socket_path({}, NOBODY_HERE) == expected
 
@@ -42,7 +42,7 @@ def test_the_runtime_directory_of_somebody_else_is_not_used(tmp_path: Path) -> N
     os.chown(tmp_path, 12345, 12345)
     path = socket_path({"XDG_RUNTIME_DIR": str(tmp_path)}, NOBODY_HERE)
     os.chown(tmp_path, 0, 0)
-    assert path.parent.parent == Path("/tmp")  # noqa: S108
+    assert path.parent.parent == Path("/tmp")  # noqa: S108  it is only named
 
 
 def test_a_path_of_107_bytes_is_the_longest() -> None:

@@ -22,8 +22,8 @@ def test_what_clients_noted_is_counted_and_told_at_each_save(
     for number in (1, 2):
         daemon.noted.append(Fallback("silent", 0.25, 1000 + number, (7, number)))
         build(daemon, a_map(b"ffff T a"))  # without a change nothing is saved
-        wait_for(lambda expected=number: daemon.stats()["fallback_silent"] == expected)  # type: ignore[misc]
-        wait_for(lambda expected=number: daemon.saved[-1]["fallbacks"] == expected)  # type: ignore[misc]
+        wait_for(lambda expected=number: daemon.stats()["fallback_silent"] == expected)  # type: ignore[misc]  # no types
+        wait_for(lambda expected=number: daemon.saved[-1]["fallbacks"] == expected)  # type: ignore[misc]  # no types
     with daemon.peer() as peer:
         peer.control({"command": "explain"})
         told = peer.answer()["fallbacks"]

@@ -26,7 +26,7 @@ from .test_server import wait_for
 from .test_watch_process import a_map, is_watched
 
 
-def test_it_changes_and_starts_nothing_but_its_own(program: Program, tmp_path: Path) -> None:  # noqa: F811
+def test_it_changes_and_starts_nothing_but_its_own(program: Program, tmp_path: Path) -> None:  # noqa: F811  it is that fixture
     log, tree = tmp_path / "log", tmp_path / "tree"
     tree.mkdir()
     process = subprocess.Popen(
