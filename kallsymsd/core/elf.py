@@ -229,7 +229,7 @@ def _extended(data: memoryview, header: Header) -> tuple[int, int]:
     """Number of sections, and index of the one with their names: the first may have what is too large."""
     try:
         first = header.section.unpack_from(data, header.sections_at)
-    except struct.error as error:
+    except (struct.error, OverflowError) as error:
         raise InputError(b"damaged ELF file", detail=b"its section headers are beyond its end") from error
     return header.section_count or first[5], first[6] if header.names == elfheader.XINDEX else header.names
 

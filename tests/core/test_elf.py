@@ -79,6 +79,7 @@ def test_a_damaged_file_is_read_or_refused(
         (lambda data: data[:4], b"damaged ELF file"),
         (lambda data: data[:60], b"damaged ELF file"),
         (lambda data: data[:-1], b"section headers reach beyond its end"),
+        (lambda data: data[:40] + b"\xff" * 8 + data[48:], b"section headers are beyond its end"),
         (lambda data: data[:52] + b"\x35" + data[53:], b"a header of 53 bytes"),
         (lambda data: data[:58] + b"\x39" + data[59:], b"section headers of 57 bytes"),
         (lambda data: data[:40] + bytes(8) + data[48:], b"no section of type SHT_SYMTAB"),

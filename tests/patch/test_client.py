@@ -6,6 +6,7 @@ import errno
 import os
 import resource
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -181,6 +182,60 @@ def test_map_is_taken_back_where_the_file_cannot_be(
         patching.run(command, built.tree.configuration.dialect, bits, {})
     assert (vmlinux.read_bytes(), system_map.read_text()) == (content, "old")
     assert sorted(path.name for path in vmlinux.parent.iterdir()) == ["System.map", "vmlinux"]
+
+
+_KILLED_AT = """
+import os, posix, runpy, signal, sys
+calls, last = 0, int(sys.argv.pop(1))
+def counted(real):
+    def call(*arguments, **named):
+        global calls
+        calls += 1
+        if calls == last:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return real(*arguments, **named)
+    return call
+for module in (os, posix):
+    for name in ("rename", "link", "unlink", "write", "pread", "pwrite"):
+        setattr(module, name, counted(getattr(module, name)))
+runpy.run_module("kallsyms_client", run_name="__main__", alter_sys=True)
+"""
+
+
+def test_killed_at_each_step(built: Built, vmlinux: Path) -> None:
+    # Linked or patched, or not there; and where it is patched, the map is.
+    before, patched = vmlinux.read_bytes(), built.stock.read_bytes()
+    stock_map = built.tree.configuration.map(built.tree.kernel.machine, built.stock)
+    here = vmlinux.parent
+    arguments = ["--patch", "--dialect=v6.12", "--all-symbols", "--sysmap=System.map", "vmlinux"]
+    seen = set()
+    for step in range(1, 100):
+        for path in here.iterdir():
+            path.unlink()
+        vmlinux.write_bytes(before)
+        (here / "System.map").write_bytes(b"old")
+        done = subprocess.run(
+            [sys.executable, "-c", _KILLED_AT, str(step), *arguments],
+            cwd=here,
+            env={"PYTHONPATH": PYTHONPATH, "CI": "1"},
+            capture_output=True,
+            check=False,
+            timeout=120,
+        )
+        assert done.stderr == b""
+        now = vmlinux.read_bytes() if vmlinux.exists() else None
+        system_map = (here / "System.map").read_bytes()
+        assert (now, system_map) in (
+            (before, b"old"),
+            (None, b"old"),
+            (None, stock_map),
+            (patched, stock_map),
+        )
+        seen.add((now, system_map))
+        if done.returncode == 0:
+            break
+        assert done.returncode == -signal.SIGKILL
+    assert len(seen) == 4
 
 
 def test_no_space(vmlinux: Path) -> None:
