@@ -77,10 +77,9 @@ class History:
         with self._lock:
             known = self._maps.pop(key, None)
             # Links of kernels since v6.11 begin with an empty map; it says nothing about the tree.
-            if contents.text or known is None:
-                self._maps[key] = weakref.ref(contents)
-            else:
-                self._maps[key] = known
+            newest = weakref.ref(contents) if contents.text else known
+            if newest is not None:
+                self._maps[key] = newest
             if len(self._maps) > _MOST_TREES:
                 self._maps.popitem(last=False)
         return known() if known is not None else None

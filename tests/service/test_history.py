@@ -95,6 +95,14 @@ def test_an_empty_map_is_not_the_last_one() -> None:
     assert history.last_map(ask(), maps[2]) is maps[0]
 
 
+def test_after_an_empty_map_nothing_is_known_of_a_tree() -> None:
+    history = History()
+    maps = [MapText(b""), MapText(b"1 T a"), MapText(b"1 T c")]
+    assert history.last_map(ask(), maps[0]) is None
+    assert history.last_map(ask(), maps[1]) is None
+    assert history.last_map(ask(), maps[2]) is maps[1]
+
+
 def test_maps_are_not_kept_for_it() -> None:
     history = History()
     dropped = MapText(b"1 T a")
