@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 
 from kallsymsd.ctl import command, stats, status
 from kallsymsd.ctl.command import CommandError, Context, Parsers
-from kallsymsd.ctl.query import ask, is_running, reading
+from kallsymsd.ctl.query import QueryError, ask, is_running, reading, wait_until_gone
 from kallsymsd.ctl.show import Rows, bytes_text, counted_text, rich_tables
 from kallsymsd.ctl.since import Span
+from kallsymsd.ctl.stop import LIMIT
 from kallsymsd.service import kept
 from kallsymsd.service.stats import Counter
 
@@ -56,7 +57,13 @@ def _run(context: Context, options: argparse.Namespace) -> int:
     console = Console(highlight=False)
     with Live(_screen(context, begin), console=console, screen=True, auto_refresh=False) as live:
         while is_running(context.socket):
-            live.update(_screen(context, begin), refresh=True)
+            try:
+                live.update(_screen(context, begin), refresh=True)
+            except QueryError:
+                # One that is ending answers nobody.
+                if not wait_until_gone(context.socket, LIMIT):
+                    raise
+                break
             time.sleep(options.interval)
     print("kallsymsctl: the daemon has ended", file=sys.stderr)
     return 0

@@ -5,7 +5,10 @@ import json
 import os
 import subprocess
 import sys
+import threading
+import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -144,6 +147,27 @@ def test_top_shows_the_daemon_until_it_ends(
     assert "pid" in captured.out
     assert "Requests since" in captured.out
     assert "the daemon has ended" in captured.err
+
+
+def test_top_ends_with_a_daemon_that_is_ending(
+    socket_path: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True, raising=False)
+    (tmp_path / "m").write_bytes(b"wait")
+    core = FakeCore()
+    with serving(socket_path, lambda: Engine(None, core)) as daemon, daemon.peer() as peer:
+        peer.build(tmp_path / "m")
+        assert core.started.acquire(timeout=PATIENCE)
+
+        def begin_to_end(_: float) -> None:
+            daemon.server.request_stop()
+            wait_for(lambda: not socket_path.exists())
+            threading.Timer(0.2, core.release.set).start()
+
+        with monkeypatch.context() as patched:
+            patched.setattr("kallsymsd.ctl.top.time", SimpleNamespace(sleep=begin_to_end, time=time.time))
+            assert main.main(["top"]) == 0
+    assert "the daemon has ended" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("interval", ["0", "-1", "x", "nan", "1e9"])
