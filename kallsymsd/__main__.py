@@ -194,7 +194,7 @@ def _make_engine(configuration: Configuration) -> "Engine":
     # What is loaded by now stays: the collector need not look at it for each request.
     gc.freeze()
     trees = Trees(store, configuration[MEMORY_LIMIT] * _MEBIBYTE, fit=memory.fit)
-    return Engine(store, trees, no_store=problem)
+    return Engine(store, trees, no_store=problem, ready=memory.ready)
 
 
 def _save(cache: Path, kept: Kept) -> None:

@@ -50,9 +50,6 @@ cdef void *_allocate(size_t size) except NULL:
     return memory
 
 
-cdef extern from "string.h" nogil:
-    void explicit_bzero(void *memory, size_t size)
-
 cdef extern from *:
     """
     #include <malloc.h>
@@ -65,8 +62,15 @@ cdef extern from *:
         mallopt(M_TRIM_THRESHOLD, most);
     #endif
     }
+
+    static void touch_pages(volatile char *memory, size_t size)
+    {
+        for (size_t at = 0; at < size; at += 4096)
+            memory[at] = 0;
+    }
     """
     void keep_freed_memory(int most)
+    void touch_pages(char *memory, size_t size) nogil
 
 
 def reuse_memory(int most):
@@ -82,7 +86,7 @@ def touch_memory(size_t size):
     """Make malloc have ``size`` bytes at hand that were touched before, so that the first request need not."""
     cdef void *memory = _allocate(size)
     with nogil:
-        explicit_bzero(memory, size)  # a memset() before free() would be left out
+        touch_pages(<char *>memory, size)
     free(memory)
 
 

@@ -2,6 +2,7 @@
 """Decides how a request is answered: from memory, from the store, or by computing."""
 
 import threading
+from collections.abc import Callable
 from time import perf_counter_ns
 from typing import Protocol
 
@@ -74,13 +75,22 @@ class Engine:
     that finds an answer on disk); an answer on disk; an update from a state on disk; a cold run.
     """
 
-    def __init__(self, store: Store | None, trees: Computer | None = None, *, no_store: str = "") -> None:
+    def __init__(
+        self,
+        store: Store | None,
+        trees: Computer | None = None,
+        *,
+        no_store: str = "",
+        ready: Callable[[int], None] = lambda _map_size: None,
+    ) -> None:
         """``store`` keeps answers and states beyond this process.
 
-        Without one, ``no_store`` says why, and they are kept in memory only.
+        Without one, ``no_store`` says why, and they are kept in memory only. ``ready`` is told the bytes
+        of each map of which a cold run was made, once that is answered.
         """
         self.store = store
         self._no_store = no_store
+        self._ready = ready
         self._trees = trees if trees is not None else Trees(store)
         self._maps = RecentMaps()
         # Answers that no restart should lose, the last one of each kind in each tree.
@@ -110,11 +120,13 @@ class Engine:
         return answer, answer.how
 
     def keep(self, question: Question, answer: Answer, how: How) -> None:
-        """Keep a new answer for the store. A step of its own, because no client should wait for a disk.
+        """Keep a new answer for the store, and be ready for the next. No client should wait for either.
 
         What was dear to make is written at once; the rest by save(), so that a build whose passes follow
         each other within a second writes once. The rest includes what a client got ready.
         """
+        if how.made == COLD and answer.ok:
+            self._ready(len(question.map.text))
         if self.store is None or not answer.ok or how.made == HIT or answer.size > self.store.limit:
             return
         with self._lock:

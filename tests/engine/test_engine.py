@@ -137,6 +137,18 @@ def test_a_cold_answer_is_written_at_once_and_the_others_when_told(tmp_path: Pat
     store.close()
 
 
+def test_after_a_cold_answer_and_no_other_the_engine_gets_ready() -> None:
+    told: list[int] = []
+    ask(Engine(None, Computer(COLD), ready=told.append), b"some map")
+    assert told == [8]
+    engine = Engine(None, Computer(COLD), ready=told.append)
+    ask(engine, b"bad map")
+    ask(engine, b"a map")
+    ask(engine, b"a map")
+    ask(Engine(None, Computer(INCREMENTAL), ready=told.append), b"another map")
+    assert told == [8, 5]
+
+
 def test_of_answers_that_follow_each_other_in_a_tree_the_last_is_written(tmp_path: Path) -> None:
     store = Store(tmp_path / "cache")
     engine = Engine(store, Computer())

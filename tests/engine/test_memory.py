@@ -18,6 +18,8 @@ from kallsymsd.core import _native
 from kallsymsd.engine import memory
 if "fit" in sys.argv: memory.fit(0)
 if "touch" in sys.argv: memory.touch()
+if "ready" in sys.argv: memory.fit(32 << 20); memory.ready(32 << 20)
+if "small" in sys.argv: memory.ready(7 << 20)
 before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
 for _ in range(2): _native.touch_memory(48 << 20)
 print((resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before) * resource.getpagesize() >> 20)
@@ -34,6 +36,11 @@ def test_what_was_touched_at_the_start_is_not_touched_for_the_first_time_again()
     assert faults() >= 90
     assert 45 <= faults("fit") <= 60
     assert faults("fit", "touch") <= 4
+
+
+def test_after_a_cold_run_of_a_large_map_there_is_memory_for_the_next() -> None:
+    assert faults("fit", "ready") <= 4
+    assert 45 <= faults("fit", "small") <= 60  # for which there is enough from the start
 
 
 def request(tree: bytes) -> BuildRequest:
