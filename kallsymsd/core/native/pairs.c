@@ -23,7 +23,7 @@
 #define INLINE static inline __attribute__((always_inline))
 
 typedef size_t pass_function(uint8_t *, const uint8_t *, size_t, uint8_t, uint8_t, uint8_t, struct pair_stats *);
-typedef size_t spell_function(uint8_t *, const uint8_t *, size_t, uint8_t, uint8_t, struct spelled *);
+typedef void spell_function(uint8_t *, const uint8_t *, size_t, uint8_t, uint8_t, struct spelled *);
 typedef int32_t row_max_function(const int32_t *);
 
 /* One instruction set's way to find matches: bit i says that src[i] == a and src[i + 1] == b, i < BLOCK. */
@@ -75,12 +75,12 @@ INLINE size_t pass_with(mask_function *match_mask, uint8_t *dst, const uint8_t *
 	return length;
 }
 
-INLINE size_t spell_with(mask_function *match_mask, byte_mask_function *byte_mask, uint8_t *to, const uint8_t *src,
-			 size_t n, uint8_t a, uint8_t b, struct spelled *spelled)
+INLINE void spell_with(mask_function *match_mask, byte_mask_function *byte_mask, uint8_t *to, const uint8_t *src,
+		       size_t n, uint8_t a, uint8_t b, struct spelled *spelled)
 {
 	const size_t marker_mask = ((size_t)1 << spelled->marker_shift) - 1;
 	uint8_t *string = to, *out = to + 1; /* room for a length of one byte */
-	size_t count = 0, taken = 0, i;
+	size_t count = spelled->count, taken = 0, i;
 
 	for (i = 0; i < n; i += BLOCK) {
 		const uint8_t *block = src + i;
@@ -112,9 +112,9 @@ INLINE size_t spell_with(mask_function *match_mask, byte_mask_function *byte_mas
 				string[0] = (uint8_t)length;
 			}
 			if (!(count & marker_mask))
-				spelled->marker[count >> spelled->marker_shift] = (uint32_t)(string - to);
+				spelled->marker[count >> spelled->marker_shift] = (uint32_t)(spelled->made + (size_t)(string - to));
 			count++;
-			spelled->start[count] = (uint32_t)(i + from);
+			spelled->start[count] = (uint32_t)(spelled->taken + i + from);
 			string = out++;
 		}
 		if (from <= BLOCK) {
@@ -124,7 +124,9 @@ INLINE size_t spell_with(mask_function *match_mask, byte_mask_function *byte_mas
 		taken = from > BLOCK;
 	}
 	spelled->start[0] = 0;
-	return (size_t)(string - to);
+	spelled->count = count;
+	spelled->taken += n;
+	spelled->made += (size_t)(string - to);
 }
 
 INLINE int32_t row_max_with(const int32_t *row)
@@ -173,9 +175,9 @@ static size_t pass_portable(uint8_t *dst, const uint8_t *src, size_t n, uint8_t 
 	return pass_with(mask_portable, dst, src, n, a, b, code, stats);
 }
 
-static size_t spell_portable(uint8_t *out, const uint8_t *src, size_t n, uint8_t a, uint8_t b, struct spelled *spelled)
+static void spell_portable(uint8_t *out, const uint8_t *src, size_t n, uint8_t a, uint8_t b, struct spelled *spelled)
 {
-	return spell_with(mask_portable, byte_mask_portable, out, src, n, a, b, spelled);
+	spell_with(mask_portable, byte_mask_portable, out, src, n, a, b, spelled);
 }
 
 static int32_t row_max_portable(const int32_t *row)
@@ -217,9 +219,9 @@ static size_t pass_sse2(uint8_t *dst, const uint8_t *src, size_t n, uint8_t a, u
 	return pass_with(mask_sse2, dst, src, n, a, b, code, stats);
 }
 
-static size_t spell_sse2(uint8_t *out, const uint8_t *src, size_t n, uint8_t a, uint8_t b, struct spelled *spelled)
+static void spell_sse2(uint8_t *out, const uint8_t *src, size_t n, uint8_t a, uint8_t b, struct spelled *spelled)
 {
-	return spell_with(mask_sse2, byte_mask_sse2, out, src, n, a, b, spelled);
+	spell_with(mask_sse2, byte_mask_sse2, out, src, n, a, b, spelled);
 }
 
 #define AVX2 __attribute__((target("avx2,bmi")))
@@ -256,9 +258,9 @@ AVX2 static size_t pass_avx2(uint8_t *dst, const uint8_t *src, size_t n, uint8_t
 	return pass_with(mask_avx2, dst, src, n, a, b, code, stats);
 }
 
-AVX2 static size_t spell_avx2(uint8_t *out, const uint8_t *src, size_t n, uint8_t a, uint8_t b, struct spelled *spelled)
+AVX2 static void spell_avx2(uint8_t *out, const uint8_t *src, size_t n, uint8_t a, uint8_t b, struct spelled *spelled)
 {
-	return spell_with(mask_avx2, byte_mask_avx2, out, src, n, a, b, spelled);
+	spell_with(mask_avx2, byte_mask_avx2, out, src, n, a, b, spelled);
 }
 
 AVX2 static int32_t row_max_avx2(const int32_t *row)
@@ -326,9 +328,9 @@ size_t pair_pass(uint8_t *dst, const uint8_t *src, size_t n, uint8_t a, uint8_t 
 	return chosen->pass(dst, src, n, a, b, code, stats);
 }
 
-size_t pair_spell(uint8_t *out, const uint8_t *src, size_t n, uint8_t a, uint8_t b, struct spelled *spelled)
+void pair_spell(uint8_t *out, const uint8_t *src, size_t n, uint8_t a, uint8_t b, struct spelled *spelled)
 {
-	return chosen->spell(out, src, n, a, b, spelled);
+	chosen->spell(out, src, n, a, b, spelled);
 }
 
 int32_t pair_row_max(const int32_t *row)

@@ -34,20 +34,23 @@ struct pair_stats {
 size_t pair_pass(uint8_t *dst, const uint8_t *src, size_t n, uint8_t a, uint8_t b, uint8_t code,
 		 struct pair_stats *stats);
 
-/* What pair_spell() writes. */
+/* What pair_spell() writes, and how far it is. Whoever calls it for the first time sets the last three to 0. */
 struct spelled {
-	uint32_t *marker;	/* offset in the output of every 2^marker_shift'th string */
-	uint32_t *start;	/* offset in the input of every string */
+	uint32_t *marker;	/* offset in all output of every 2^marker_shift'th string */
+	uint32_t *start;	/* offset in all input of every string; one more for the end */
 	int marker_shift;
+	size_t count;		/* strings so far */
+	size_t taken;		/* bytes of input so far */
+	size_t made;		/* bytes of output so far */
 };
 
 /*
  * The strings of src[0..n) with their length instead of the zero behind them, and every (a, b) as one zero byte:
  * for each string its length as ULEB128 in one or two bytes, then its codes. With a == 0 no pair is replaced.
  * src is readable, and out writable, for PAIR_GAP bytes behind the end; out has room for n bytes plus one for each
- * string. Returns the number of bytes written.
+ * string. What is behind the end does not matter, so a run of strings may be given in several parts.
  */
-size_t pair_spell(uint8_t *out, const uint8_t *src, size_t n, uint8_t a, uint8_t b, struct spelled *spelled);
+void pair_spell(uint8_t *out, const uint8_t *src, size_t n, uint8_t a, uint8_t b, struct spelled *spelled);
 
 /* Add weight for every two adjacent bytes of src[0..n), separators included. */
 void pair_count(const uint8_t *src, size_t n, int32_t weight, int32_t *counts);

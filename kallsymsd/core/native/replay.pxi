@@ -233,9 +233,9 @@ cdef class Replay:
         cdef uint16_t length[CODES]
         cdef uint8_t *out
         cdef Counts *renamed = NULL
-        stream.memory = NULL
+        cdef PyObject *codes = new_bytes(NULL, _stream_room(size))
+        stream.memory = <uint8_t *>bytes_data(codes)
         try:
-            stream.memory = <uint8_t *>_allocate(_stream_room(size))
             # No token is longer than a string: type letter and at most 511 bytes of name.
             texts = <uint8_t *>_allocate(CODES * NAME_LIMIT)
             renamed = <Counts *>_allocate(sizeof(Counts))
@@ -252,9 +252,10 @@ cdef class Replay:
                 _stream_place(&stream, <size_t>(out - (stream.memory + PAIR_GAP * CODES)))
                 self.rename_counts(renamed)
                 table.run_from(&stream, renamed)
-            return _bytes(stream.codes, stream.size)
+                memmove(stream.memory, stream.codes, stream.size)
+            return _finished(&codes, stream.size)
         finally:
-            free(stream.memory)
+            Py_XDECREF(codes)
             free(texts)
             free(renamed)
 

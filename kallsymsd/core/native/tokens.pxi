@@ -20,7 +20,10 @@ cdef extern from "pairs.h" nogil:
         uint32_t *marker
         uint32_t *start
         int marker_shift
-    size_t pair_spell(uint8_t *out, const uint8_t *src, size_t n, uint8_t a, uint8_t b, spelled *columns)
+        size_t count
+        size_t taken
+        size_t made
+    void pair_spell(uint8_t *out, const uint8_t *src, size_t n, uint8_t a, uint8_t b, spelled *columns)
     void pair_count(const uint8_t *src, size_t n, int32_t weight, int32_t *counts)
     int32_t pair_row_max(const int32_t *row)
     const char *pair_variant()
@@ -169,7 +172,8 @@ cdef class TokenTable:
         cdef size_t size = <size_t>strings.shape[0]
         cdef const uint8_t *source = _pointer(strings)
         cdef Stream stream
-        stream.memory = <uint8_t *>_allocate(_stream_room(size))
+        cdef PyObject *codes = new_bytes(NULL, _stream_room(size))
+        stream.memory = <uint8_t *>bytes_data(codes)
         try:
             with nogil:
                 _stream_place(&stream, size)
@@ -177,9 +181,10 @@ cdef class TokenTable:
                 # From the separator before the first string on.
                 pair_count(stream.codes - 1, size + 1, 1, table.initial)
                 table.run(&stream)
-            return table, _bytes(stream.codes, stream.size)
+                memmove(stream.memory, stream.codes, stream.size)
+            return table, _finished(&codes, stream.size)
         finally:
-            free(stream.memory)
+            Py_XDECREF(codes)
 
     cdef void run(self, Stream *stream) noexcept nogil:
         """All steps, on the strings themselves."""
