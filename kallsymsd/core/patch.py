@@ -190,12 +190,16 @@ def _distances(elf: ElfFile, tables: Tables, layout: _Layout, changes: list[Repl
         raise _DiffersError("a symbol is too far from kallsyms_offsets")
     if relocations.awaits_symbol(elf, place):
         raise _DiffersError("kallsyms_offsets has relocations of unknown kind")
+    addends = memoryview(tables.offsets).cast("i")
+    done = range(0)
     for entry in relocations.at_place(elf, place):
-        addends = memoryview(tables.offsets).cast("i")
+        start = entry.section.offset + entry.start
+        if start in done:
+            continue
         changed = relocations.with_addends(elf, entry, place, addends) if _is_text(elf, entry) else None
         if changed is None:
             raise _DiffersError("kallsyms_offsets has relocations of unknown kind")
-        start = entry.section.offset + entry.start
+        done = range(start, start + len(changed))
         if changed != elf.data[start : start + len(changed)]:
             changes.append((start, changed))
     return swapped("I", column, _target(elf))

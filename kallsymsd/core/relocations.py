@@ -11,8 +11,10 @@ from collections.abc import Iterator
 from typing import Literal, NamedTuple
 
 from kallsymsd.core.elf import ElfFile, Section
+from kallsymsd.core.elfheader import EM_RISCV
 
 _SHF_ALLOC = 2
+_R_RISCV_SUB32 = 39
 
 
 class Relocation(NamedTuple):
@@ -84,22 +86,44 @@ def with_addends(elf: ElfFile, first: Relocation, address: int, addends: memoryv
     """The entries from ``first`` on, one for each of ``addends`` (i32), with these instead of their own.
 
     None unless they are for 32-bit places from ``address`` on, without gaps, and alike in type and symbol.
+    RISC-V has a second entry for each place, without addend, which takes the place's own label away; that
+    stays as it is.
     """
-    count = len(addends)
-    contents = elf.contents(first.section)[first.start : first.start + count * entry_size(elf)]
-    if len(contents) != count * entry_size(elf):
+    entries = _entries_of_place(elf, first, address)
+    size = len(addends) * entries * entry_size(elf)
+    contents = elf.contents(first.section)[first.start : first.start + size]
+    if len(contents) != size:
         return None
     words = array("Q" if elf.bits == 64 else "I", bytes(contents))
     swapped = elf.big_endian != (sys.byteorder == "big")
     if swapped:
         words.byteswap()
-    code = words.typecode
-    if (
-        words[0::3] != array(code, range(address, address + 4 * count, 4))
-        or words[1::3] != words[1:2] * count
+    code, step = words.typecode, 3 * entries
+    places = array(code, range(address, address + 4 * len(addends), 4))
+    if any(words[column::step] != places for column in range(0, step, 3)) or (
+        words[1::step] != words[1:2] * len(addends)
     ):
         return None
-    words[2::3] = array(code, array(code.lower(), addends).tobytes())
+    if entries == 2 and (any(words[5::step]) or not _are_sub32(elf, words[4::step].tobytes())):
+        return None
+    words[2::step] = array(code, array(code.lower(), addends).tobytes())
     if swapped:
         words.byteswap()
     return words.tobytes()
+
+
+def _entries_of_place(elf: ElfFile, first: Relocation, address: int) -> int:
+    """How many entries there are for the first place, side by side: 1 or 2."""
+    second = first.start + entry_size(elf)
+    place = elf.contents(first.section)[second : second + elf.bits // 8]
+    return 2 if place == address.to_bytes(elf.bits // 8, "big" if elf.big_endian else "little") else 1
+
+
+def _are_sub32(elf: ElfFile, infos: bytes) -> bool:
+    """Whether all of these r_info, in this machine's byte order, are of R_RISCV_SUB32; the symbols differ."""
+    size, low = elf.bits // 8, 4 if elf.bits == 64 else 1
+    expected = _R_RISCV_SUB32.to_bytes(low, sys.byteorder)
+    first = 0 if sys.byteorder == "little" else size - low
+    return elf.machine == EM_RISCV and all(
+        infos[first + at :: size] == expected[at : at + 1] * (len(infos) // size) for at in range(low)
+    )

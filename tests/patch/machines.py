@@ -75,10 +75,11 @@ class Machine:
         text = call([f"{self.prefix}nm", "-n", linked], linked.parent).decode()
         prefixes = [dropped] if dropped else []
         kept = []
+        width = self.target.bits // 4
         for line in text.splitlines(keepends=True):
-            kind, name = line.split(" ")[-2:]
-            # "$": the marks of data in code on ARM
-            if kind not in ("a", "N", "U", "w") and not name.startswith(("$", *prefixes)):
+            kind, name = line[width + 1], line[width + 3 :]
+            # "$": the marks of data in code on ARM; ".L": the labels of distances on RISC-V
+            if kind not in ("a", "N", "U", "w") and not name.startswith(("$", ".L", *prefixes)):
                 kept.append(line)
         return "".join(kept).encode()
 
@@ -163,6 +164,15 @@ MACHINES = {
             target=Target(32, big_endian=False),
             base=0xC0008000,
             package="binutils-arm-linux-gnueabi",
+        ),
+        Machine(
+            name="riscv64",
+            prefix="riscv64-linux-gnu-",
+            assembler=(),
+            linker=("-m", "elf64lriscv"),
+            target=Target(64, big_endian=False),
+            base=0xFFFFFFFF80000000,
+            package="binutils-riscv64-linux-gnu",
         ),
     )
 }

@@ -60,6 +60,8 @@ CASES = [
     _case("arm", "v6.11", ALL, "ld", SHA1, head=True),
     _case("arm", "v6.1.y", RELATIVE, "ld.lld", SHA1, RELOCS),
     _case("arm", "v7.3", ALL, "ld", SHA1, "-pie"),
+    _case("riscv64", "v7.3", PC_RELATIVE, "ld", SHA1, RELOCS, "-shared", "-Bsymbolic", head=True),
+    _case("riscv64", "v6.11", ALL, NEW_LLD, SHA1, RELOCS, "-pie", "-znotext", head=True),
     _case("aarch64", "v7.3", PC_RELATIVE, NEW_LLD, "--build-id=fast", "-pie", "-znotext"),
     _case("i386", "v6.11", ALL, NEW_LLD, "--build-id=md5", head=True),
 ]
