@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """What differs between kernel versions: one row per dialect of scripts/kallsyms.
 
-Nothing else in this project asks for a kernel version. A new kernel that behaves differently gets a row
-here; if its difference is of a new kind, a column too, and every row says its value.
+Nothing else in this project asks for a kernel version. A new kernel that behaves differently gets a row here,
+which says what differs from the one before; if that is of a new kind, a column too, and v6.1 has its value.
 
 The thin client reads this table before each build, so the module imports nothing.
 """
@@ -48,9 +48,6 @@ OFFSETS_LAST = (
     "relative_base",
     "seqs_of_names",
 )
-
-_BOTH_MODES = "kallsyms failure: %s symbol value %s out of range in relative mode"
-_ONE_MODE = "kallsyms failure: %s symbol value %s out of range"
 
 
 class SymbolFilter:
@@ -101,85 +98,36 @@ class Dialect:
     marks, absent   texts that its scripts/kallsyms.c has, and has not
     """
 
-    __slots__ = (
-        "absent",
-        "absolute_form",
-        "binary",
-        "comments",
-        "commit",
-        "empty",
-        "keep_start_stop",
-        "lto_cut",
-        "marker_shift",
-        "marks",
-        "mksysmap",
-        "name",
-        "options",
-        "order",
-        "own_filter",
-        "own_tables",
-        "parser",
-        "positionals",
-        "preamble",
-        "range_error",
-        "reads_elf",
-        "release",
-        "sizes",
-        "usage",
-    )
+    name: str
+    release: tuple[int, int]
+    commit: str
+    options: tuple[str, ...]
+    usage: str
+    positionals: int
+    reads_elf: bool
+    parser: int
+    mksysmap: SymbolFilter
+    own_filter: bool
+    own_tables: tuple[str, ...]
+    lto_cut: bytes
+    keep_start_stop: bool
+    empty: bool
+    order: tuple[str, ...]
+    absolute_form: bool
+    preamble: bool
+    comments: tuple[str, ...]
+    sizes: tuple[str, ...]
+    binary: tuple[str, ...]
+    marker_shift: int
+    range_error: str
+    marks: tuple[str, ...]
+    absent: tuple[str, ...]
 
-    def __init__(
-        self,
-        *,
-        name: str,
-        release: tuple[int, int],
-        commit: str,
-        options: tuple[str, ...],
-        usage: str,
-        parser: int,
-        mksysmap: SymbolFilter,
-        order: tuple[str, ...],
-        range_error: str,
-        marks: tuple[str, ...],
-        absent: tuple[str, ...] = (),
-        positionals: int = 0,
-        reads_elf: bool = False,
-        own_filter: bool = False,
-        own_tables: tuple[str, ...] = (),
-        lto_cut: bytes = b"",
-        keep_start_stop: bool = False,
-        empty: bool = False,
-        absolute_form: bool = False,
-        preamble: bool = True,
-        comments: tuple[str, ...] = (),
-        sizes: tuple[str, ...] = (),
-        binary: tuple[str, ...] = (),
-        marker_shift: int = 8,
-    ) -> None:
-        self.name = name
-        self.release = release
-        self.commit = commit
-        self.options = options
-        self.usage = usage
-        self.positionals = positionals
-        self.reads_elf = reads_elf
-        self.parser = parser
-        self.mksysmap = mksysmap
-        self.own_filter = own_filter
-        self.own_tables = own_tables
-        self.lto_cut = lto_cut
-        self.keep_start_stop = keep_start_stop
-        self.empty = empty
-        self.order = order
-        self.absolute_form = absolute_form
-        self.preamble = preamble
-        self.comments = comments
-        self.sizes = sizes
-        self.binary = binary
-        self.marker_shift = marker_shift
-        self.range_error = range_error
-        self.marks = marks
-        self.absent = absent
+    def __init__(self, **columns: object) -> None:
+        """``columns`` has a value for each of the class's columns, and nothing else: TypeError."""
+        if columns.keys() != Dialect.__annotations__.keys():
+            raise TypeError(f"columns: {sorted(columns.keys() ^ Dialect.__annotations__.keys())}")
+        self.__dict__.update(columns)
 
     def __repr__(self) -> str:
         return f"<dialect {self.name}>"
@@ -187,6 +135,24 @@ class Dialect:
     def accepts(self, options: int) -> bool:
         """Whether every bit of ``options`` is an option of this dialect."""
         return options & ~sum(OPTION_BITS[name] for name in self.options) == 0
+
+    def then(
+        self,
+        name: str,
+        *,
+        release: tuple[int, int] = (0, 0),
+        commit: str = "",
+        marks: tuple[str, ...],
+        absent: tuple[str, ...] = (),
+        **changes: object,
+    ) -> "Dialect":
+        """The row of a later form: what is not named here is as in this one."""
+        told = {"name": name, "release": release, "commit": commit, "marks": marks, "absent": absent}
+        return Dialect(**{**vars(self), **told, **changes})
+
+
+def _without(table: str, order: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(each for each in order if each != table)
 
 
 def _usage(*options: str, positionals: str = "in.map > out.S") -> str:
@@ -226,258 +192,190 @@ _V6_1_TABLES = (
     "kallsyms_token_table",
     "kallsyms_token_index",
 )
-_V6_1 = ("all-symbols", "absolute-percpu", "base-relative")
-_V6_2 = (*_V6_1, "lto-clang")
-_V6_10 = ("all-symbols", "absolute-percpu", "lto-clang")
-_V6_11 = ("all-symbols", "absolute-percpu")
-_V7_0 = ("all-symbols", "pc-relative")
-_COMMENTED = ("names", "offsets", "seqs_of_names")
-_SIZED = ("names", "markers", "token_table", "offsets")
+_OPTIONS_6_1 = ("all-symbols", "absolute-percpu", "base-relative")
+_OPTIONS_6_2 = (*_OPTIONS_6_1, "lto-clang")
+_OPTIONS_6_10 = ("all-symbols", "absolute-percpu", "lto-clang")
+_OPTIONS_6_11 = ("all-symbols", "absolute-percpu")
+_OPTIONS_7_0 = ("all-symbols", "pc-relative")
 _V7_4_USAGE = """\
 Usage: kallsyms [--all-symbols] [--pc-relative] [--sysmap=out.map]
                 in out.bin > out.S
        kallsyms --sysmap=out.map vmlinux
 """
 
-#: Every dialect, oldest first; a form outside mainline last.
+_V6_1 = Dialect(
+    name="v6.1",
+    release=(6, 1),
+    commit="73bbb94466fd",
+    options=_OPTIONS_6_1,
+    usage=_usage(*_OPTIONS_6_1),
+    positionals=0,
+    reads_elf=False,
+    parser=FSCANF,
+    mksysmap=SymbolFilter(*_MKSYSMAP_6_1),
+    own_filter=True,
+    own_tables=_V6_1_TABLES,
+    lto_cut=b"",
+    keep_start_stop=False,
+    empty=False,
+    order=_without("seqs_of_names", OFFSETS_FIRST),
+    absolute_form=True,
+    preamble=True,
+    comments=(),
+    sizes=(),
+    binary=(),
+    marker_shift=8,
+    range_error="kallsyms failure: %s symbol value %s out of range in relative mode",
+    marks=("base-relative", "is_ignored_symbol"),
+    absent=("kallsyms_seqs_of_names",),
+)
+_V6_2 = _V6_1.then(
+    "v6.2",
+    release=(6, 2),
+    commit="60443c88f3a8",
+    options=_OPTIONS_6_2,
+    usage=_usage(*_OPTIONS_6_2),
+    own_tables=(*_V6_1_TABLES, "kallsyms_seqs_of_names"),
+    lto_cut=b".",
+    order=OFFSETS_FIRST,
+    marks=("base-relative", "is_ignored_symbol", "kallsyms_seqs_of_names"),
+    absent=(".llvm.",),
+)
+# 6.1.y carries the backports of 6.2's table and of 6.6's cut.
+_V6_1_Y = _V6_2.then(
+    "v6.1.y",
+    commit="60443c88f3a8",
+    lto_cut=b".llvm.",
+    marks=("base-relative", "is_ignored_symbol", "kallsyms_seqs_of_names", ".llvm."),
+)
+_V6_4 = _V6_2.then(
+    "v6.4",
+    release=(6, 4),
+    commit="404bad70fcf7",
+    mksysmap=SymbolFilter(*_MKSYSMAP_6_4, *_THUNKS, previous=True),
+    own_filter=False,
+    own_tables=(),
+    order=OFFSETS_LAST,
+    comments=("offsets",),
+    marks=("base-relative", "fscanf"),
+    absent=(".plt_branch.", "getline"),
+)
+_V6_5 = _V6_4.then(
+    "v6.5",
+    release=(6, 5),
+    commit="1c975da56a6f",
+    parser=GETLINE,
+    marks=("base-relative", "getline"),
+    absent=(".llvm.",),
+)
+_V6_6 = _V6_5.then(
+    "v6.6",
+    release=(6, 6),
+    commit="8cc32a9bbf29",
+    mksysmap=SymbolFilter(*_MKSYSMAP_6_9, previous=True),
+    lto_cut=b".llvm.",
+    marks=("base-relative", "getline", ".llvm."),
+)
+_V6_10 = _V6_6.then(
+    "v6.10",
+    release=(6, 10),
+    commit="64e166099b69",
+    options=_OPTIONS_6_10,
+    usage=_usage(*_OPTIONS_6_10),
+    mksysmap=SymbolFilter(*_MKSYSMAP_6_9),
+    keep_start_stop=True,
+    absolute_form=False,
+    marks=("lto-clang", "absolute-percpu", "__start_"),
+    absent=("base-relative", "incbin"),
+)
+_V6_11 = _V6_10.then(
+    "v6.11",
+    release=(6, 11),
+    commit="c442db3f49f2",
+    options=_OPTIONS_6_11,
+    usage=_usage(*_OPTIONS_6_11),
+    lto_cut=b"",
+    empty=True,
+    comments=("names", "offsets", "seqs_of_names"),
+    marks=("absolute-percpu",),
+    absent=("base-relative", "lto-clang"),
+)
+_V6_15 = _V6_11.then(
+    "v6.15",
+    release=(6, 15),
+    commit="01157ddc58dc",
+    options=("all-symbols",),
+    usage=_usage("all-symbols"),
+    mksysmap=SymbolFilter(*_MKSYSMAP_6_19),
+    range_error="kallsyms failure: %s symbol value %s out of range",
+    marks=("all-symbols",),
+    absent=("absolute-percpu", "base-relative", "pc-relative"),
+)
+_V7_0 = _V6_15.then(
+    "v7.0",
+    release=(7, 0),
+    commit="a081b5789255",
+    options=_OPTIONS_7_0,
+    mksysmap=SymbolFilter(*_MKSYSMAP_7_0),
+    order=_without("relative_base", OFFSETS_LAST),
+    preamble=False,
+    marks=("pc-relative",),
+    absent=("sysmap", ".size"),
+)
+# In v7.3, not yet in v7.2; the commit is not known.
+_V7_3 = _V7_0.then(
+    "v7.3",
+    release=(7, 3),
+    sizes=("names", "markers", "token_table", "offsets"),
+    marks=("pc-relative", ".size"),
+    absent=("sysmap",),
+)
+_V7_4 = _V7_3.then(
+    "v7.4",
+    release=(7, 4),
+    commit="531980b4b17e",
+    usage=_V7_4_USAGE,
+    positionals=2,
+    reads_elf=True,
+    comments=("offsets",),
+    binary=("names", "token_table", "seqs_of_names"),
+    marks=("pc-relative", "sysmap"),
+    absent=("KALLSYMS_MARKER_SHIFT",),
+)
+# No release is known to have it.
+_V7_4_MARKERS16 = _V7_4.then(
+    "v7.4-markers16",
+    commit="a79448913c91",
+    marker_shift=4,
+    marks=("pc-relative", "sysmap", "KALLSYMS_MARKER_SHIFT"),
+)
+# Posted in February 2024, never merged; v6.8 with the first half of v6.10.
+_MAIL_2024 = _V6_6.then(
+    "mail-2024",
+    options=_OPTIONS_6_10,
+    usage=_usage(*_OPTIONS_6_10, positionals="vmlinux in.map out.S out.bin"),
+    positionals=4,
+    absolute_form=False,
+    marks=("lto-clang", "incbin"),
+    absent=("pc-relative",),
+)
+
+#: Every dialect, oldest first; a form outside mainline behind what it is made of, or last.
 DIALECTS = (
-    Dialect(  # D1
-        name="v6.1",
-        release=(6, 1),
-        commit="73bbb94466fd",
-        options=_V6_1,
-        usage=_usage(*_V6_1),
-        parser=FSCANF,
-        mksysmap=SymbolFilter(*_MKSYSMAP_6_1),
-        own_filter=True,
-        own_tables=_V6_1_TABLES,
-        order=tuple(table for table in OFFSETS_FIRST if table != "seqs_of_names"),
-        absolute_form=True,
-        range_error=_BOTH_MODES,
-        marks=("base-relative", "is_ignored_symbol"),
-        absent=("kallsyms_seqs_of_names",),
-    ),
-    Dialect(  # D1s: 6.1.y carries the backports of 6.2's table and of 6.6's cut
-        name="v6.1.y",
-        release=(0, 0),
-        commit="60443c88f3a8",
-        options=_V6_2,
-        usage=_usage(*_V6_2),
-        parser=FSCANF,
-        mksysmap=SymbolFilter(*_MKSYSMAP_6_1),
-        own_filter=True,
-        own_tables=(*_V6_1_TABLES, "kallsyms_seqs_of_names"),
-        lto_cut=b".llvm.",
-        order=OFFSETS_FIRST,
-        absolute_form=True,
-        range_error=_BOTH_MODES,
-        marks=("base-relative", "is_ignored_symbol", "kallsyms_seqs_of_names", ".llvm."),
-    ),
-    Dialect(  # D2
-        name="v6.2",
-        release=(6, 2),
-        commit="60443c88f3a8",
-        options=_V6_2,
-        usage=_usage(*_V6_2),
-        parser=FSCANF,
-        mksysmap=SymbolFilter(*_MKSYSMAP_6_1),
-        own_filter=True,
-        own_tables=(*_V6_1_TABLES, "kallsyms_seqs_of_names"),
-        lto_cut=b".",
-        order=OFFSETS_FIRST,
-        absolute_form=True,
-        range_error=_BOTH_MODES,
-        marks=("base-relative", "is_ignored_symbol", "kallsyms_seqs_of_names"),
-        absent=(".llvm.",),
-    ),
-    Dialect(  # D3
-        name="v6.4",
-        release=(6, 4),
-        commit="404bad70fcf7",
-        options=_V6_2,
-        usage=_usage(*_V6_2),
-        parser=FSCANF,
-        mksysmap=SymbolFilter(*_MKSYSMAP_6_4, *_THUNKS, previous=True),
-        lto_cut=b".",
-        order=OFFSETS_LAST,
-        absolute_form=True,
-        comments=("offsets",),
-        range_error=_BOTH_MODES,
-        marks=("base-relative", "fscanf"),
-        absent=(".plt_branch.", "getline"),
-    ),
-    Dialect(  # D4
-        name="v6.5",
-        release=(6, 5),
-        commit="1c975da56a6f",
-        options=_V6_2,
-        usage=_usage(*_V6_2),
-        parser=GETLINE,
-        mksysmap=SymbolFilter(*_MKSYSMAP_6_4, *_THUNKS, previous=True),
-        lto_cut=b".",
-        order=OFFSETS_LAST,
-        absolute_form=True,
-        comments=("offsets",),
-        range_error=_BOTH_MODES,
-        marks=("base-relative", "getline"),
-        absent=(".llvm.",),
-    ),
-    Dialect(  # D4 with the other cut
-        name="v6.6",
-        release=(6, 6),
-        commit="8cc32a9bbf29",
-        options=_V6_2,
-        usage=_usage(*_V6_2),
-        parser=GETLINE,
-        mksysmap=SymbolFilter(*_MKSYSMAP_6_9, previous=True),
-        lto_cut=b".llvm.",
-        order=OFFSETS_LAST,
-        absolute_form=True,
-        comments=("offsets",),
-        range_error=_BOTH_MODES,
-        marks=("base-relative", "getline", ".llvm."),
-    ),
-    Dialect(  # D5
-        name="v6.10",
-        release=(6, 10),
-        commit="64e166099b69",
-        options=_V6_10,
-        usage=_usage(*_V6_10),
-        parser=GETLINE,
-        mksysmap=SymbolFilter(*_MKSYSMAP_6_9),
-        lto_cut=b".llvm.",
-        keep_start_stop=True,
-        order=OFFSETS_LAST,
-        comments=("offsets",),
-        range_error=_BOTH_MODES,
-        marks=("lto-clang", "absolute-percpu", "__start_"),
-        absent=("base-relative", "incbin"),
-    ),
-    Dialect(  # D6
-        name="v6.11",
-        release=(6, 11),
-        commit="c442db3f49f2",
-        options=_V6_11,
-        usage=_usage(*_V6_11),
-        parser=GETLINE,
-        mksysmap=SymbolFilter(*_MKSYSMAP_6_9),
-        keep_start_stop=True,
-        empty=True,
-        order=OFFSETS_LAST,
-        comments=_COMMENTED,
-        range_error=_BOTH_MODES,
-        marks=("absolute-percpu",),
-        absent=("base-relative", "lto-clang"),
-    ),
-    Dialect(  # D7
-        name="v6.15",
-        release=(6, 15),
-        commit="01157ddc58dc",
-        options=("all-symbols",),
-        usage=_usage("all-symbols"),
-        parser=GETLINE,
-        mksysmap=SymbolFilter(*_MKSYSMAP_6_19),
-        keep_start_stop=True,
-        empty=True,
-        order=OFFSETS_LAST,
-        comments=_COMMENTED,
-        range_error=_ONE_MODE,
-        marks=("all-symbols",),
-        absent=("absolute-percpu", "base-relative", "pc-relative"),
-    ),
-    Dialect(  # D8
-        name="v7.0",
-        release=(7, 0),
-        commit="a081b5789255",
-        options=_V7_0,
-        usage=_usage("all-symbols"),
-        parser=GETLINE,
-        mksysmap=SymbolFilter(*_MKSYSMAP_7_0),
-        keep_start_stop=True,
-        empty=True,
-        order=tuple(table for table in OFFSETS_LAST if table != "relative_base"),
-        preamble=False,
-        comments=_COMMENTED,
-        range_error=_ONE_MODE,
-        marks=("pc-relative",),
-        absent=("sysmap", ".size"),
-    ),
-    Dialect(  # D8 with .size lines: in v7.3, not yet in v7.2; the commit is not known
-        name="v7.3",
-        release=(7, 3),
-        commit="",
-        options=_V7_0,
-        usage=_usage("all-symbols"),
-        parser=GETLINE,
-        mksysmap=SymbolFilter(*_MKSYSMAP_7_0),
-        keep_start_stop=True,
-        empty=True,
-        order=tuple(table for table in OFFSETS_LAST if table != "relative_base"),
-        preamble=False,
-        comments=_COMMENTED,
-        sizes=_SIZED,
-        range_error=_ONE_MODE,
-        marks=("pc-relative", ".size"),
-        absent=("sysmap",),
-    ),
-    Dialect(  # D9
-        name="v7.4",
-        release=(7, 4),
-        commit="531980b4b17e",
-        options=_V7_0,
-        usage=_V7_4_USAGE,
-        positionals=2,
-        reads_elf=True,
-        parser=GETLINE,
-        mksysmap=SymbolFilter(*_MKSYSMAP_7_0),
-        keep_start_stop=True,
-        empty=True,
-        order=tuple(table for table in OFFSETS_LAST if table != "relative_base"),
-        preamble=False,
-        comments=("offsets",),
-        sizes=_SIZED,
-        binary=("names", "token_table", "seqs_of_names"),
-        range_error=_ONE_MODE,
-        marks=("pc-relative", "sysmap"),
-        absent=("KALLSYMS_MARKER_SHIFT",),
-    ),
-    Dialect(  # D9m: D9 with a marker every 16 symbols; no release is known to have it
-        name="v7.4-markers16",
-        release=(0, 0),
-        commit="a79448913c91",
-        options=_V7_0,
-        usage=_V7_4_USAGE,
-        positionals=2,
-        reads_elf=True,
-        parser=GETLINE,
-        mksysmap=SymbolFilter(*_MKSYSMAP_7_0),
-        keep_start_stop=True,
-        empty=True,
-        order=tuple(table for table in OFFSETS_LAST if table != "relative_base"),
-        preamble=False,
-        comments=("offsets",),
-        sizes=_SIZED,
-        binary=("names", "token_table", "seqs_of_names"),
-        marker_shift=4,
-        range_error=_ONE_MODE,
-        marks=("pc-relative", "sysmap", "KALLSYMS_MARKER_SHIFT"),
-    ),
-    Dialect(  # X: posted in February 2024, never merged; v6.8 with the first half of v6.10
-        name="mail-2024",
-        release=(0, 0),
-        commit="",
-        options=_V6_10,
-        usage=_usage(*_V6_10, positionals="vmlinux in.map out.S out.bin"),
-        positionals=4,
-        parser=GETLINE,
-        mksysmap=SymbolFilter(*_MKSYSMAP_6_9, previous=True),
-        lto_cut=b".llvm.",
-        order=OFFSETS_LAST,
-        comments=("offsets",),
-        range_error=_BOTH_MODES,
-        marks=("lto-clang", "incbin"),
-        absent=("pc-relative",),
-    ),
+    _V6_1,
+    _V6_1_Y,
+    _V6_2,
+    _V6_4,
+    _V6_5,
+    _V6_6,
+    _V6_10,
+    _V6_11,
+    _V6_15,
+    _V7_0,
+    _V7_3,
+    _V7_4,
+    _V7_4_MARKERS16,
+    _MAIL_2024,
 )
 
 BY_NAME = {dialect.name: dialect for dialect in DIALECTS}
