@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """ELF -> the map that ``nm -n VMLINUX | mksysmap`` would print, byte for byte, in the C locale."""
 
+import re
+
 from kallsymsd.core import _native, elfheader
 from kallsymsd.core.dialects import Dialect, SymbolFilter
 from kallsymsd.core.elf import ElfFile, Section
@@ -9,6 +11,12 @@ from kallsymsd.core.errors import InputError
 #: Whose nm: letters and order are those of binutils 2.40 and llvm-nm 14.
 BINUTILS = 0
 LLVM = 1
+# What "nm --version" begins with, and the versions whose letters and order are known to be these: what they
+# print of three kernels was compared (of LLVM: 13, 14, 15, 16 and 19).
+_VERSIONS = (
+    (BINUTILS, re.compile(rb"GNU nm [^\n]*?\b(\d+)\.(\d+)[^\n]*\n"), (2, 40), (2, 40)),
+    (LLVM, re.compile(rb"llvm-nm, [^\n]*\n[^\n]*\n?[^\n]*LLVM version (\d+)\.(\d+)\."), (13, 0), (19, 1)),
+)
 # Letters and order of scripts/kallsyms where it reads the ELF file itself.
 _KALLSYMS = 2
 
@@ -31,6 +39,15 @@ _AFTER_PE = (b"", *(bytes([byte]) for byte in b".$0123456789"))
 _HIDDEN = ("SHT_NULL", "SHT_SYMTAB", "SHT_SYMTAB_SHNDX")
 
 
+def of_version(text: bytes) -> int | None:
+    """Whose nm prints ``text`` for --version: BINUTILS or LLVM; None for others, and for unknown versions."""
+    for flavour, form, first, last in _VERSIONS:
+        found = form.match(text)
+        if found and first <= (int(found[1]), int(found[2])) <= last:
+            return flavour
+    return None
+
+
 def system_map(elf: ElfFile, dialect: Dialect, nm: int = BINUTILS, previous: ElfFile | None = None) -> bytes:
     """The map of a linked kernel, as text.
 
@@ -50,6 +67,11 @@ def system_map(elf: ElfFile, dialect: Dialect, nm: int = BINUTILS, previous: Elf
         defined = _lines(previous, nm, SymbolFilter(types="U"), b"").splitlines()
         rules += b"".join(b"=%b\0" % line.rsplit(b" ", 1)[1] for line in defined)
     return _lines(elf, nm, dialect.mksysmap, rules)
+
+
+def filtered_map(elf: ElfFile, nm: int, dropped: SymbolFilter) -> bytes:
+    """As system_map(), but what never gets into the map is said by ``dropped``, its "previous" left aside."""
+    return _lines(elf, nm, dropped, b"".join(rule.encode() + b"\0" for rule in dropped.rules))
 
 
 def _lines(elf: ElfFile, nm: int, dropped: SymbolFilter, rules: bytes) -> bytes:

@@ -34,9 +34,14 @@ def map_text(read: Read, size: int, dialect: Dialect, nm: int = BINUTILS) -> byt
     """
     if not size and dialect.reads_elf:
         return b""
+    return system_map(linked(read, size), dialect, nm)
+
+
+def linked(read: Read, size: int) -> ElfFile:
+    """The linked kernel in a file of ``size`` bytes, without its contents. Raises as map_text() does."""
     elf = ElfFile.read(symbol_part(read, size))
     check_linked(elf)
-    return system_map(elf, dialect, nm)
+    return elf
 
 
 def check_linked(elf: ElfFile) -> None:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""``python3 -I -S .../kallsyms_client/kbuild/__main__.py recipe|tool|one-link ...``, for the hook's scripts.
+"""``python3 -I -S .../kbuild/__main__.py recipe|tool|map|one-link ...``, for the hook's scripts.
 
 Compiled anew at each run, hence short.
 """
@@ -23,6 +23,10 @@ if verb == "tool":
     from kallsyms_client.main import hooked
 
     status = hooked()
+elif verb == "map":
+    from kallsyms_client.kbuild.map import main as make_map
+
+    status = make_map(sys.argv[1:])
 elif verb == "one-link":
     from kallsyms_client.kbuild.single import ask
 

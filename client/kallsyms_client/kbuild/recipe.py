@@ -11,6 +11,7 @@ import posix
 import re
 import sys
 
+from kallsyms_client.kbuild.mksysmap import with_map
 from kallsyms_client.kbuild.script import edit, interpreter, quote
 from kallsyms_client.report import ClientError, say, strerror
 
@@ -53,7 +54,7 @@ def main() -> int:
 
 
 def rewrite(text: bytes, program: bytes, environment: dict[bytes, bytes]) -> bytes:
-    """The recipe ``text`` with ``program`` in place of scripts/kallsyms.
+    """The recipe ``text`` with ``program`` for scripts/kallsyms, and with maps of ours where they are known.
 
     Raises ClientError where that cannot be known to do the same: another recipe than kbuild's, another
     script, tables of an unknown dialect.
@@ -70,6 +71,7 @@ def rewrite(text: bytes, program: bytes, environment: dict[bytes, bytes]) -> byt
     edited, shell = edit(script, program), interpreter(script)
     if edited is None or not shell:
         raise _without(b"%b is not a script that it knows" % name)
+    edited = with_map(edited, environment.get(b"srctree", b""), read)
     if environment.get(b"KALLSYMSD_ONE_LINK") == b"1":
         from kallsyms_client.kbuild.single import with_one_link
 
