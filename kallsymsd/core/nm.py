@@ -14,7 +14,7 @@ LLVM = 1
 # What "nm --version" begins with, and the versions whose letters and order are known to be these: what they
 # print of three kernels was compared (of LLVM: 13, 14, 15, 16 and 19).
 _VERSIONS = (
-    (BINUTILS, re.compile(rb"GNU nm [^\n]*?\b(\d+)\.(\d+)[^\n]*\n"), (2, 40), (2, 40)),
+    (BINUTILS, re.compile(rb"GNU nm (?:\([^)\n]*\)|version) (\d+)\.(\d+)"), (2, 40), (2, 40)),
     (LLVM, re.compile(rb"llvm-nm, [^\n]*\n[^\n]*\n?[^\n]*LLVM version (\d+)\.(\d+)\."), (13, 0), (19, 1)),
 )
 # Letters and order of scripts/kallsyms where it reads the ELF file itself.

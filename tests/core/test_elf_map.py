@@ -10,6 +10,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from kallsyms_client.kbuild import rules
 from kallsymsd.core import nm
 from kallsymsd.core.dialects import BY_NAME, DIALECTS, SymbolFilter
 from kallsymsd.core.elf import ElfFile
@@ -173,6 +174,20 @@ def test_every_dialect_drops_what_its_sed_script_drops(case: tuple[str, Image]) 
         if way not in left:
             left[way] = nms.filtered(way[0], all_lines(encoded, flavour))
         assert nm.system_map(elf, dialect) == left[way], dialect
+
+
+_RULES = [line for line in SCRIPTS["v6.15"].split("\n") if line and "aNUw" not in line]
+
+
+@few
+@given(st.lists(st.sampled_from(_RULES), max_size=4), images(targets=("x86_64",), names=part_names))
+def test_rules_read_from_a_script_drop_what_sed_drops(lines: list[str], case: tuple[str, Image]) -> None:
+    text = "\n".join(["/ [aNUw] /d", *lines, ""])
+    found = rules.of_sed(text.encode())
+    assert found is not None
+    encoded = case[1].encode()
+    made = nm.filtered_map(ElfFile.read(encoded), nm.BINUTILS, SymbolFilter(*found))
+    assert made == nms.filtered(text, nms.listed(nms.BINUTILS["x86_64"], encoded))
 
 
 def test_since_v7_4_letters_are_the_tools_own() -> None:

@@ -5,7 +5,7 @@ import posix
 import re
 import sys
 
-from kallsyms_client.main import DEFERRED, FAILED, interrupted
+from kallsyms_client.main import DEFERRED, FAILED
 from kallsyms_client.report import say
 
 # What "nm --version" printed, and the rules of scripts/mksysmap.
@@ -34,8 +34,6 @@ def main(arguments: list[str]) -> int:
     linked, path = (argument.encode(encoding, "surrogateescape") for argument in arguments)
     try:
         return _run(linked, path, posix.environ)
-    except KeyboardInterrupt:
-        return interrupted()
     except (_UnknownError, OSError, MemoryError):
         return DEFERRED
     except Exception as error:  # noqa: BLE001  a defect of ours must not end a build

@@ -1,0 +1,441 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Maps of a hooked build: ours where it is known what nm and mksysmap print, theirs everywhere else."""
+
+import os
+import shlex
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import NoReturn
+
+import pytest
+
+from kallsyms_client.kbuild import rules
+from kallsyms_client.kbuild.mksysmap import with_map
+from kallsymsd.core import nm
+from kallsymsd.core.dialects import BY_NAME
+from kallsymsd.hook.files import prepare
+from tests import nms, oracles
+from tests.client.conftest import PYTHONPATH
+from tests.elfs import ABS, FUNC, GLOBAL, UNDEF, WEAK, Image, Symbol
+from tests.reference.mksysmap import SCRIPTS
+
+_COMMAND = '${NM} -n "${1}" | sed -f "${srctree}/scripts/mksysmap" > "${2}"'
+_FUNCTION = f"mksysmap()\n{{\n\tinfo NM ${{2}}\n\t{_COMMAND}\n}}\n"
+_OF_THE_SHELL = '${CONFIG_SHELL} "${srctree}/scripts/mksysmap" ${1} ${2}'
+_SCRIPT = f"""\
+#!/bin/sh
+set -e
+info()
+{{
+	printf "  %-7s %s\\n" "${{1}}" "${{2}}"
+}}
+# scripts/kallsyms has no part in this test.
+kallsyms()
+{{
+	scripts/kallsyms "${{1}}" > "${{2}}"
+}}
+{_FUNCTION}
+mksysmap .tmp_vmlinux1 .tmp_vmlinux1.syms
+mksysmap vmlinux System.map
+echo linked
+"""
+_NM = """\
+#!/bin/sh
+echo "$*" >>nm.log
+case $1 in
+--version) {version} ;;
+esac
+{command} "$@"
+"""
+# Instead of Python: "python -I -S MODULE map LINKED MAP".
+_INTERPRETER = """\
+#!/bin/sh
+case $4 in
+map) {fault} ;;
+esac
+exec {python} "$@"
+"""
+_MAPS = (".tmp_vmlinux1.syms", "System.map")
+_SYMBOLS = [
+    Symbol(b"_text", 0x1000, 1, GLOBAL),
+    Symbol(b"f", 0x1008, 1, GLOBAL, FUNC),
+    Symbol(b"alias_of_f", 0x1008, 1, WEAK, FUNC),
+    Symbol(b".L1", 0x1010, 1),
+    Symbol(b"__vendor_x", 0x1020, 1),
+    Symbol(b"x__vendor_", 0x1020, 1),
+    Symbol(b"__AThunk_f", 0x1030, 1),
+    Symbol(b"absolute", 7, ABS, GLOBAL),
+    Symbol(b"local", 8, ABS),
+    Symbol(b"nowhere", 0, UNDEF, WEAK),
+]
+
+
+class Tree:
+    """A source and object tree, of whose link only the maps are left; its nm notes its calls.
+
+    directory    where it is
+    environment  that of the link
+    """
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        (directory / "scripts").mkdir(parents=True)
+        self.script = directory / "scripts/link-vmlinux.sh"
+        self.script.write_text(_SCRIPT)
+        self.script.chmod(0o755)
+        self.mksysmap = directory / "scripts/mksysmap"
+        self.mksysmap.write_text(SCRIPTS["v6.11"])
+        for name in (".tmp_vmlinux1", "vmlinux"):
+            self.put(name, *_SYMBOLS)
+        self.wrap()
+        state = directory.parent / "state"
+        state.mkdir()
+        self._shell = prepare({"XDG_DATA_HOME": str(state)}).parent / "sh"
+        self.environment = {
+            "PATH": os.environ["PATH"],
+            "PYTHONPATH": PYTHONPATH,
+            "HOME": str(state),
+            "KALLSYMSD_DIALECT": "v6.11",
+            "LC_ALL": "C",
+            "srctree": str(directory),
+            "CONFIG_SHELL": "/bin/sh",
+            "NM": "./nm",
+        }
+
+    def put(self, name: str, *symbols: Symbol) -> None:
+        """Make a linked kernel with these symbols."""
+        (self.directory / name).write_bytes(Image(symbols=list(symbols)).encode())
+
+    def wrap(self, command: str = nms.BINUTILS["x86_64"], version: str = "") -> None:
+        """Have ``command`` in the place of nm, and ``version`` happen where it is asked for that."""
+        program = self.directory / "nm"
+        program.write_text(_NM.format(command=command, version=version))
+        program.chmod(0o755)
+
+    def stock(self) -> dict[str, bytes]:
+        """The maps of a stock link."""
+        done = self.run(Path("/bin/sh"))
+        assert (done.returncode, self.calls()) == (0, STOCK), done.stderr
+        return self.maps()
+
+    def link(self, **environment: str) -> subprocess.CompletedProcess[str]:
+        """A hooked link."""
+        return self.run(self._shell, **environment)
+
+    def link_with_fault(self, fault: str) -> subprocess.CompletedProcess[str]:
+        """The same with an interpreter that does ``fault`` when it is to make a map."""
+        interpreter = self.directory / "python"
+        interpreter.write_text(_INTERPRETER.format(fault=fault, python=shlex.quote(sys.executable)))
+        interpreter.chmod(0o755)
+        shell = self.directory / "faulty-sh"
+        line = f"python={shlex.quote(sys.executable)}\n"
+        text = self._shell.read_text()
+        assert line in text
+        shell.write_text(text.replace(line, f"python={interpreter}\n"))
+        shell.chmod(0o755)
+        # The script is given the interpreter that Python says it is.
+        edit = shlex.quote(f"s|^kallsymsd_python=.*|kallsymsd_python={interpreter}|")
+        text = shell.read_text()
+        shell.write_text(text.replace('"$2") &&', f'"$2" | sed {edit}) &&'))
+        return self.run(shell)
+
+    def run(self, shell: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+        """Have ``shell`` run the recipe."""
+        return subprocess.run(
+            [shell, "-c", f'set -e; {self.script} "ld"; :'],
+            cwd=self.directory,
+            env={**self.environment, **environment},
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+
+    def maps(self) -> dict[str, bytes]:
+        """The maps, which are gone then."""
+        found = {name: (self.directory / name).read_bytes() for name in _MAPS}
+        for name in found:
+            (self.directory / name).unlink()
+        return found
+
+    def calls(self) -> list[str]:
+        """How nm was called; that is forgotten then."""
+        log = self.directory / "nm.log"
+        lines = log.read_text().splitlines() if log.exists() else []
+        log.unlink(missing_ok=True)
+        return lines
+
+
+STOCK = ["-n .tmp_vmlinux1", "-n vmlinux"]
+ASKED = ["--version"]
+IN_DOUBT = ["--version", *STOCK]
+
+
+@pytest.fixture
+def tree(tmp_path: Path, unavailable: Callable[[str], NoReturn]) -> Tree:
+    """A tree."""
+    if reason := nms.why_not(nms.BINUTILS["x86_64"]):
+        unavailable(reason)
+    return Tree(tmp_path / "tree")
+
+
+@pytest.mark.parametrize("series", sorted(oracles.SERIES))
+def test_the_maps_are_those_of_nm_and_mksysmap(
+    tree: Tree, series: str, unavailable: Callable[[str], NoReturn]
+) -> None:
+    """With the kernels' own mksysmap: that for sed, and that for the shell."""
+    oracle = oracles.find(series) or unavailable(oracles.missing(series))
+    text = (oracle.tool.parent / "mksysmap").read_bytes()
+    tree.mksysmap.write_bytes(text)
+    if text.startswith(b"#!/bin/sh"):
+        tree.script.write_text(_SCRIPT.replace(_COMMAND, _OF_THE_SHELL))
+    stock = tree.stock()
+    assert all(b" T f\n" in text and b".L1" not in text for text in stock.values())
+    done = tree.link()
+    assert (done.returncode, done.stderr, tree.calls()) == (0, "", ASKED)
+    assert done.stdout == "  NM      .tmp_vmlinux1.syms\n  NM      System.map\nlinked\n"
+    assert tree.maps() == stock
+
+
+def test_with_llvm_nm(tree: Tree, unavailable: Callable[[str], NoReturn]) -> None:
+    if reason := nms.why_not(nms.LLVM):
+        unavailable(reason)
+    tree.wrap(nms.LLVM)
+    stock = tree.stock()
+    done = tree.link()
+    assert (done.returncode, done.stderr, tree.calls()) == (0, "", ASKED)
+    assert tree.maps() == stock
+    # Of which llvm-nm prints the one or the other first.
+    tree.put("vmlinux", Symbol(b"twice", 16), Symbol(b"twice", 16, bind=GLOBAL))
+    assert (tree.link().returncode, tree.calls()) == (0, ["--version", "-n vmlinux"])
+
+
+@pytest.mark.parametrize(
+    "version",
+    [
+        "exit 1",
+        "echo 'GNU nm (GNU Binutils) 2.20'; exit",
+        "echo 'nm (elfutils) 0.188'; exit",
+        "printf 'llvm-nm, compatible with GNU nm\\nLLVM version 3.9.1\\n'; exit",
+    ],
+)
+def test_an_nm_that_is_not_known_runs_itself(tree: Tree, version: str) -> None:
+    stock = tree.stock()
+    tree.wrap(version=version)
+    done = tree.link()
+    assert (done.returncode, done.stderr) == (0, "")
+    assert [call for call in tree.calls() if call != "--version"] == STOCK
+    assert tree.maps() == stock
+
+
+@pytest.mark.parametrize("line", ["/ x[0-9]/d", "/ [aNUw] /!d", "s/ t / T /", "/ foo./d", "$d", "/ _text$/p"])
+def test_a_mksysmap_that_is_not_known_runs_itself(tree: Tree, line: str) -> None:
+    tree.mksysmap.write_text(SCRIPTS["v6.11"] + line + "\n")
+    stock = tree.stock()
+    done = tree.link()
+    assert (done.returncode, done.stderr, tree.calls()) == (0, "", STOCK)
+    assert tree.maps() == stock
+
+
+def test_a_rule_that_no_release_has_is_kept(tree: Tree) -> None:
+    tree.mksysmap.write_text(SCRIPTS["v6.11"] + "# of a vendor\n/ __vendor_/d\n")
+    stock = tree.stock()
+    assert (tree.link().returncode, tree.calls()) == (0, ASKED)
+    assert tree.maps() == stock
+    assert b" x__vendor_\n" in stock["System.map"]
+    assert b" __vendor_x\n" not in stock["System.map"]
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("${NM} -n", "${NM} -n -p"),
+        ('> "${2}"\n}\n\n', '> "${2}"\n\ttrue\n}\n\n'),
+        ("mksysmap()", "mksysmap ()"),
+        ("mksysmap()", "mksysmap() { true; }\nmksysmap()"),
+    ],
+)
+def test_a_function_that_is_not_known_stays(tree: Tree, old: str, new: str) -> None:
+    assert old in _SCRIPT
+    tree.script.write_text(_SCRIPT.replace(old, new, 1))
+    done = tree.link()
+    assert (done.returncode, done.stderr) == (0, "")
+    assert [call.replace(" -p", "") for call in tree.calls()] == STOCK
+
+
+@pytest.mark.parametrize("name", ["LC_ALL", "LC_COLLATE", "LANG"])
+def test_where_nm_may_sort_otherwise_it_runs_itself(tree: Tree, name: str) -> None:
+    stock = tree.stock()
+    locale = {"LC_ALL": "", "LC_COLLATE": "", name: "en_US.UTF-8"}
+    done = tree.link(**locale)
+    assert (done.returncode, tree.calls()) == (0, IN_DOUBT), done.stderr
+    assert tree.maps() == stock
+
+
+@pytest.mark.parametrize(
+    "symbols",
+    [
+        [],
+        [Symbol(b".L1")],
+        [Symbol("\N{GREEK SMALL LETTER MU}s".encode())],
+        [Symbol(b"with a blank")],
+    ],
+    ids=["none", "none left", "not ascii", "blank"],
+)
+def test_symbols_that_are_left_to_nm_and_sed(tree: Tree, symbols: list[Symbol]) -> None:
+    tree.put("vmlinux", *symbols)
+    stock = tree.stock()
+    done = tree.link()
+    assert (done.returncode, tree.calls()) == (0, ["--version", "-n vmlinux"])
+    assert tree.maps() == stock
+
+
+@pytest.mark.parametrize("contents", [b"", b"\x7fELF", Image(type=1, symbols=_SYMBOLS).encode()])
+def test_what_is_no_linked_kernel(tree: Tree, contents: bytes) -> None:
+    (tree.directory / "vmlinux").write_bytes(contents)
+    stock, done = tree.run(Path("/bin/sh")), tree.link()
+    assert (done.returncode, done.stdout, done.stderr) == (stock.returncode, stock.stdout, stock.stderr)
+    assert tree.calls() == [*STOCK, "--version", "-n vmlinux"]
+
+
+def test_switched_off(tree: Tree) -> None:
+    stock = tree.stock()
+    done = tree.link(KALLSYMSD="off")
+    assert (done.returncode, done.stderr, tree.calls()) == (0, "", STOCK)
+    assert tree.maps() == stock
+
+
+def test_verify(tree: Tree) -> None:
+    stock = tree.stock()
+    done = tree.link(KALLSYMSD="verify")
+    assert (done.returncode, done.stderr, sorted(tree.calls())) == (0, "", sorted(IN_DOUBT))
+    assert tree.maps() == stock
+
+
+def test_verify_finds_a_difference(tree: Tree) -> None:
+    program = shutil.which(nms.BINUTILS["x86_64"])
+    tree.wrap(f"[ $1 = --version ] && exec {program} $1; {program} -n $2 | sed 's/ T _text$/ t _text/' #")
+    done = tree.link(KALLSYMSD="verify")
+    assert done.returncode == 1
+    assert done.stdout == "  NM      .tmp_vmlinux1.syms\n"
+    assert done.stderr == (
+        "kallsymsd: KALLSYMSD=verify: .tmp_vmlinux1.syms: line 2 is '0000000000001000 t _text', "
+        "would be '0000000000001000 T _text'\n"
+    )
+    assert tree.link(KALLSYMSD="off").returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("fault", "said"),
+    [
+        ("exit 101", ""),
+        ("exit 1", "kallsymsd: its client ended with status 1; ./nm is run\n"),
+        ("echo garbage >$6; kill -9 $$", "status 137; ./nm is run\n"),
+    ],
+)
+def test_a_failing_client(tree: Tree, fault: str, said: str) -> None:
+    stock = tree.stock()
+    done = tree.link_with_fault(fault)
+    assert (done.returncode, sorted(tree.calls())) == (0, sorted(IN_DOUBT)), done.stderr
+    assert done.stderr.endswith(said)
+    assert tree.maps() == stock
+
+
+@pytest.mark.parametrize(("signal", "status"), [("TERM", 143), ("INT", 130), ("HUP", 129)])
+def test_a_build_that_is_stopped_ends(tree: Tree, signal: str, status: int) -> None:
+    done = tree.link_with_fault(f"kill -{signal} $$")
+    assert (done.returncode, tree.calls()) == (status, ASKED)
+    assert done.stdout == "  NM      .tmp_vmlinux1.syms\n"
+
+
+def test_without_an_interpreter(tree: Tree) -> None:
+    stock = tree.stock()
+    done = tree.link_with_fault("rm $0; exit 101")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert tree.maps() == stock
+
+
+def test_a_map_that_cannot_be_written_fails_as_it_would(tree: Tree) -> None:
+    (tree.directory / "System.map").mkdir()
+    stock, done = tree.run(Path("/bin/sh")), tree.link()
+    assert "Is a directory" in stock.stderr
+    assert done.stderr.rpartition("System.map")[2] == stock.stderr.rpartition("System.map")[2]
+    assert done.returncode == stock.returncode != 0
+
+
+def test_rules_are_those_of_the_dialect(unavailable: Callable[[str], NoReturn]) -> None:
+    for dialect, text in SCRIPTS.items():
+        found = rules.of_sed(b"#!/bin/sed -f\n \t# why\n" + text.encode())
+        assert found is not None
+        assert set(found) == set(BY_NAME[dialect].mksysmap.rules)
+    for series in oracles.SERIES:
+        oracle = oracles.find(series) or unavailable(oracles.missing(series))
+        script = (oracle.tool.parent / "mksysmap").read_bytes()
+        known = [each for each in (rules.of_sed(script), rules.of_grep(script)) if each is not None]
+        assert [set(each) for each in known] == [set(BY_NAME[series].mksysmap.rules)]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "#n\n/ [aNUw] /d\n",
+        "/ [aNU] /d\n",
+        "/ \\.L/d\n",
+        "/ [aNUw] /d\n/T/d\n",
+        "/ [aNUw] /d\n/0$/d\n",
+        "/ [aNUw] /d\n/ /d\n",
+        "/ [aNUw] /d\n/_x y$/d\n",
+        "/ [aNUw] /d\n/ a*/d\n",
+        "/ [aNUw] /d\n/ a\\+/d\n",
+        "/ [aNUw] /d;s/a/b/\n",
+        "/ [aNUw] /d\n//d\n",
+        "/ [aNUw] /d\n/ a/d # why\n",
+        "/ [aNUw] /d\n/ \xe9/d\n",
+    ],
+)
+def test_rules_that_are_not_known(text: str) -> None:
+    assert rules.of_sed(text.encode()) is None
+    assert rules.of_grep(text.encode()) is None
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "$NM -n $1 | grep -v -e ' [aNUw] ' -e '[x]' > $2\n",
+        "$NM -n $1 | grep -v -e ' [aNUw] ' > $2\necho done\n",
+        "$NM -n $1 | grep -vi -e ' [aNUw] ' > $2\n",
+        "$NM -n $1 | grep -v -e ' [aNUw] ' | sort > $2\n",
+        "$NM -n $1 | grep -v '\\( [aNUw] \\)\\|\\(__crc_\\)' > $2\n",
+    ],
+)
+def test_commands_that_are_not_known(text: str) -> None:
+    assert rules.of_grep(text.encode()) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "known"),
+    [
+        ("GNU nm (GNU Binutils for Debian) 2.40\nCopyright (C) 2023 ...\n", nm.BINUTILS),
+        ("GNU nm version 2.40-14.fc39\nCopyright\n", nm.BINUTILS),
+        ("GNU nm (GNU Binutils for Debian) 2.30\n", None),
+        ("GNU nm (crosstool 2.40) 1.2\n", None),
+        ("nm (elfutils) 0.188\n", None),
+        ("llvm-nm, compatible with GNU nm\nDebian LLVM version 14.0.6\n  Optimized build.\n", nm.LLVM),
+        ("llvm-nm, compatible with GNU nm\nLLVM (http://llvm.org/):\n  LLVM version 16.0.0\n", nm.LLVM),
+        ("llvm-nm, compatible with GNU nm\nLLVM version 99.1.0\n", None),
+        ("LLVM version 16.0.0\n", None),
+        ("", None),
+    ],
+)
+def test_whose_nm_it_is(text: str, known: int | None) -> None:
+    assert nm.of_version(text.encode()) == known
+
+
+def test_without_a_source_tree_the_script_stays() -> None:
+    script = _FUNCTION.encode()
+    assert with_map(script, b"", lambda _path: b"/ [aNUw] /d\n") == script
+    assert with_map(script, b"/src", lambda _path: b"/ [aNUw] /d\n") != script
