@@ -66,7 +66,7 @@ def ask(
             outdated = (path, error.protocol) if error.protocol < wire.PROTOCOL else None
             raise UnansweredError(f"{shown}: {error}", "version", waited, outdated) from error
         if isinstance(error, TimeoutError):
-            if conversation.is_heard or _is_served(path):
+            if conversation.is_heard or _is_ready(path):
                 raise UnansweredError(f"{shown}: no answer in time", "silent", waited) from error
             raise UnansweredError(f"{shown}: is being started", "starting", waited) from error
         if isinstance(error, OSError):
@@ -202,14 +202,14 @@ class _Conversation:
             posix.close(descriptor)
 
 
-def _is_served(path: bytes) -> bool:
-    """Whether a daemon serves the socket ``path``. Else a service manager listens, and is starting one."""
+def _is_ready(path: bytes) -> bool:
+    """Whether a daemon says that it serves the socket ``path``. Else one is starting, or leaving."""
     from pathlib import Path
 
-    from kallsymsd.engine.private import is_locked
+    from kallsymsd.engine.private import is_ready
 
     try:
-        return is_locked(Path(path.decode("utf-8", "surrogateescape") + ".lock"))
+        return is_ready(Path(path.decode("utf-8", "surrogateescape") + ".lock"))
     except OSError:
         return True
 

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Directories that only their owner can use, and locks in them."""
 
+import contextlib
 import fcntl
 import os
 import stat
@@ -9,6 +10,8 @@ from pathlib import Path
 
 # struct flock: l_type, l_whence, l_start, l_len, l_pid, and padding where the machine has it.
 _FLOCK = struct.Struct("hhqqi0q")
+# What the file holds while its holder is ready; only whether it is empty counts.
+_READY = b"ready\n"
 
 
 class NotPrivateError(Exception):
@@ -60,6 +63,12 @@ class Lock:
             return False
         return True
 
+    def note(self, *, ready: bool) -> None:
+        """Say in the file, for :func:`is_ready`, whether its holder does what the lock is for."""
+        with contextlib.suppress(OSError):  # a full disk; it then passes for one that is not ready
+            os.ftruncate(self._descriptor, 0)
+            os.pwrite(self._descriptor, _READY if ready else b"", 0)
+
     def close(self) -> None:
         """Give the lock up; a second time does nothing."""
         if self._descriptor >= 0:
@@ -77,9 +86,25 @@ def is_locked(path: Path) -> bool:
     except FileNotFoundError:
         return False
     try:
-        answer = fcntl.fcntl(descriptor, fcntl.F_OFD_GETLK, _flock())
+        return _is_held(descriptor)
     finally:
         os.close(descriptor)
+
+
+def is_ready(path: Path) -> bool:
+    """As :func:`is_locked`, and whoever holds it neither is still starting nor about to end."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+    except FileNotFoundError:
+        return False
+    try:
+        return _is_held(descriptor) and os.fstat(descriptor).st_size > 0
+    finally:
+        os.close(descriptor)
+
+
+def _is_held(descriptor: int) -> bool:
+    answer = fcntl.fcntl(descriptor, fcntl.F_OFD_GETLK, _flock())
     kind: int = _FLOCK.unpack(answer)[0]
     return kind != fcntl.F_UNLCK
 

@@ -47,16 +47,23 @@ class Instance:
         try:
             if not self._lock.take():
                 raise AlreadyRunningError(f"another kallsymsd serves {path}; run: kallsymsctl stop")
+            self._lock.note(ready=False)  # whoever was killed did not take it back
             self.listener = inherited or self._listen()
         except BaseException:
             self._lock.close()
             raise
 
-    def withdraw(self) -> None:
-        """Remove the socket file: no new client finds us. Those that have connected can still be accepted.
+    def announce(self) -> None:
+        """Say beside the socket that clients are answered: those who are not, from now on, meet a fault."""
+        self._lock.note(ready=True)
 
+    def withdraw(self) -> None:
+        """Take that back, and remove the socket file: no new client finds us.
+
+        Those that have connected can still be accepted.
         An inherited socket stays: clients that come now find the next daemon behind it.
         """
+        self._lock.note(ready=False)
         if not self.inherited:
             self.path.unlink(missing_ok=True)
 

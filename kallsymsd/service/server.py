@@ -120,14 +120,21 @@ class Server:
         """Serve until :meth:`request_stop`; then finish what was asked, in DRAIN_LIMIT, and return."""
         self._workers.submit(self._builds.warm_up)
         self._saving.begin()
+        self._hub.wake()  # the first turn does not wait: it greets those who came while we were starting
         try:
+            self._turn()
+            if self._state is State.SERVING:
+                self._instance.announce()
             while self._state is not State.STOPPED:
-                self._hub.turn(self._due())
-                self._hand_out()
-                self._ahead.turn(time.monotonic())
-                self._keep_time(time.monotonic())
+                self._turn()
         finally:
             self._close()
+
+    def _turn(self) -> None:
+        self._hub.turn(self._due())
+        self._hand_out()
+        self._ahead.turn(time.monotonic())
+        self._keep_time(time.monotonic())
 
     def request_stop(self) -> None:
         """Begin to stop; may be called from a signal handler and from any thread."""

@@ -78,10 +78,11 @@ class FakeDaemon:
 
 
 @contextmanager
-def serving_lock(path: Path) -> Iterator[None]:
-    """The lock of a daemon that serves ``path``; without it, one is only being started."""
+def serving_lock(path: Path, *, ready: bool = True) -> Iterator[None]:
+    """The lock of a daemon that serves ``path``; without it, or not ``ready``, one is only being started."""
     lock = Lock(path.with_name(path.name + ".lock"))
     assert lock.take()
+    lock.note(ready=ready)
     try:
         yield
     finally:

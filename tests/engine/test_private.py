@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from kallsymsd.engine.private import Lock, NotPrivateError, is_locked, private_directory
+from kallsymsd.engine.private import Lock, NotPrivateError, is_locked, is_ready, private_directory
 
 
 def test_a_directory_is_made_for_its_owner_alone_whatever_the_umask(tmp_path: Path) -> None:
@@ -73,6 +73,22 @@ def test_only_one_has_the_lock_and_everybody_can_ask(tmp_path: Path) -> None:
     assert not is_locked(path)
     assert second.take()
     second.close()
+
+
+def test_who_has_the_lock_says_whether_it_is_ready(tmp_path: Path) -> None:
+    path = tmp_path / "lock"
+    assert not is_ready(path)
+    lock = Lock(path)
+    lock.note(ready=True)
+    assert not is_ready(path)  # without the lock its word does not count
+    assert lock.take()
+    assert is_ready(path)
+    lock.note(ready=False)
+    assert not is_ready(path)
+    assert is_locked(path)
+    lock.note(ready=True)
+    lock.close()
+    assert not is_ready(path)
 
 
 def test_a_lock_ends_with_its_process(tmp_path: Path) -> None:

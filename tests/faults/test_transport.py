@@ -56,6 +56,12 @@ def test_a_daemon_that_the_service_manager_is_starting(build: Build) -> None:
         assert build.run().err.endswith(b"/s: is being started\n")
 
 
+def test_a_daemon_that_is_not_ready_yet(build: Build) -> None:
+    # Nor any more: who ends has taken its word back too.
+    with build.listen(), serving_lock(build.socket, ready=False):
+        build.judge(build.run(), "starting")
+
+
 def test_a_daemon_whose_queue_is_full(build: Build) -> None:
     with build.listen(0), socket.socket(socket.AF_UNIX) as first:
         first.connect(str(build.socket))

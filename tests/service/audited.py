@@ -7,6 +7,7 @@ python -m tests.service.audited LOG [ARGUMENTS]; LOG gets a line of JSON for eac
 import json
 import os
 import sys
+from pathlib import Path
 
 from kallsymsd.__main__ import main
 
@@ -49,7 +50,9 @@ def audit(log: int) -> None:
             path = arguments[_CHANGES[event]] if _CHANGES[event] >= 0 else ""
         else:
             return
-        text = f"descriptor {path}" if isinstance(path, int) else os.fsdecode(path)  # type: ignore[arg-type]  # Any
+        if isinstance(path, int):  # a descriptor
+            path = Path(f"/proc/self/fd/{path}").readlink()
+        text = os.fsdecode(path)  # type: ignore[arg-type]  # Any
         os.write(log, (json.dumps([event, text]) + "\n").encode())
 
     sys.addaudithook(note)

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from kallsyms_client import tally, wire
+from kallsymsd.engine.private import is_ready
 
 from .peer import PATIENCE, Peer
 from .test_server import wait_for
@@ -119,6 +120,20 @@ def test_a_killed_daemon_is_followed_by_the_next(program: Program, a_map: MakeMa
     assert program.socket.is_socket()
     program.serve()
     assert program.build(a_map(SMALL_MAP))[0].status == wire.OK
+
+
+def test_it_says_when_it_answers_and_when_no_more(program: Program) -> None:
+    lock = program.socket.with_name("s.lock")
+    lock.parent.mkdir(mode=0o700)
+    lock.write_bytes(b"left by one that was killed\n")
+    process = program.start()
+    wait_for(lambda: is_ready(lock))
+    with Peer(program.socket) as peer:
+        peer.control({"command": "stop"})
+        assert peer.answer() == {"state": "draining"}
+    assert not is_ready(lock)
+    process.communicate(timeout=PATIENCE)
+    assert lock.read_bytes() == b""
 
 
 def test_a_second_one_says_in_one_line_why_it_ends(program: Program) -> None:
