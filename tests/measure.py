@@ -165,10 +165,12 @@ class Daemon:
     def stored(self) -> frozenset[tuple[str, int, int]]:
         """What stands in the cache directory; changes whenever the daemon writes there."""
         found = set()
-        for path in self._cache.rglob("*"):
-            with contextlib.suppress(FileNotFoundError):
-                status = path.stat()
-                found.add((path.name, status.st_size, status.st_mtime_ns))
+        # os.walk(), since rglob() fails when the daemon removes a directory that it is about to enter.
+        for directory, directories, files in os.walk(self._cache):
+            for name in directories + files:
+                with contextlib.suppress(FileNotFoundError):
+                    status = Path(directory, name).stat()
+                    found.add((name, status.st_size, status.st_mtime_ns))
         return frozenset(found)
 
     def await_save(self) -> None:
