@@ -32,14 +32,18 @@ class LayoutDiffers(NamedTuple):
     reason: str
 
 
-def plan(elf: ElfFile, tables: Tables) -> Patch | LayoutDiffers:
+def plan(elf: ElfFile, tables: Tables, *others: Replacement) -> Patch | LayoutDiffers:
     """What makes of ``elf`` the file that its linker makes with ``tables``, those of the file's own symbols.
+
+    ``others`` is what else was linked in with other contents.
 
     ``elf`` is as the linker left it: once another program has changed it (sorttable, strip), its build-id
     cannot be recognised. Raises InputError for a damaged file.
     """
     try:
         replacements = _replacements(elf, tables)
+        replacements += [(at, data) for at, data in others if data != elf.data[at : at + len(data)]]
+        replacements.sort()
         if replacements and (note := buildid.find(elf)):
             replacements.append((note.offset, buildid.recompute(elf, note, replacements)))
     except (_DiffersError, buildid.UnknownFormulaError) as difference:

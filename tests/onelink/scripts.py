@@ -39,6 +39,25 @@ vmlinux_link()
 }
 """
 
+# @BEGIN@ stands for how it knows what to make, and makes it.
+_GEN_BTF = r"""
+gen_btf()
+{
+	@BEGIN@
+	LLVM_OBJCOPY="${OBJCOPY}" ${PAHOLE} -J ${PAHOLE_FLAGS} ${1}
+	${OBJCOPY} --only-section=.BTF --set-section-flags .BTF=alloc,readonly --strip-all ${1} @MADE@ 2>/dev/null
+	printf '\1\0' | dd of=@MADE@ conv=notrunc bs=1 seek=16 status=none
+	@END@
+}
+"""
+
+_RESOLVE = r"""
+if is_enabled CONFIG_DEBUG_INFO_BTF@AND@; then
+	info BTFIDS vmlinux
+	${RESOLVE_BTFIDS} vmlinux
+fi
+"""
+
 _MAP = r"""
 mksysmap()
 {
@@ -90,6 +109,9 @@ sysmap_and_kallsyms()
 	kallsyms_sysmap=${{1}}.syms
 }}
 """
+    + _GEN_BTF.replace("@BEGIN@", 'local btf_data=${1}.btf.o\n\n\tinfo BTF "${btf_data}"')
+    .replace("@MADE@", '"${btf_data}"')
+    .replace("@END@", "btf_vmlinux_bin_o=${btf_data}")
     + _MAP
     + r"""
 btf_vmlinux_bin_o=
@@ -99,8 +121,19 @@ strip_debug=
 if is_enabled CONFIG_KALLSYMS; then
 	true > .tmp_vmlinux.kallsyms0.syms
 	kallsyms .tmp_vmlinux.kallsyms0.syms .tmp_vmlinux0.kallsyms
-	strip_debug=1
+	if ! is_enabled CONFIG_DEBUG_INFO_BTF; then
+		strip_debug=1
+	fi
 	vmlinux_link .tmp_vmlinux1
+fi
+
+if is_enabled CONFIG_DEBUG_INFO_BTF; then
+	if ! gen_btf .tmp_vmlinux1; then
+		exit 1
+	fi
+fi
+
+if is_enabled CONFIG_KALLSYMS; then
 
 	strip_debug=1
 
@@ -116,7 +149,9 @@ fi
 strip_debug=
 
 vmlinux_link vmlinux
-
+"""
+    + _RESOLVE.replace("@AND@", "")
+    + r"""
 mksysmap vmlinux System.map
 
 if is_enabled CONFIG_KALLSYMS; then
@@ -157,9 +192,19 @@ kallsyms_step()
 	{_ASSEMBLE} ${{kallsymso}} ${{kallsyms_vmlinux}}.S
 }}
 """
+    + _GEN_BTF.replace("@BEGIN@", 'vmlinux_link ${1}\n\n\tinfo "BTF" ${2}')
+    .replace("@MADE@", "${2}")
+    .replace("\n\t@END@", "")
     + _MAP
     + r"""
 btf_vmlinux_bin_o=""
+if is_enabled CONFIG_DEBUG_INFO_BTF; then
+	btf_vmlinux_bin_o=.btf.vmlinux.bin.o
+	if ! gen_btf .tmp_vmlinux.btf $btf_vmlinux_bin_o ; then
+		exit 1
+	fi
+fi
+
 kallsymso=""
 kallsymso_prev=""
 kallsyms_vmlinux=""
@@ -172,7 +217,9 @@ if is_enabled CONFIG_KALLSYMS; then
 fi
 
 vmlinux_link vmlinux "${kallsymso}" ${btf_vmlinux_bin_o}
-
+"""
+    + _RESOLVE.replace("@AND@", " && is_enabled CONFIG_BPF")
+    + r"""
 mksysmap vmlinux System.map
 
 if is_enabled CONFIG_KALLSYMS; then
@@ -190,6 +237,7 @@ BY_NAME = (
     BY_VARIABLES.replace('LDFLAGS_vmlinux="$3"\n', 'LDFLAGS_vmlinux="$3"\nVMLINUX="$4"\n')
     .replace(".tmp_vmlinux.kallsyms0.syms", ".tmp_vmlinux0.syms")
     .replace("\nvmlinux_link vmlinux\n", '\nvmlinux_link "${VMLINUX}"\n')
+    .replace("{RESOLVE_BTFIDS} vmlinux\n", '{RESOLVE_BTFIDS} "${VMLINUX}"\n')
     .replace("\nmksysmap vmlinux System.map\n", '\nmksysmap "${VMLINUX}" System.map\n')
     .replace('"vmlinux: $0"', '"${VMLINUX}: $0"')
 )

@@ -24,6 +24,12 @@ class Configuration:
         """Whether ``name``, such as CONFIG_KALLSYMS, is y."""
         return name.encode() + b"=y" in self._lines
 
+    def number(self, name: str) -> int:
+        """The value of ``name``, such as CONFIG_PAHOLE_VERSION; 0 where it has none."""
+        start = name.encode() + b"="
+        value = next((line[len(start) :] for line in self._lines if line.startswith(start)), b"")
+        return int(value) if value.isdigit() else 0
+
     def options(self, conditions: str) -> list[str]:
         """The options that the script would give, for what :func:`conditions` found in it."""
         options = []

@@ -2,20 +2,25 @@
 """One link of vmlinux instead of three: what the edited scripts/link-vmlinux.sh asks for (docs/one-link.md).
 
 predict TABLES             tables as the coming link will need them
-tables LINKED TABLES       the tables that a linked file needs
-patch LINKED TABLES LINKS  these tables, into the file itself; LINKS were done to get it
+tables LINKED TABLES [BTF] the tables that a linked file needs; an object with BTF must have some
+untyped LINKED COPY LINKS  a copy for pahole, that has no BTF
+patch LINKED TABLES LINKS [BTF]
+                           these tables, into the file itself, and what is in the object BTF
 
-TABLES stands for TABLES.S and TABLES.bin. The working directory is the object tree. The exit status is one of
-those below; any other means that we have failed, and the script goes on by itself.
+LINKS were done to get LINKED. TABLES stands for TABLES.S and TABLES.bin. The working directory is the object
+tree. The exit status is one of those below; any other means that we have failed, and the script goes on by
+itself.
 """
 
 from __future__ import annotations
 
 import mmap
 import os
+import shutil
 from pathlib import Path
 
 from kallsyms_client import session
+from kallsyms_client.kbuild import btf
 from kallsyms_client.kbuild.configuration import Configuration
 from kallsyms_client.kbuild.outcome import Outcome
 from kallsyms_client.output import FileArgument, Piece, write
@@ -37,15 +42,17 @@ DIFFERS = 81
 #: Exit status: this is not for us.
 FAILED = 1
 
-#: Where the edited script says which options it gives on what condition (configuration.conditions()).
+#: Where the edited script says what its object with BTF is called; "" if it makes that in an unknown way.
+OBJECT = "KALLSYMSD_BTF"
+#: Where it says which options it gives on what condition (configuration.conditions()).
 CONDITIONS = "KALLSYMSD_CONDITIONS"
 
 # What else comes out of the script's links than vmlinux and System.map.
 _STOCK = {
-    "CONFIG_DEBUG_INFO_BTF": "BTF is made from a link of its own",
     "CONFIG_VMLINUX_MAP": "the map that the linker writes would name other files",
     "CONFIG_UML": "the compiler links user mode Linux",
 }
+_BTF = "CONFIG_DEBUG_INFO_BTF"
 _TREE = Path()
 _LINKED = b"linked\n"
 
@@ -65,6 +72,8 @@ def main(arguments: list[str]) -> int:
                 return job.predict(*operands)
             case "tables":
                 return job.tables(*operands)
+            case "untyped":
+                return job.untyped(*operands)
             case _:
                 return job.patch(*operands)
     except _StockError as error:
@@ -98,8 +107,11 @@ class _Job:
         inputs, prediction = lastlink.foretell(_TREE, self.dialect)
         lastlink.forget(_TREE)
         lastlink.note(_TREE, inputs)
-        if isinstance(prediction, UnpredictableError):
-            outcome.reason = str(prediction)
+        doubt = ""
+        if self.configuration.is_enabled(_BTF):
+            doubt = btf.doubt(self.configuration, Path(os.environ[OBJECT]), os.environ)
+        if isinstance(prediction, UnpredictableError) or doubt:
+            outcome.reason = doubt or str(prediction)
             outcome.save()
             return DIFFERS
         Path(lastlink.PREDICTED).write_bytes(prediction.text)
@@ -115,14 +127,26 @@ class _Job:
         outcome.begin()
         return DONE
 
-    def tables(self, linked: str, tables: str) -> int:
+    def tables(self, linked: str, tables: str, made: str = "") -> int:
         """See above."""
+        if made:
+            btf.read(Path(made))
         elf = _open(Path(linked))
         _write(self._needed(elf)[0], elf, tables)
         Outcome.load().begin()
         return DONE
 
-    def patch(self, linked: str, tables: str, links: str) -> int:
+    def untyped(self, linked: str, copy: str, links: str) -> int:
+        """See above."""
+        outcome = Outcome.load()
+        outcome.end(int(links))
+        outcome.save()
+        shutil.copyfile(linked, copy)
+        if not btf.hide(_open(Path(linked)), Path(copy)):
+            raise _StockError("the last link's object for BTF has none")
+        return DONE
+
+    def patch(self, linked: str, tables: str, links: str, made: str = "") -> int:
         """See above. The linker may still be at work: ``linked`` on standard input says that it is done."""
         if os.read(0, len(_LINKED)) != _LINKED:
             raise _StockError("the linker failed")
@@ -131,7 +155,11 @@ class _Job:
         path = Path(linked)
         elf = _open(path)
         needed, map_text = self._needed(elf)
-        plan = patch.plan(elf, needed)
+        renewed = btf.renew(elf, Path(made)) if made else None
+        if isinstance(renewed, str):
+            plan: patch.Patch | patch.LayoutDiffers = patch.LayoutDiffers(renewed)
+        else:
+            plan = patch.plan(elf, needed, *([renewed] if renewed else []))
         if isinstance(plan, patch.LayoutDiffers):
             outcome.reason = outcome.reason or plan.reason
             _write(needed, elf, tables)
@@ -156,6 +184,8 @@ class _Job:
             raise _StockError("KALLSYMS_EXTRA_PASS is set")
         if not self.configuration.is_enabled("CONFIG_KALLSYMS"):
             raise _StockError("the kernel is built without kallsyms")
+        if self.configuration.is_enabled(_BTF) and not os.environ[OBJECT]:
+            raise _StockError("BTF is made in a way that is not known")
         for name, reason in _STOCK.items():
             if self.configuration.is_enabled(name):
                 raise _StockError(f"{name} is set: {reason}")

@@ -68,7 +68,9 @@ class Outcome:
     def end(self, links: int) -> None:
         """It has ended, the ``links``-th of this run."""
         self.links = links
-        self.seconds = max(0.0, time.monotonic() - self.begun) if self.begun else 0.0
+        if self.begun:
+            self.seconds = max(0.0, time.monotonic() - self.begun)
+            self.begun = 0.0
 
     def finish(self, *, failed: bool = False) -> None:
         """It is as it will stay: write it down, and count it. ``failed``: the reason is an error."""

@@ -22,6 +22,14 @@ _END = re.compile(rb'^mksysmap "?(vmlinux|\$\{VMLINUX\})"? System\.map(?: \$\{ka
 _DEFINED = (b"\nvmlinux_link()\n", b"\ninfo()\n", b"\nis_enabled() {\n")
 # Since 6.11 even the first link has tables: those of an empty map.
 _EMPTY = re.compile(rb"^\ttrue > \.tmp_\S+\n\tkallsyms \.tmp_\S+ \.tmp_\S+$", re.MULTILINE)
+# How BTF is made: pahole is run on the first link that has debug information. At the end the IDs of types are
+# written into the finished file.
+_PAHOLE = b'\n\tLLVM_OBJCOPY="${OBJCOPY}" ${PAHOLE} -J ${PAHOLE_FLAGS} ${1}\n'
+_RESOLVE = re.compile(
+    rb"^if is_enabled CONFIG_DEBUG_INFO_BTF(?: && is_enabled CONFIG_BPF)?; then\n"
+    rb"\tinfo BTFIDS [^\n]*\n(?:\t[^\n]*\n)+fi$",
+    re.MULTILINE,
+)
 
 # How vmlinux_link() is told what to link with: by variables since 6.11, before by arguments and names. The
 # object with the tables is called as the script's last one is: some linkers put its name into vmlinux.
@@ -30,13 +38,16 @@ kallsymsd_tables=.tmp_vmlinux2.kallsyms
 kallsymsd_link()
 {
 	kallsymso=${2}
+	btf_vmlinux_bin_o=${3}
 	strip_debug=
 	vmlinux_link ${1}
 }
 kallsymsd_link_without_tables()
 {
 %b
+	btf_vmlinux_bin_o=
 	strip_debug=1
+	! is_enabled CONFIG_DEBUG_INFO_BTF || strip_debug=
 	vmlinux_link ${1}
 }
 """
@@ -44,13 +55,33 @@ _BY_ARGUMENTS = b"""
 kallsymsd_tables=.tmp_vmlinux.kallsyms2
 kallsymsd_link()
 {
-	vmlinux_link ${1} ${2}
+	vmlinux_link ${1} ${2} ${3}
 }
 kallsymsd_link_without_tables()
 {
+	if is_enabled CONFIG_DEBUG_INFO_BTF; then
+		vmlinux_link ${1}
+		return
+	fi
 	vmlinux_link .tmp_vmlinux.kallsyms1 && mv -f .tmp_vmlinux.kallsyms1 ${1}
 }
 """
+# What it runs pahole on, what it makes of that, and lines without which it is not the one that is known.
+_BTF_BY_VARIABLES = (
+    b".tmp_vmlinux1",
+    b".tmp_vmlinux1.btf.o",
+    (_PAHOLE, b"\n\tlocal btf_data=${1}.btf.o\n", b"\n\tif ! gen_btf .tmp_vmlinux1; then\n"),
+)
+_BTF_BY_ARGUMENTS = (
+    b".tmp_vmlinux.btf",
+    b".btf.vmlinux.bin.o",
+    (
+        _PAHOLE,
+        b"\n\tvmlinux_link ${1}\n",
+        b"\n\tbtf_vmlinux_bin_o=.btf.vmlinux.bin.o\n",
+        b"\n\tif ! gen_btf .tmp_vmlinux.btf $btf_vmlinux_bin_o ; then\n",
+    ),
+)
 
 
 def with_one_link(script: bytes) -> bytes:
@@ -108,9 +139,27 @@ def _edited(script: bytes) -> bytes | None:
             _FUNCTIONS.read_bytes(),
             _BY_VARIABLES % empty.group() if by_variables and empty else _BY_ARGUMENTS,
             b"kallsymsd_vmlinux=%b\n" % end[0][1],
-            b'kallsymsd_tool()\n{\n\tKALLSYMSD_CONDITIONS=%b %b -I -S %b one-link "$@"\n}\n'
+            _btf(script[first:last], script, by_variables=by_variables),
+            b"kallsymsd_tool()\n{\n\tKALLSYMSD_BTF=${kallsymsd_btf} "
+            b'KALLSYMSD_CONDITIONS=%b %b -I -S %b one-link "$@"\n}\n'
             % (quote(options), quote(python), quote(module)),
             b"if kallsymsd_one_link; then\n\t:\nelse\n",
         )
     )
     return b"".join((script[:first], added, script[first:last], b"\nfi", script[last:]))
+
+
+def _btf(links: bytes, script: bytes, *, by_variables: bool) -> bytes:
+    """Names for what BTF is made of, and a function with the lines that come after the last of the ``links``.
+
+    Without the names where it is made in a way that is not known.
+    """
+    typed, made, lines = _BTF_BY_VARIABLES if by_variables else _BTF_BY_ARGUMENTS
+    resolve = _RESOLVE.findall(links)
+    if len(resolve) != 1 or script.count(b"${PAHOLE} -J") != 1 or not all(line in script for line in lines):
+        typed, made, resolve = b"", b"", [b"\t:"]
+    return b"kallsymsd_typed=%b\nkallsymsd_btf=%b\nkallsymsd_resolve_btfids()\n{\n%b\n}\n" % (
+        typed,
+        made,
+        resolve[0],
+    )

@@ -1,0 +1,107 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""BTF with one link: that of the last link is linked in again, and must then be what this link's is.
+
+The script has pahole make BTF of a link without it, and without the tables. Here pahole is given the one
+link, with its BTF hidden. docs/one-link.md says why both give the same; what has not been looked at is in
+doubt(), and then the script's own first link is made.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from kallsymsd.core import elfheader
+from kallsymsd.core.elf import ElfFile
+from kallsymsd.core.errors import InputError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+    from typing import Literal
+
+    from kallsyms_client.kbuild.configuration import Configuration
+    from kallsymsd.core.buildid import Replacement
+    from kallsymsd.core.elf import Section
+
+_SECTION = b".BTF"
+# Versions of pahole, as in CONFIG_PAHOLE_VERSION.
+_NEWEST = 131
+# What the kernel's Makefiles have pahole do, from 6.1 on; the same whatever the layout of the file.
+_FLAG = re.compile(
+    r"-j[0-9]*|--skip_encoding_btf_(?:vars|enum64|inconsistent_proto)|--btf_gen_(?:floats|optimized)"
+    r"|--lang_exclude=rust|--btf_features=[a-z0-9_,+]+"
+)
+_FEATURES = frozenset(
+    (
+        *("attributes", "consistent_func", "decl_tag", "decl_tag_kfuncs", "encode_force", "enum64", "float"),
+        *("optimized_func", "reproducible_build", "type_tag", "var"),
+    )
+)
+
+
+def doubt(configuration: Configuration, made: Path, environment: Mapping[str, str]) -> str:
+    """Why ``made``, the object with the last link's BTF, is not to be linked in again; "" if it may be."""
+    if not configuration.is_enabled("CONFIG_X86"):
+        return "BTF is made from a link of its own, as linkers of other machines than x86 add and relax code"
+    for flag in environment.get("PAHOLE_FLAGS", "").split():
+        name, _, features = flag.partition("=")
+        known = _FLAG.fullmatch(flag) is not None
+        if name == "--btf_features":
+            known = known and _FEATURES.issuperset(features.replace("+", "").split(","))
+        if not known:
+            return f"BTF is made from a link of its own, as pahole is given {flag}"
+    if configuration.number("CONFIG_PAHOLE_VERSION") > _NEWEST:
+        return "BTF is made from a link of its own, as this version of pahole is not known"
+    if not made.exists():
+        return "there is no BTF from a last link in this tree"
+    return ""
+
+
+def hide(elf: ElfFile, copy: Path) -> bool:
+    """Give the .BTF of an ELF file and of its copy another name in the copy; whether there is one.
+
+    All else stays where it is: the name is what follows the dot.
+    """
+    section = elf.section(_SECTION)
+    if section is None:
+        return False
+    header = elfheader.read(bytes(elf.data[: elfheader.SIZE]))
+    at = header.sections_at + section.index * header.section.size
+    order: Literal["big", "little"] = "big" if header.big_endian else "little"
+    name = int.from_bytes(elf.data[at : at + 4], order)
+    with copy.open("r+b") as file:
+        file.seek(at)
+        file.write((name + 1).to_bytes(4, order))
+    return True
+
+
+def renew(elf: ElfFile, made: Path) -> Replacement | str:
+    """What to write into ``elf`` for the BTF of the object ``made``, or why it must be linked again.
+
+    InputError where that has none, or one of them is damaged.
+    """
+    wanted, contents = read(made)
+    present = elf.section(_SECTION)
+    if present is None:
+        return "it has no BTF"
+    if present.size != wanted.size:
+        return f"BTF needs {wanted.size} bytes and has {present.size}"
+    if _kind(present) != _kind(wanted):
+        return "BTF needs a section of another kind"
+    elf.contents(present)  # InputError if the file ends before the section does
+    return present.offset, contents
+
+
+def read(made: Path) -> tuple[Section, bytes]:
+    """The .BTF of an object, and what is in it; InputError where there is none, as pahole failed."""
+    elf = ElfFile.read(made.read_bytes())
+    section = elf.section(_SECTION)
+    contents = bytes(elf.contents(section)) if section else b""
+    if section is None or not contents:
+        raise InputError(b"no BTF", detail=b"pahole has made none")
+    return section, contents
+
+
+def _kind(section: Section) -> tuple[str, int, int]:
+    return section.type, section.flags, section.alignment

@@ -1,0 +1,274 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""With BTF: one link where its size stays the same, two where not, and always what the script itself makes.
+
+pahole is one of our own: like the real one it takes debug information, names of functions and what is in the
+per-cpu section, and nothing that depends on where all that is; but it takes no file that has BTF already.
+"""
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests import oracles
+
+from .program import BASE, Program, Symbol
+from .scripts import BY_NAME
+from .test_links import right
+from .tree import CONFIGURATION, Tree, create
+
+pytestmark = pytest.mark.oracle
+
+_PAHOLE = r"""#!/bin/sh
+echo "$*" >>pahole.log
+for file; do :; done
+if x86_64-linux-gnu-readelf -SW "$file" | grep -q ' \.BTF '; then
+	echo >&2 "$file has BTF already"
+	exit 1
+fi
+x86_64-linux-gnu-objcopy --dump-section .debug_info=types "$file" /dev/null
+x86_64-linux-gnu-objdump -t "$file" |
+	awk '/ F / { print $NF } / O \.data\.\.percpu/ { print $1, $NF }' | sort >>types
+eval "${PAHOLE_FAULT:-}"
+exec ${LLVM_OBJCOPY} --add-section .BTF=types "$file"
+"""
+_RESOLVE = """#!/bin/sh
+eval "${RESOLVE_FAULT:-}"
+echo resolved >>"$1"
+"""
+_OPTIONS = (*CONFIGURATION, "DEBUG_INFO_BTF", "BPF", "X86")
+_LONGER = Symbol("text_local_function_1", size=5000)
+_EDITS = {
+    "nothing": (BASE, 1),
+    "a longer body": (BASE.without(_LONGER.name).with_symbols(_LONGER, file=1), 1),
+    "a function more": (BASE.with_symbols(Symbol("added")), 2),
+    "renamed": (BASE.with_symbols(Symbol("addee")), 1),
+    "no longer": (BASE, 2),
+    "a type of the same size": (Program(BASE.files, BASE.exports, "where all it"), 1),
+    "a larger type": (Program(BASE.files, BASE.exports, "where all of it is"), 2),
+    "a variable more": (
+        Program(BASE.files, BASE.exports, "where all of it is").with_symbols(
+            Symbol("counter", ".data", "globl", "object")
+        ),
+        1,
+    ),
+    "a per-cpu variable more": (
+        BASE.with_symbols(Symbol("cpu_number", ".data..percpu", "globl", "object")),
+        2,
+    ),
+    "foretold wrong, too": (BASE.with_symbols(Symbol("_sinittext", binding="globl")), 2),
+}
+
+
+def _typed(directory: Path, kernel: oracles.Oracle, state: Path) -> Tree:
+    """A tree with BTF that was never linked, in the state BASE."""
+    tree = create(directory, kernel, state)
+    script = directory / "vmlinux.lds"
+    text = script.read_text()
+    ksymtab = "    __ksymtab :"
+    assert ksymtab in text
+    section = "    .BTF : { __start_BTF = .; *(.BTF) __stop_BTF = .; }\n"
+    script.write_text(text.replace(ksymtab, section + ksymtab))
+    for name, program in (("pahole", _PAHOLE), ("resolve_btfids", _RESOLVE)):
+        (directory / name).write_text(program)
+        (directory / name).chmod(0o755)
+    tree.environment.update(
+        PAHOLE=str(directory / "pahole"),
+        PAHOLE_FLAGS="-j --btf_features=encode_force,var,float --btf_features=+reproducible_build",
+        RESOLVE_BTFIDS=str(directory / "resolve_btfids"),
+        OBJCOPY="x86_64-linux-gnu-objcopy",
+    )
+    tree.configure(*_OPTIONS)
+    tree.put(BASE)
+    return tree
+
+
+def _runs(tree: Tree) -> int:
+    """How often pahole was run since this was asked last."""
+    log = tree.directory / "pahole.log"
+    runs = log.read_text().splitlines() if log.exists() else []
+    log.unlink(missing_ok=True)
+    return len(runs)
+
+
+@pytest.fixture
+def typed(kernel: oracles.Oracle, tmp_path: Path) -> Tree:
+    return _typed(tmp_path / "typed", kernel, tmp_path)
+
+
+@pytest.fixture
+def stock(kernel: oracles.Oracle, tmp_path: Path) -> Callable[[Program], tuple[bytes, bytes]]:
+    """What the script itself makes, in a tree of its own."""
+    tree = _typed(tmp_path / "stock", kernel, tmp_path)
+
+    def made(program: Program, fault: str = "") -> tuple[bytes, bytes]:
+        tree.put(program)
+        done = tree.stock(PAHOLE_FAULT=fault)
+        assert done.status == 0, done.err
+        assert len(done.links) == (4 if kernel.dialect == "v6.1.y" else 3)
+        assert _runs(tree) == 1
+        vmlinux, system_map = tree.results()
+        assert vmlinux.endswith(b"resolved\n")
+        assert b"__start_BTF" in system_map
+        return vmlinux, system_map
+
+    return made
+
+
+Stock = Callable[..., tuple[bytes, bytes]]
+
+
+def test_the_first_build_and_edits(typed: Tree, stock: Stock) -> None:
+    assert right(typed.link(), 2)
+    assert typed.results() == stock(BASE)
+    assert _runs(typed) == 1
+    for name, (edit, links) in _EDITS.items():
+        typed.put(edit)
+        done = typed.link()
+        assert right(done, links), (name, done)
+        assert typed.results() == stock(edit), name
+        assert _runs(typed) == 1
+        assert done.own_tool <= 1  # the empty tables of the first link
+        outcome = typed.outcome()
+        assert outcome.predicted
+        assert outcome.reason.startswith("" if links == 1 else ("BTF needs ", "kallsyms_")), name
+
+
+@pytest.mark.parametrize("kernel", ["v6.11"], indirect=True)
+def test_a_file_of_another_name(typed: Tree, stock: Stock) -> None:
+    (typed.directory / "scripts/link-vmlinux.sh").write_text(BY_NAME)
+    typed.made = "vmlinux.unstripped"
+    for links in (2, 1):
+        assert right(typed.link(), links)
+        assert typed.results() == stock(BASE)
+
+
+def test_output_of_pahole_that_is_another_each_time(typed: Tree, stock: Stock) -> None:
+    # With -j alone versions up to 1.28 put types in any order.
+    fault = "head -c 64 /dev/urandom >>types; cp types $srctree/last"
+    typed.environment["PAHOLE_FAULT"] = fault
+    for links in (2, 1, 1):
+        assert right(typed.link(), links)
+        assert typed.results() == stock(BASE, f"cp {typed.directory}/last types")
+
+
+@pytest.mark.parametrize(
+    ("options", "environment", "reason"),
+    [
+        (("X86",), {}, "other machines than x86"),
+        ((), {"PAHOLE_FLAGS": "--btf_features=var,global_var"}, "global_var"),
+        ((), {"PAHOLE_FLAGS": "-j4 --btf_encode_detached=x"}, "--btf_encode_detached=x"),
+        (("PAHOLE_VERSION=132",), {}, "this version of pahole"),
+    ],
+)
+def test_what_needs_a_link_without_btf(
+    typed: Tree, stock: Stock, options: tuple[str, ...], environment: dict[str, str], reason: str
+) -> None:
+    assert right(typed.link(), 2)
+    path = typed.directory / "include/config/auto.conf"
+    for option in options:
+        setting = f"CONFIG_{option}" if "=" in option else f"CONFIG_{option}=y"
+        text = path.read_text()
+        path.write_text(text.replace(f"{setting}\n", "") if setting in text else f"{text}{setting}\n")
+    for program in (BASE, _EDITS["a function more"][0]):
+        typed.put(program)
+        assert right(typed.link(**environment), 2)
+        assert reason in typed.outcome().reason
+        assert typed.results() == stock(program)
+
+
+def _object(tree: Tree) -> Path:
+    names = (".tmp_vmlinux1.btf.o", ".btf.vmlinux.bin.o")
+    return next(tree.directory / name for name in names if (tree.directory / name).exists())
+
+
+@pytest.mark.parametrize(
+    ("damage", "links"),
+    [
+        ("rm $1", 2),
+        (": >$1", None),
+        ("truncate -s 100 $1", None),
+        ("objcopy --add-section .rodata=$1 --set-section-flags .rodata=alloc $1", None),
+        ("objcopy --rename-section .BTF=.rodata $1", None),
+        ("objcopy --set-section-alignment .BTF=64 $1", 2),
+        ("printf 'other bytes' | dd of=$1 conv=notrunc bs=1 seek=64 status=none", 1),
+    ],
+)
+def test_an_object_that_is_not_what_was_left(
+    typed: Tree, stock: Stock, damage: str, links: int | None
+) -> None:
+    typed.link()
+    made = _object(typed)
+    fault = damage.replace("$1", str(made))
+    done = typed.link_with_fault("predict", f"{fault}; shift 0")
+    assert done.status == 0
+    if links is not None:
+        assert right(done, links)
+    assert typed.results() == stock(BASE)
+    assert right(typed.link(), 1) or right(typed.link(), 1)
+    assert typed.results() == stock(BASE)
+
+
+@pytest.mark.parametrize(
+    ("variable", "fault"),
+    [
+        ("PAHOLE_FAULT", "[ -e once ] || { : >once; exit 1; }"),
+        ("PAHOLE_FAULT", '[ -e once ] || { : >once; rm "$file"; kill -9 $$; }'),
+        ("RESOLVE_FAULT", "[ -e once ] || { : >once; exit 1; }"),
+    ],
+)
+@pytest.mark.parametrize("built", [False, True])
+def test_a_tool_that_fails_once(typed: Tree, stock: Stock, variable: str, fault: str, built: bool) -> None:
+    if built:
+        typed.link()
+    typed.put(_EDITS["a function more"][0])
+    done = typed.link(**{variable: fault})
+    assert done.status == 0, done.err
+    assert done.links[-1] == "vmlinux"  # the script's own
+    assert typed.results() == stock(_EDITS["a function more"][0])
+
+
+@pytest.mark.parametrize("fault", ["exit 1", "exit 0", "kill -9 $$"])
+def test_a_failing_verb(typed: Tree, stock: Stock, fault: str) -> None:
+    typed.link()
+    done = typed.link_with_fault("untyped", fault)
+    assert done.status == 0, done.err
+    assert done.links[-1] == "vmlinux"
+    assert typed.results() == stock(BASE)
+    assert len(typed.link().links) <= 2
+    assert typed.results() == stock(BASE)
+
+
+@pytest.mark.parametrize("kernel", ["v6.11"], indirect=True)
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("${PAHOLE} -J ${PAHOLE_FLAGS} ${1}", "${PAHOLE} -J ${PAHOLE_FLAGS}  ${1}"),
+        ("local btf_data=${1}.btf.o", "local btf_data=${1}.types.o"),
+        ("info BTFIDS", "info IDS"),
+    ],
+)
+def test_a_script_that_makes_it_in_another_way(typed: Tree, stock: Stock, old: str, new: str) -> None:
+    script = typed.directory / "scripts/link-vmlinux.sh"
+    text = script.read_text()
+    assert old in text
+    script.write_text(text.replace(old, new))
+    assert right(typed.link(), 3)
+    assert typed.results() == stock(BASE)
+    assert typed.outcome().reason == "BTF is made in a way that is not known"
+
+
+def test_it_is_switched_off_and_on(typed: Tree, stock: Stock) -> None:
+    assert right(typed.link(), 2)
+    kept = typed.directory.with_name("kept")
+    shutil.copytree(typed.directory, kept)
+    typed.configure(*CONFIGURATION)
+    assert typed.link().status == 0
+    without = typed.results()
+    assert typed.stock().status == 0
+    assert typed.results() == without
+    assert without != stock(BASE)
+    typed.configure(*_OPTIONS)
+    assert typed.link().status == 0
+    assert typed.results() == stock(BASE)
