@@ -152,7 +152,6 @@ def test_another_configuration(tree: Tree, stock: Stock, without: str, links: tu
 @pytest.mark.parametrize(
     ("option", "variable", "reason"),
     [
-        ("DEBUG_INFO_BTF", "", "CONFIG_DEBUG_INFO_BTF is set: BTF is made from a link of its own"),
         (
             "VMLINUX_MAP",
             "",

@@ -55,7 +55,11 @@ def doubt(configuration: Configuration, made: Path, environment: Mapping[str, st
         return "BTF is made from a link of its own, as this version of pahole is not known"
     if not made.exists():
         return "there is no BTF from a last link in this tree"
-    return ""
+    try:
+        is_whole = _holds_nothing_else(ElfFile.read(made.read_bytes()))
+    except InputError:
+        is_whole = False
+    return "" if is_whole else "BTF from the last link in this tree is damaged"
 
 
 def hide(elf: ElfFile, copy: Path) -> bool:
@@ -101,6 +105,17 @@ def read(made: Path) -> tuple[Section, bytes]:
     if section is None or not contents:
         raise InputError(b"no BTF", detail=b"pahole has made none")
     return section, contents
+
+
+def _holds_nothing_else(elf: ElfFile) -> bool:
+    """Whether .BTF is all that an object brings into a link: nothing beside it is looked at after that."""
+    brought = [
+        section.name
+        for section in elf.sections
+        if section.type not in ("SHT_NULL", "SHT_STRTAB")
+        and not (section.type == "SHT_SYMTAB" and section.size <= section.entry_size)
+    ]
+    return brought == [_SECTION]
 
 
 def _kind(section: Section) -> tuple[str, int, int]:
