@@ -1,36 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The build's part of the protocol as a fixed binary layout (docs/protocol.md).
+"""The build's part of the protocol: what a client asks for and what it gets, in frames (docs/protocol.md).
 
-Pure: bytes in, bytes out, no imports. The client and the daemon both use it. All integers are little-endian.
-
-A connection begins with a preamble from each side, then carries frames: a header of 8 bytes (u32 kind,
-u32 length of the body) and the body.
+Pure: bytes in, bytes out, and no imports but the layout of frames, which is had from here too. The client and
+the daemon both use it. All integers are little-endian.
 """
 
-PROTOCOL = 2
-MAGIC = b"KSYM"
-PREAMBLE_SIZE = 8
-HEADER_SIZE = 8
-
-# Kinds of frames.
-BUILD = 1  # client to daemon, carries the input's descriptor
-REPLY = 2  # daemon to client, carries the result's descriptor when status is OK
-HEARTBEAT = 3  # daemon to client while it computes, no body
-CONTROL = 4  # kallsymsctl to daemon, body is a msgpack map
-ANSWER = 5  # daemon to kallsymsctl, body is a msgpack map
-FAILURE = 6  # daemon to either: it cannot serve this; body is one line of UTF-8 text, the connection ends
-VERSION = 7  # daemon to client: it serves another version, which is the body in ASCII; the connection ends
-
-#: Longest body accepted of each kind, in bytes; checked before anything is allocated.
-MAX_BODY = {
-    BUILD: 1 << 16,
-    REPLY: 1 << 24,  # the messages: two lines for each symbol with an overlong name
-    HEARTBEAT: 0,
-    CONTROL: 1 << 16,
-    ANSWER: 1 << 24,
-    FAILURE: 1 << 12,
-    VERSION: 1 << 6,
-}
+from kallsyms_client.frames import *  # noqa: F403  the protocol has one name for those who use it
+from kallsyms_client.frames import Reader, WireError, string
 
 # Forms of output.
 ASM = 0  # what the kernel's own tool makes: plain assembly; since v7.4 a .S and a .bin
@@ -62,86 +38,6 @@ def patience(input_size: int) -> float:
     11 MB). The daemon lets nobody join a computation that is older than that.
     """
     return min(2.0 + input_size / 4e6, 20.0)
-
-
-class WireError(Exception):
-    """The peer sent something that is not this protocol."""
-
-
-class ProtocolError(WireError):
-    """The peer speaks another protocol: ``protocol``."""
-
-    def __init__(self, protocol: int) -> None:
-        super().__init__(f"the peer speaks protocol {protocol}, not {PROTOCOL}")
-        self.protocol = protocol
-
-
-def preamble(protocol: int = PROTOCOL) -> bytes:
-    """The 8 bytes that each side sends first: magic, u16 protocol, u16 capabilities (none defined yet)."""
-    return MAGIC + protocol.to_bytes(2, "little") + bytes(2)
-
-
-def check_preamble(data: bytes) -> None:
-    """Raise WireError unless ``data`` is the preamble of a peer with our protocol."""
-    if data[:4] != MAGIC:
-        raise WireError("the peer does not speak the kallsymsd protocol")
-    protocol = int.from_bytes(data[4:6], "little")
-    if protocol != PROTOCOL:
-        raise ProtocolError(protocol)
-
-
-def frame(kind: int, body: bytes = b"") -> bytes:
-    """One frame."""
-    return kind.to_bytes(4, "little") + len(body).to_bytes(4, "little") + body
-
-
-def stop(protocol: int) -> bytes:
-    """What asks a daemon of any ``protocol`` to leave: this message is the same in all of them.
-
-    The body is {"command": "stop"} as msgpack, which the client does not import.
-    """
-    return preamble(protocol) + frame(CONTROL, b"\x81\xa7command\xa4stop")
-
-
-def parse_header(data: bytes) -> tuple[int, int]:
-    """Kind and body length of a frame header; WireError for an unknown kind or an excessive length."""
-    kind = int.from_bytes(data[:4], "little")
-    length = int.from_bytes(data[4:8], "little")
-    if kind not in MAX_BODY:
-        raise WireError(f"frame of unknown kind {kind}")
-    if length > MAX_BODY[kind]:
-        raise WireError(f"frame of {length} bytes, kind {kind} has at most {MAX_BODY[kind]}")
-    return kind, length
-
-
-class _Reader:
-    """Takes fields off the front of a body."""
-
-    def __init__(self, data: bytes) -> None:
-        self.data = data
-        self.at = 0
-
-    def take(self, size: int) -> bytes:
-        end = self.at + size
-        if end > len(self.data):
-            raise WireError(f"body of {len(self.data)} bytes ends inside a field")
-        field = self.data[self.at : end]
-        self.at = end
-        return field
-
-    def number(self, size: int) -> int:
-        return int.from_bytes(self.take(size), "little")
-
-    def string(self) -> bytes:
-        return self.take(self.number(4))
-
-    def end(self) -> None:
-        if self.at != len(self.data):
-            raise WireError(f"body has {len(self.data) - self.at} bytes too many")
-
-
-def _string(value: bytes) -> bytes:
-    return len(value).to_bytes(4, "little") + value
 
 
 class BuildRequest:
@@ -214,18 +110,18 @@ class BuildRequest:
             (
                 bytes((self.form, self.bits, self.big_endian, self.debug, self.source, self.sysmap)),
                 self.options.to_bytes(4, "little"),
-                _string(self.version.encode()),
-                _string(self.dialect.encode()),
-                _string(self.bin_name),
-                _string(self.map_path),
-                _string(self.tree),
+                string(self.version.encode()),
+                string(self.dialect.encode()),
+                string(self.bin_name),
+                string(self.map_path),
+                string(self.tree),
             )
         )
 
     @classmethod
     def decode(cls, body: bytes) -> "BuildRequest":
         """The request in a BUILD frame's body; WireError for anything malformed or out of range."""
-        reader = _Reader(body)
+        reader = Reader(body)
         form, bits, big_endian, debug, source, sysmap = reader.take(6)
         options = reader.number(4)
         strings = [reader.string() for _ in range(5)]
@@ -303,7 +199,7 @@ class How:
         )
 
     @classmethod
-    def take(cls, reader: _Reader) -> "How":
+    def take(cls, reader: Reader) -> "How":
         """Read what :meth:`encode` wrote."""
         made, ready = reader.take(2)
         if made >= len(MADE) or ready > 1:
@@ -374,14 +270,14 @@ class BuildReply:
                 self.text_length.to_bytes(8, "little"),
                 self.binary_length.to_bytes(8, "little"),
                 self.map_length.to_bytes(8, "little"),
-                _string(self.message),
+                string(self.message),
             )
         )
 
     @classmethod
     def decode(cls, body: bytes) -> "BuildReply":
         """The reply in a REPLY frame's body; WireError for anything malformed."""
-        reader = _Reader(body)
+        reader = Reader(body)
         status = reader.number(1)
         if status not in (OK, BAD_INPUT):
             raise WireError(f"reply with unknown status {status}")

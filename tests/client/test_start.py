@@ -25,6 +25,7 @@ ALLOWED = {
     "kallsyms_client.daemon",
     "kallsyms_client.detect",
     "kallsyms_client.files",
+    "kallsyms_client.frames",
     "kallsyms_client.main",
     "kallsyms_client.options",
     "kallsyms_client.output",
