@@ -76,3 +76,14 @@ class BytesDisk(diskcache.Disk):  # type: ignore[misc]  # diskcache has no types
         if not isinstance(filename, str) or not _FILENAME.fullmatch(filename):
             raise DamagedError(f"value file named {filename!r}")
         return Path(self._directory, filename)
+
+
+class BytesCache(diskcache.Cache):  # type: ignore[misc]  # as above
+    """A cache of such a disk. One that cannot be opened leaves no connection to its database behind."""
+
+    def __init__(self, directory: str, **settings: object) -> None:
+        try:
+            super().__init__(directory, disk=BytesDisk, **settings)
+        except BaseException:
+            self.close()
+            raise

@@ -20,7 +20,7 @@ import diskcache
 import xxhash
 from diskcache.core import DBNAME
 
-from kallsymsd.engine.disk import BytesDisk, DamagedError
+from kallsymsd.engine.disk import BytesCache, DamagedError
 from kallsymsd.engine.filesystem import filesystem_type, is_remote
 from kallsymsd.engine.key import SCHEMA
 from kallsymsd.engine.private import Lock, private_directory
@@ -202,9 +202,7 @@ class Store:
         with self._mutex:
             try:
                 _sweep(self._directory)
-                cache = diskcache.Cache(
-                    str(self._directory), timeout=1, disk=BytesDisk, size_limit=self.limit, **_SETTINGS
-                )
+                cache = BytesCache(str(self._directory), timeout=1, size_limit=self.limit, **_SETTINGS)
                 try:
                     self._count(cache)
                 except BaseException:
