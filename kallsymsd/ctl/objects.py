@@ -2,8 +2,6 @@
 """Assembling, and what an object file holds that a linker looks at."""
 
 import io
-import os
-import subprocess
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -14,9 +12,8 @@ from elftools.elf.relocation import RelocationSection
 from elftools.elf.sections import SymbolTableSection
 
 from kallsymsd.ctl.command import CommandError
+from kallsymsd.ctl.programs import run
 
-# Seconds that assembling may take.
-_PATIENCE = 300
 # Bytes that are shown of a difference.
 _SHOWN = 8
 
@@ -55,22 +52,8 @@ def assemble(source: Path, compiler: Sequence[str], bits: int) -> ObjectFile:
     made = source.with_suffix(".o")
     # -undef: no macro of this machine's own may touch a symbol's name.
     flags = ["-D__ASSEMBLY__", "-undef", "-nostdinc", "-Iinclude", "-c", "-o", made.name, source.name]
-    try:
-        done = subprocess.run(  # noqa: S603  the compiler that a build would run
-            [*compiler, *flags],
-            cwd=directory,
-            env={**os.environ, "LC_ALL": "C"},
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            timeout=_PATIENCE,
-            check=False,
-        )
-    except OSError as error:
-        raise CommandError(f"{compiler[0]}: {error.strerror}; name a compiler with --cc") from error
-    except subprocess.TimeoutExpired as error:
-        raise CommandError(f"{compiler[0]}: takes longer than {_PATIENCE} s") from error
-    if done.returncode:
-        lines = done.stderr.decode("utf-8", "replace").splitlines() or ["no message"]
+    status, lines = run([*compiler, *flags], "name a compiler with --cc", where=directory)
+    if status:
         raise CommandError(f"{' '.join(compiler)}: {lines[-1]}; name the kernel's compiler with --cc")
     return read(made.read_bytes())
 

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """How much time the daemon has saved, estimated from what was measured on this machine."""
 
-import json
 from pathlib import Path
 from typing import NamedTuple
 
+from kallsymsd.service import jsonfile
 from kallsymsd.service.figures import Figures
 from kallsymsd.service.stats import Counter
 
@@ -55,19 +55,18 @@ def estimate(figures: Figures, stock: Stock | None) -> Saved:
 
 def save(directory: Path, stock: Stock) -> None:
     """Keep what was measured; OSError when that fails."""
-    temporary = directory / (FILENAME + ".new")
-    temporary.write_text(json.dumps(stock._asdict()), encoding="ascii")
-    temporary.replace(directory / FILENAME)
+    jsonfile.save(directory / FILENAME, stock._asdict())
 
 
 def load(directory: Path) -> Stock | None:
     """What save() wrote last; None if there is nothing, or nothing that makes sense."""
+    values = jsonfile.load(directory / FILENAME, _MAX_FILE)
+    if not isinstance(values, dict):
+        return None
     try:
-        with (directory / FILENAME).open("rb") as file:
-            values = json.loads(file.read(_MAX_FILE))
         tool, assembly, ours = (float(values[name]) for name in Stock._fields[1:])
         stock = Stock(int(values["symbols"]), tool, assembly, ours)
-    except (OSError, ValueError, TypeError, KeyError, OverflowError, RecursionError):
+    except (ValueError, TypeError, KeyError, OverflowError):
         return None
     return stock if _makes_sense(stock) else None
 

@@ -2,7 +2,6 @@
 """The steps of ``kallsymsctl verify``."""
 
 import os
-import subprocess
 import time
 from pathlib import Path
 
@@ -15,14 +14,12 @@ from kallsymsd.core.tables import Tables
 from kallsymsd.core.target import Target
 from kallsymsd.ctl import objects
 from kallsymsd.ctl.command import CommandError, Context
+from kallsymsd.ctl.programs import run
 from kallsymsd.ctl.progress import Progress
 from kallsymsd.ctl.query import is_running
 from kallsymsd.ctl.saved import Stock
 from kallsymsd.ctl.show import bytes_text, seconds_text
 from kallsymsd.ctl.subject import Subject
-
-# Seconds that the tool may take; with some maps the one of 6.1 never ends.
-_PATIENCE = 300
 
 _BIN = "ours.bin"
 
@@ -76,22 +73,10 @@ class Verification:
         out = self._directory / "theirs.S"
         flags = [f"--{name}" for name in subject.options]
         with out.open("wb") as file:
-            try:
-                done = subprocess.run(  # noqa: S603  the tool that the build runs
-                    [subject.tool, *flags, subject.map.absolute()],
-                    env={**os.environ, "LC_ALL": "C", "KALLSYMSD": "off"},
-                    stdin=subprocess.DEVNULL,
-                    stdout=file,
-                    stderr=subprocess.PIPE,
-                    timeout=_PATIENCE,
-                    check=False,
-                )
-            except OSError as error:
-                raise CommandError(f"{subject.tool}: {error.strerror}; name another with --tool") from error
-            except subprocess.TimeoutExpired as error:
-                raise CommandError(f"{subject.tool}: takes longer than {_PATIENCE} s") from error
-        if done.returncode:
-            lines = done.stderr.decode("utf-8", "replace").splitlines() or ["no message"]
+            status, lines = run(
+                [subject.tool, *flags, subject.map.absolute()], "name another with --tool", out=file
+            )
+        if status:
             message = lines[0].removeprefix(f"{subject.tool}: ")
             raise CommandError(f"{subject.tool}: {message}; name its --dialect and each --option")
         return out.read_bytes()

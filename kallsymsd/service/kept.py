@@ -3,10 +3,9 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from kallsymsd.service import figures, marks
+from kallsymsd.service import figures, jsonfile, marks
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -57,16 +56,10 @@ def read(message: Mapping[str, object]) -> Kept:
 
 def save(directory: Path, kept: Kept) -> None:
     """Write the file, whole or not at all; OSError when that fails."""
-    temporary = directory / (FILENAME + ".new")
-    temporary.write_text(json.dumps(kept.message()), encoding="ascii")
-    temporary.replace(directory / FILENAME)
+    jsonfile.save(directory / FILENAME, kept.message())
 
 
 def load(directory: Path) -> Kept | None:
     """What :func:`save` wrote last; None if there is nothing or it cannot be read."""
-    try:
-        with (directory / FILENAME).open("rb") as file:
-            message = json.loads(file.read(_MAX_FILE))
-    except (OSError, ValueError, RecursionError):
-        return None
+    message = jsonfile.load(directory / FILENAME, _MAX_FILE)
     return read(message) if isinstance(message, dict) else None

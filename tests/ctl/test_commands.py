@@ -3,7 +3,6 @@
 
 import json
 import os
-import subprocess
 import sys
 import threading
 import time
@@ -19,6 +18,7 @@ from kallsymsd.engine.private import Lock, private_directory
 from kallsymsd.engine.store import Store
 from kallsymsd.hook.registry import Registry
 from kallsymsd.service.stats import Unit
+from tests.interpreter import python
 from tests.service.peer import PATIENCE, Daemon, FakeCore, request, serving
 from tests.service.test_server import wait_for
 
@@ -237,25 +237,15 @@ def test_status_tells_all_that_a_daemon_says() -> None:
 # The end of any command.
 
 
-def run(program: str) -> "subprocess.CompletedProcess[str]":
-    return subprocess.run(
-        [sys.executable, "-c", program],
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=PATIENCE,
-    )
-
-
 def test_nobody_reading_is_no_traceback() -> None:
-    done = run(
+    done = python(
         "import os, sys\n"
         "from kallsymsd.ctl.main import main\n"
         "reader, writer = os.pipe()\n"
         "os.close(reader)\n"
         "os.dup2(writer, 1)\n"
-        "sys.exit(main(['completion', 'bash']))\n"
+        "sys.exit(main(['completion', 'bash']))\n",
+        check=False,
     )
     assert (done.returncode, done.stderr) == (141, "")
 

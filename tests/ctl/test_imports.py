@@ -2,10 +2,10 @@
 """What kallsymsctl loads before it does anything: each module costs start-up time."""
 
 import json
-import os
 import subprocess
 import sys
 
+from tests.interpreter import python
 from tests.service.peer import PATIENCE
 
 # Everything that is not Python's own. What shows on a terminal, computes or reads objects is loaded by the
@@ -18,6 +18,7 @@ ALLOWED = {
         "codec",
         "config",
         "figures",
+        "jsonfile",
         "kept",
         "latency",
         "marks",
@@ -38,14 +39,7 @@ def loaded(*arguments: str) -> set[str]:
         f"main({list(arguments)!r})\n"
         "print(json.dumps(sorted(sys.modules)))"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", program],
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
-        capture_output=True,
-        text=True,
-        check=True,
-        timeout=PATIENCE,
-    )
+    done = python(program)
     return set(json.loads(done.stdout.splitlines()[-1]))
 
 
@@ -63,7 +57,7 @@ def test_little_is_loaded_before_the_command_is_known() -> None:
 
 
 def test_modules_of_single_commands_wait_for_these() -> None:
-    waiting = {"man", "objects", "progress", "subject", "summary", "verification"}
+    waiting = {"man", "objects", "programs", "progress", "subject", "summary", "verification"}
     assert not {name.removeprefix("kallsymsd.ctl.") for name in loaded("stop")} & waiting
 
 

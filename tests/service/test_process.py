@@ -14,6 +14,7 @@ import pytest
 
 from kallsyms_client import tally, wire
 from kallsymsd.engine.private import is_ready
+from tests.interpreter import python
 
 from .peer import PATIENCE, Peer
 from .test_server import wait_for
@@ -268,14 +269,7 @@ def test_the_socket_is_there_before_the_engine_is_loaded() -> None:
         "heavy = {'diskcache', 'sqlite3', 'asyncio', 'rich', 'kallsymsd.engine.cold'}\n"
         "print(sorted(heavy & set(sys.modules)))"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", program],
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
-        capture_output=True,
-        text=True,
-        check=True,
-        timeout=PATIENCE,
-    )
+    done = python(program)
     assert done.stdout == "[]\n"
 
 
