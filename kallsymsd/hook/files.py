@@ -164,6 +164,10 @@ def _write(path: Path, contents: bytes) -> None:
 
 def _try(shell: Path) -> None:
     """HookError where the shell does not start: on a file system mounted noexec, say."""
-    done = subprocess.run([shell, "-c", f"exit {_WORKS}"], check=False, timeout=_PATIENCE)  # noqa: S603  ours
+    command: list[str | Path] = [shell, "-c", f"exit {_WORKS}"]
+    try:
+        done = subprocess.run(command, check=False, timeout=_PATIENCE)  # noqa: S603  ours
+    except subprocess.TimeoutExpired as error:
+        raise HookError(f"{shell}: does not run (not ended after {_PATIENCE} s)") from error
     if done.returncode != _WORKS:
         raise HookError(f"{shell}: does not run (exit status {done.returncode})")

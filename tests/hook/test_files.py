@@ -121,3 +121,11 @@ def test_every_make_reads_the_fragment_alike(tmp_path: Path) -> None:
         "vmlinux.unstripped": ours,
         "vmlinux.o": "/bin/sh",
     }
+
+
+def test_a_shell_that_hangs_is_told_of_in_a_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(files, "_SHELL", "#!/bin/sh\nexec sleep 60\n")
+    monkeypatch.setattr(files, "_PATIENCE", 0.5)
+    places(monkeypatch, tmp_path / "hooks")
+    with pytest.raises(HookError, match=r"sh: does not run \(not ended after 0.5 s\); set XDG_DATA_HOME"):
+        prepare({})
