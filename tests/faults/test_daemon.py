@@ -8,7 +8,9 @@ import signal
 import socket
 import stat
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
@@ -194,10 +196,10 @@ def test_an_old_daemon_leaves_who_requires_one_too(build: Build) -> None:
     assert process.wait(PATIENCE) == 0
 
 
-def test_fakeroot_does_not_come_between(build: Build) -> None:
+def test_fakeroot_does_not_come_between(build: Build, unavailable: Callable[[str], NoReturn]) -> None:
     fakeroot = shutil.which("fakeroot")
     if fakeroot is None:
-        pytest.skip("no fakeroot (Debian: apt install fakeroot)")
+        unavailable("no fakeroot (Debian: apt install fakeroot)")
     build.start()
     for name in ("out.S", "out.bin"):
         (build.kallsyms.here / name).unlink()
