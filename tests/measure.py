@@ -129,6 +129,11 @@ class Daemon:
         self._process.terminate()
         self._process.wait(STARTUP_LIMIT)
 
+    def kill(self) -> None:
+        """End the daemon without a chance to do anything about it."""
+        self._process.kill()
+        self._process.wait(STARTUP_LIMIT)
+
     @contextlib.contextmanager
     def stopped(self) -> Iterator[None]:
         """Let the daemon do nothing meanwhile."""

@@ -4,7 +4,10 @@
 Of these, only that with two releases takes both; the others are relinks of 6.12.
 """
 
+import json
 import shutil
+import threading
+import time
 from collections.abc import Callable
 from typing import NoReturn
 
@@ -16,7 +19,7 @@ from . import sources
 from .checks import assert_same
 from .conftest import Stock
 from .trees import RELINK_LIMIT, Linked, ObjectTree
-from .ways import RUN, left_behind, made_here
+from .ways import RUN, control, left_behind, made_here
 
 #: For kernels that need not boot: as little to compile as may be.
 BARE = """CONFIG_64BIT=y
@@ -61,6 +64,28 @@ def test_a_relink(
     tree = stock.built(say)
     assert_same(relink(tree, daemon, *arguments, **environment), stock.cold)
     assert made_here(tree)
+
+
+@only_newest
+def test_the_daemon_is_killed_between_two_passes(
+    stock: Stock, daemon: Daemon, say: Callable[[str], None]
+) -> None:
+    tree = stock.built(say)
+    first_pass = tree.directory / ".tmp_vmlinux1.kallsyms.S"
+    first_pass.unlink()
+
+    def kill() -> None:
+        end = time.monotonic() + RELINK_LIMIT
+        while not first_pass.exists() and time.monotonic() < end:
+            time.sleep(0.01)
+        daemon.kill()
+
+    killer = threading.Thread(target=kill)
+    killer.start()
+    assert_same(relink(tree, daemon, KALLSYMSD="auto", CI="true"), stock.cold)
+    killer.join()
+    assert made_here(tree)
+    assert json.loads(control("stats", "--json", environment=daemon.environment))["fallbacks"] > 0
 
 
 @pytest.fixture(scope="session")
