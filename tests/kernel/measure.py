@@ -148,6 +148,8 @@ def _markdown(rounds: dict[str, list[Sample]], shares: dict[str, dict[str, list[
         lines.append(
             _row(f"touch; make: {row}", *([value(one) for one in rounds[way]] for way in (STOCK, OURS)))
         )
+    if not shares[STOCK]:  # --parts 0
+        return "\n".join(lines)
     names = list(dict.fromkeys([*parts.KALLSYMS, DAEMON, parts.LINKS, parts.REST, *shares[STOCK]]))
     lines += [_row(name, *(shares[way].get(name, [0.0]) for way in (STOCK, OURS))) for name in names]
     return "\n".join(lines)
