@@ -17,6 +17,8 @@ BINUTILS = {
     "s390": "s390x-linux-gnu-nm",
     "arm": "arm-linux-gnueabi-nm",
 }
+#: For MIPS, whose common symbols and small data have letters that no kernel needs.
+MIPS = "mips-linux-gnu-nm"
 LLVM = "llvm-nm"
 # Kernel builds sort in the C locale, and take their messages as they come.
 _ENVIRONMENT = {"PATH": os.environ["PATH"], "LC_ALL": "C"}
@@ -26,7 +28,8 @@ def why_not(program: str) -> str | None:
     """Why ``program`` cannot be asked; None if it can."""
     if shutil.which(program):
         return None
-    return f"no {program} (Debian: apt install llvm binutils-arm-linux-gnueabi binutils-s390x-linux-gnu)"
+    packages = "llvm binutils-arm-linux-gnueabi binutils-s390x-linux-gnu binutils-mips-linux-gnu"
+    return f"no {program} (Debian: apt install {packages})"
 
 
 def listed(program: str, image: bytes) -> bytes:

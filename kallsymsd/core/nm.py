@@ -87,7 +87,9 @@ def _lines(elf: ElfFile, nm: int, dropped: SymbolFilter, rules: bytes) -> bytes:
         symbols.strings,
         _letters(elf, nm),
         nm,
-        nm != _KALLSYMS and elf.machine in (elfheader.EM_ARM, elfheader.EM_MIPS),
+        0 if nm == _KALLSYMS else {elfheader.EM_ARM: 2, elfheader.EM_MIPS: 1}.get(elf.machine, 0),
+        # BFD has 32-bit addresses of MIPS as 64-bit ones of the same place, and prints all that it has.
+        nm == BINUTILS and elf.bits == 32 and elf.machine == elfheader.EM_MIPS,
         elf.bits // 4,
         dropped.types.encode(),
         rules,

@@ -105,7 +105,7 @@ def all_lines(image: bytes, flavour: int) -> bytes:
 @pytest.fixture(scope="module", params=[nm.BINUTILS, nm.LLVM], ids=["binutils", "llvm"])
 def flavour(request: pytest.FixtureRequest, unavailable: Unavailable) -> int:
     """Each nm in turn, all of whose programs are there."""
-    programs = set(nms.BINUTILS.values()) if request.param == nm.BINUTILS else {nms.LLVM}
+    programs = {*nms.BINUTILS.values(), nms.MIPS} if request.param == nm.BINUTILS else {nms.LLVM}
     for program in sorted(programs):
         reason = nms.why_not(program)
         if reason:
@@ -213,6 +213,17 @@ def test_since_v7_4_letters_are_the_tools_own() -> None:
         b"000000000000000a A absolute",
         b"0000000000000010 C common",
     ]
+
+
+@pytest.mark.parametrize("kind", [elfs.NOTYPE, elfs.FUNC, elfs.IFUNC])
+def test_addresses_of_32_bit_mips_are_extended_by_binutils(flavour: int, kind: int) -> None:
+    name = nms.MIPS if flavour == nm.BINUTILS else nms.LLVM
+    values = (0, 0x11, 0x7FFFFFFF, 0x80000000, 0x80100001, 0xFFFFFFFF)
+    kept = [Symbol(b"f%d" % value, value, 1, elfs.GLOBAL, kind) for value in values]
+    linked = [*kept, Symbol(b"absolute", 0x80000004, elfs.ABS)]
+    image = Image(32, big_endian=True, machine=elfs.EM_MIPS, symbols=linked).encode()
+    assert all_lines(image, flavour) == nms.listed(name, image)
+    assert nm.system_map(ElfFile.read(image), BY_NAME["v7.4"]).count(b"\n8") == 2  # the tool's own
 
 
 def test_more_sections_than_a_symbol_can_number(flavour: int) -> None:

@@ -40,7 +40,8 @@ cdef struct Columns:
 
 cdef struct Select:
     int flavour
-    bint clear_low_bit        # of functions: it says which instruction set they are in
+    int clear_low_bit         # of functions (1), of indirect ones too (2): it says of which instruction set
+    bint sign_extend          # of 32-bit values to 64
     const uint8_t *letters    # of local symbols in each section
     size_t sections
     const char *types         # letters that are dropped
@@ -54,6 +55,7 @@ cdef struct Lines:
     uint32_t *start           # of the name
     uint32_t *length
     size_t count, size        # lines, and bytes of their names
+    size_t extended           # lines whose values were extended
     size_t bad                # first symbol that no line can hold, or 0
 
 
@@ -112,11 +114,16 @@ cdef inline bint _sized(int flavour, uint8_t type, uint32_t section) noexcept no
     return flavour == BINUTILS and section == SHN_COMMON
 
 
-cdef inline bint _function(int flavour, uint8_t type, uint32_t section) noexcept nogil:
+cdef inline bint _function(int flavour, int which, uint8_t type, uint32_t section) noexcept nogil:
     """Whether the low bit of the value is no part of the address, where a machine has such functions."""
     if flavour == LLVM:
         return type == STT_FUNC and section != SHN_ABS
-    return type == STT_FUNC or type == STT_GNU_IFUNC
+    return type == STT_FUNC or (type == STT_GNU_IFUNC and which == 2)
+
+
+cdef inline bint _blank(int flavour, uint8_t letter) noexcept nogil:
+    """Whether nm prints blanks instead of a value, and lists the symbol before all others."""
+    return flavour != KALLSYMS and (letter == c'U' or letter == c'w' or letter == c'v')
 
 
 cdef void _select(Columns *columns, Select *select, Lines *lines) noexcept nogil:
@@ -143,8 +150,17 @@ cdef void _select(Columns *columns, Select *select, Lines *lines) noexcept nogil
         lines.value[at] = columns.value[i]
         if _sized(select.flavour, type, columns.section[i]):
             lines.value[at] = columns.size[i]
-        elif select.clear_low_bit and _function(select.flavour, type, columns.section[i]):
+        elif select.clear_low_bit and _function(
+            select.flavour, select.clear_low_bit, type, columns.section[i]
+        ):
             lines.value[at] &= ~<uint64_t>1
+        if (
+            select.sign_extend
+            and lines.value[at] & <uint64_t>0x80000000
+            and not _sized(select.flavour, type, columns.section[i])
+        ):
+            lines.value[at] |= <uint64_t>0xffffffff00000000
+            lines.extended += not _blank(select.flavour, letter)
         lines.symbol_size[at] = columns.size[i]
         lines.letter[at] = letter
         lines.start[at] = columns.name[i]
@@ -152,11 +168,6 @@ cdef void _select(Columns *columns, Select *select, Lines *lines) noexcept nogil
         lines.size += length
         at += 1
     lines.count = at
-
-
-cdef inline bint _blank(int flavour, uint8_t letter) noexcept nogil:
-    """Whether nm prints blanks instead of a value, and lists the symbol before all others."""
-    return flavour != KALLSYMS and (letter == c'U' or letter == c'w' or letter == c'v')
 
 
 cdef void _sort_same_name(Names *names, Lines *lines, Entry *entries, Entry *spare, size_t count) noexcept nogil:
@@ -229,21 +240,24 @@ cdef void _sort_lines(Columns *columns, int flavour, Lines *lines, Entry *entrie
 cdef void _print(
     uint8_t *out, Columns *columns, int flavour, size_t width, Lines *lines, Entry *entries
 ) noexcept nogil:
-    cdef size_t i, line, digit
+    cdef size_t i, line, digit, digits
     cdef uint64_t value
     for i in range(lines.count):
         line = entries[i].index
+        digits = width
         if _blank(flavour, lines.letter[line]):
             memset(out, c' ', width)
         else:
             value = lines.value[line]
-            for digit in range(width):
-                out[width - 1 - digit] = <uint8_t>_DIGITS[value & 15]
+            if value >> 32:
+                digits = 16
+            for digit in range(digits):
+                out[digits - 1 - digit] = <uint8_t>_DIGITS[value & 15]
                 value >>= 4
-        out[width] = c' '
-        out[width + 1] = lines.letter[line]
-        out[width + 2] = c' '
-        out += width + 3
+        out[digits] = c' '
+        out[digits + 1] = lines.letter[line]
+        out[digits + 2] = c' '
+        out += digits + 3
         memcpy(out, columns.strings + lines.start[line], lines.length[line])
         out += lines.length[line]
         out[0] = c'\n'
@@ -252,14 +266,15 @@ cdef void _print(
 
 def nm_lines(
     Bytes values, Bytes sizes, Bytes names, Bytes infos, Bytes sections, Bytes strings, bytes letters,
-    int flavour, bint clear_low_bit, size_t width, bytes types, bytes rules
+    int flavour, int clear_low_bit, bint sign_extend, size_t width, bytes types, bytes rules
 ):
     """The lines of "nm -n", without letters in ``types`` and names that one of ``rules`` fits.
 
     values ... strings  as of decode_symbols()
     letters             of a local symbol in each section
     flavour             0 binutils, 1 LLVM, 2 the reader within scripts/kallsyms
-    clear_low_bit       of values of functions
+    clear_low_bit       of values of functions (1), of indirect ones too (2), or of none
+    sign_extend         values of 32 bits to 64; those that are negative then have 16 digits
     width               digits of a value, 8 or 16
     rules               as dialects.SymbolFilter has them, each followed by a zero
 
@@ -284,6 +299,7 @@ def nm_lines(
     columns.count = <size_t>infos.shape[0]
     select.flavour = flavour
     select.clear_low_bit = clear_low_bit
+    select.sign_extend = sign_extend
     select.letters = <const uint8_t *>PyBytes_AS_STRING(letters)
     select.sections = <size_t>len(letters)
     select.types = PyBytes_AS_STRING(types)
@@ -303,7 +319,7 @@ def nm_lines(
             _select(&columns, &select, &lines)
         if lines.bad:
             return b"", lines.bad
-        text = _bytes(NULL, lines.count * (width + 4) + lines.size)
+        text = _bytes(NULL, lines.count * (width + 4) + lines.extended * (16 - width) + lines.size)
         out = <uint8_t *>PyBytes_AS_STRING(text)
         entries = <Entry *>_allocate(lines.count * sizeof(Entry))
         spare = <Entry *>_allocate(lines.count * sizeof(Entry))
