@@ -83,6 +83,6 @@ def subparsers(parser: argparse.ArgumentParser) -> dict[str, argparse.ArgumentPa
 def summaries(parser: argparse.ArgumentParser) -> dict[str, str]:
     """The one line about each subcommand, by its name, in order."""
     for each in parser._actions:  # noqa: SLF001  argparse has no public way
-        if isinstance(each, argparse._SubParsersAction):  # noqa: SLF001
-            return {choice.dest: choice.help or "" for choice in each._choices_actions}  # noqa: SLF001
+        if isinstance(each, argparse._SubParsersAction):  # noqa: SLF001  as above
+            return {choice.dest: choice.help or "" for choice in each._choices_actions}  # noqa: SLF001  as above
     return {}

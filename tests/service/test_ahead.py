@@ -279,7 +279,7 @@ class Bench:
         called, self.calls = self.calls, []
         return called
 
-    def ask(self, path: str, now: float = 0.0, answer: Any = None, **changes: Any) -> None:  # noqa: ANN401
+    def ask(self, path: str, now: float = 0.0, answer: Any = None, **changes: Any) -> None:  # noqa: ANN401  fields
         ticket = Ticket(request(Path(path), **changes), -1, now, path=path)
         self.ahead.answered(ticket, Outcome(answer, How()), now)
 
