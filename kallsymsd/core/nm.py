@@ -8,13 +8,14 @@ from kallsymsd.core.dialects import Dialect, SymbolFilter
 from kallsymsd.core.elf import ElfFile, Section
 from kallsymsd.core.errors import InputError
 
-#: Whose nm: letters and order are those of binutils 2.40 and llvm-nm 14.
+#: Whose nm: letters and order are those of binutils and of llvm-nm.
 BINUTILS = 0
 LLVM = 1
 # What "nm --version" begins with, and the versions whose letters and order are known to be these: what they
-# print of three kernels was compared (of LLVM: 13, 14, 15, 16 and 19).
+# print of three kernels was compared (binutils 2.35.2, 2.40, 2.44 and a snapshot of 2.47; LLVM 13, 14, 15, 16
+# and 19). A newer one may have learned another letter.
 _VERSIONS = (
-    (BINUTILS, re.compile(rb"GNU nm (?:\([^)\n]*\)|version) (\d+)\.(\d+)"), (2, 40), (2, 40)),
+    (BINUTILS, re.compile(rb"GNU nm (?:\([^)\n]*\)|version) (\d+)\.(\d+)"), (2, 35), (2, 47)),
     (LLVM, re.compile(rb"llvm-nm, [^\n]*\n[^\n]*\n?[^\n]*LLVM version (\d+)\.(\d+)\."), (13, 0), (19, 1)),
 )
 # Letters and order of scripts/kallsyms where it reads the ELF file itself.

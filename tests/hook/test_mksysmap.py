@@ -421,7 +421,11 @@ def test_commands_that_are_not_known(text: str) -> None:
     [
         ("GNU nm (GNU Binutils for Debian) 2.40\nCopyright (C) 2023 ...\n", nm.BINUTILS),
         ("GNU nm version 2.40-14.fc39\nCopyright\n", nm.BINUTILS),
-        ("GNU nm (GNU Binutils for Debian) 2.30\n", None),
+        ("GNU nm (GNU Binutils for Ubuntu) 2.42\n", nm.BINUTILS),
+        ("GNU nm (GNU Binutils for Debian) 2.47.50.20261021\n", nm.BINUTILS),
+        ("GNU nm (GNU Binutils for Debian) 2.34\n", None),
+        ("GNU nm (GNU Binutils) 2.48\n", None),
+        ("GNU nm (GNU Binutils) 3.1\n", None),
         ("GNU nm (crosstool 2.40) 1.2\n", None),
         ("nm (elfutils) 0.188\n", None),
         ("llvm-nm, compatible with GNU nm\nDebian LLVM version 14.0.6\n  Optimized build.\n", nm.LLVM),
