@@ -83,6 +83,10 @@ def main(arguments: list[str] | None = None) -> int:
         # Python flushes once more at its end, and would complain then.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return _NO_READER
+    except OSError as error:
+        where = f"{os.fsdecode(error.filename)}: " if isinstance(error.filename, str | bytes) else ""
+        print(f"kallsymsctl: {where}{error.strerror or error}", file=sys.stderr)
+        return 1
     return result
 
 

@@ -53,6 +53,8 @@ def register(parsers: Parsers) -> None:
 
 
 def _run(context: Context, options: argparse.Namespace) -> int:
+    if options.hardened and options.action != "install":
+        raise CommandError(f"--hardened is for install, not for {options.action}")
     match options.action:
         case "install":
             return _install(context, hardened=options.hardened)

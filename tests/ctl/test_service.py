@@ -99,6 +99,25 @@ def test_the_drop_in_comes_and_goes(manager: Manager) -> None:
     assert list(manager.units.iterdir()) == []
 
 
+@pytest.mark.parametrize("action", ["uninstall", "status"])
+def test_the_drop_in_is_for_install(
+    manager: Manager, capsys: pytest.CaptureFixture[str], action: str
+) -> None:
+    assert main.main(["service", "install"]) == 0
+    assert main.main(["service", action, "--hardened"]) == 1
+    assert capsys.readouterr().err == f"kallsymsctl: --hardened is for install, not for {action}\n"
+    assert manager.files() == ["kallsymsd.service", "kallsymsd.socket"]
+
+
+def test_a_systemctl_that_cannot_run_is_one_line(
+    manager: Manager, capsys: pytest.CaptureFixture[str]
+) -> None:
+    program = manager.bin / "systemctl"
+    program.write_text("#!/nonexistent/interpreter\n")
+    assert main.main(["service", "status"]) == 1
+    assert capsys.readouterr().err == f"kallsymsctl: {program}: No such file or directory\n"
+
+
 def test_what_else_is_there_stays(manager: Manager) -> None:
     main.main(["service", "install", "--hardened"])
     own = manager.units / "kallsymsd.service.d" / "own.conf"
