@@ -3,6 +3,7 @@
 
 import os
 import resource
+import signal
 import socket
 import subprocess
 import time
@@ -207,6 +208,20 @@ def test_of_a_map_that_never_keeps_still_the_client_makes_what_it_reads_itself(b
 # Places.
 
 
+@pytest.fixture
+def own_process() -> Iterator[None]:
+    """What the daemon's main() changes in its process, and leaves so, is as it was afterwards."""
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, ())
+    umask = os.umask(0o022)
+    os.umask(umask)
+    descriptors = resource.getrlimit(resource.RLIMIT_NOFILE)
+    yield
+    resource.setrlimit(resource.RLIMIT_NOFILE, descriptors)
+    os.umask(umask)
+    signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+
+
+@pytest.mark.usefixtures("own_process")
 def test_a_socket_on_another_machine_is_refused(
     build: Build, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
