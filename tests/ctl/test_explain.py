@@ -46,6 +46,10 @@ def build(daemon: Daemon, path: Path, tree: Path) -> None:
         (Link(links=2, reason="nothing is known"), "2 links, not foretold: nothing is known"),
         (Link(links=2, predicted=True, reason="so large"), "2 links, foretold wrong: so large"),
         (Link(reason="KALLSYMSD is off"), "as often as the kernel's script does: KALLSYMSD is off"),
+        (
+            Link(links=1, predicted=True, begun=2.5),
+            "as often as the kernel's script does: it was cut short",
+        ),
     ],
 )
 def test_how_vmlinux_was_linked(

@@ -6,7 +6,12 @@ build of ours starts from what the last one left, as a developer's does.
 """
 
 import json
-from collections.abc import Callable
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -24,6 +29,8 @@ from .ways import CONTROL
 
 _ONE_LINK = [*CONTROL, "run", "--one-link", "--"]
 _DIALECTS = {"6.1": "v6.1.y", "6.12": "v6.11"}
+#: Seconds between two looks at what the link is doing; it takes some tenths of one.
+_GLANCE = 0.002
 
 
 @pytest.fixture(scope="module")
@@ -79,6 +86,20 @@ def test_every_edit(
         outcome = build(EDITS[-1][0])
         assert outcome["links"] == 2, "a wrong prediction was not noticed"
         assert outcome["predicted"]
+        again = EDITS[-1][0]
+        (tree.directory / ".tmp_vmlinux.inputs.new").symlink_to("/dev/full")
+        (stock.source / sources.EDITED).touch()
+        assert build(again)["links"] == 1, "a full disk, where nothing can be noted for the next link"
+        (stock.source / sources.EDITED).touch()
+        build(again)
+        (stock.source / sources.EDITED).touch()
+        with _as_soon_as(_is_patching, tree, _kill):
+            assert build(again)["links"] == 0, "the script was not left to link by itself"
+        (stock.source / sources.EDITED).touch()
+        build(again)
+        (stock.source / sources.EDITED).touch()
+        with _as_soon_as(_is_patching, tree, lambda _: daemon.kill()):
+            assert build(again)["links"] == 1, "the daemon is of no use after the prediction"
         edits.reconfigure(tree)
         assert build("configuration")["links"] in (1, 2)
     finally:
@@ -94,3 +115,48 @@ def _mislead(tree: ObjectTree, stock: Stock) -> None:
     line = text.splitlines(keepends=True)[-1]
     lastlink.note(tree.directory, inputs)
     lastlink.learn(tree.directory, text + line.replace(b"\n", b"_and_one_that_never_was\n"))
+
+
+def _is_patching(tree: ObjectTree) -> int | None:
+    """The process that looks at the linked file to overwrite its tables."""
+    for process in Path("/proc").iterdir():
+        if process.name.isdecimal():
+            try:
+                arguments = (process / "cmdline").read_bytes().split(b"\0")
+                if (
+                    b"patch" in arguments
+                    and f"{tree.directory}/.tmp_vmlinux1\n" in (process / "maps").read_text()
+                ):
+                    return int(process.name)
+            except (FileNotFoundError, ProcessLookupError):  # it has ended
+                continue
+    return None
+
+
+def _kill(process: int) -> None:
+    os.kill(process, signal.SIGKILL)
+
+
+@contextmanager
+def _as_soon_as(
+    seen: Callable[[ObjectTree], int | None], tree: ObjectTree, act: Callable[[int], None]
+) -> Iterator[None]:
+    """Beside what is done meanwhile: ``act`` once on the process that is ``seen``. It must be."""
+    found: list[int] = []
+    over = threading.Event()
+
+    def look() -> None:
+        while not found and not over.is_set():
+            if process := seen(tree):
+                act(process)
+                found.append(process)
+            time.sleep(_GLANCE)
+
+    looking = threading.Thread(target=look)
+    looking.start()
+    try:
+        yield
+    finally:
+        over.set()
+        looking.join()
+    assert found, "what was to be disturbed was never seen"

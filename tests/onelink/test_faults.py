@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from kallsyms_client.kbuild.outcome import Outcome
 from kallsymsd.core.dialects import BY_NAME
 from kallsymsd.engine import lastlink
 
@@ -228,6 +229,7 @@ def test_killed_in_the_middle_of_patching(tree: Tree, stock: Stock) -> None:
     fault = f'shift 4; exec {shlex.quote(sys.executable)} -c {shlex.quote(_HALF)} {paths} "$@"'
     done = tree.link_with_fault("patch", fault)
     assert done.err in ("", "Killed\n")
+    assert "cut short" in Outcome.load(str(tree.directory)).describe()
     as_ever(tree, stock, done)
 
 

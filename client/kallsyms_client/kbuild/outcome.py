@@ -53,6 +53,8 @@ class Outcome:
 
     def describe(self) -> str:
         """It in words, without a full stop; "" if there was none."""
+        if self.begun:
+            return "as often as the kernel's script does: it was cut short"
         if self.links == 1:
             return f"one link, foretold with {self.removed} symbols gone and {self.added} new"
         if self.links:
