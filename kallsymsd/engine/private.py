@@ -81,32 +81,26 @@ def is_locked(path: Path) -> bool:
 
     OSError when the file is there but cannot be asked.
     """
-    try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
-    except FileNotFoundError:
-        return False
-    try:
-        return _is_held(descriptor)
-    finally:
-        os.close(descriptor)
+    return _held(path) is not None
 
 
 def is_ready(path: Path) -> bool:
     """As :func:`is_locked`, and whoever holds it neither is still starting nor about to end."""
+    return bool(_held(path))
+
+
+def _held(path: Path) -> int | None:
+    """The size of a lock's file while somebody holds the lock; None while nobody does."""
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
     except FileNotFoundError:
-        return False
+        return None
     try:
-        return _is_held(descriptor) and os.fstat(descriptor).st_size > 0
+        answer = fcntl.fcntl(descriptor, fcntl.F_OFD_GETLK, _flock())
+        kind: int = _FLOCK.unpack(answer)[0]
+        return os.fstat(descriptor).st_size if kind != fcntl.F_UNLCK else None
     finally:
         os.close(descriptor)
-
-
-def _is_held(descriptor: int) -> bool:
-    answer = fcntl.fcntl(descriptor, fcntl.F_OFD_GETLK, _flock())
-    kind: int = _FLOCK.unpack(answer)[0]
-    return kind != fcntl.F_UNLCK
 
 
 def _flock() -> bytes:
