@@ -12,6 +12,7 @@ import contextlib
 import os
 import time
 from collections import OrderedDict, deque
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from kallsyms_client.wire import ELF, HIT
@@ -122,12 +123,13 @@ class Ahead:
             self._unclaimed.asked(
                 _split(ticket.path), ticket.request, outcome.answer, ready=outcome.how.ready
             )
-        directory, name = os.path.split(ticket.path)
-        wanted = Kind.LINKED if ticket.request.source == ELF else Kind.MAP
-        if kind_of(name) is not wanted or ".." in directory.split("/"):
+        place = _to_watch(ticket.path, ticket.request.source)
+        if place is None:
             return
-        directory = os.path.normpath(directory)
-        tree = self._trees.setdefault(directory, _Tree())
+        directory, name = place
+        tree = self._trees.get(directory)
+        if tree is None:
+            tree = self._trees[directory] = _Tree()
         tree.foretold.compare(name, outcome)
         tree.requests[name] = ticket.request
         tree.requests.move_to_end(name)
@@ -245,6 +247,16 @@ class Ahead:
             tree.foretold.compare(name, outcome)
         elif outcome.answer is not None and kind_of(work.written[1]) is Kind.LINKED:
             tree.foretold.made(name)
+
+
+@lru_cache(maxsize=256)  # the same few for each request
+def _to_watch(path: str, source: int) -> Place | None:
+    """Where to watch for what a client asked about; None if that is not to be watched."""
+    directory, name = os.path.split(path)
+    wanted = Kind.LINKED if source == ELF else Kind.MAP
+    if kind_of(name) is not wanted or ".." in directory.split("/"):
+        return None
+    return os.path.normpath(directory), name
 
 
 def _split(path: str) -> Place:

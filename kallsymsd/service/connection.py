@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import array
 import os
+import select
 import socket
 from collections import deque
 from typing import TYPE_CHECKING
@@ -46,6 +47,8 @@ class Connection:
     ticket    its build that is under way, if any
     deadline  when to give it up, in seconds of the loop's clock
     closing   nothing more is read; the connection ends when all is sent
+    closed    it has ended
+    events    what the loop waits for, of epoll's
     """
 
     def __init__(self, sock: socket.socket, accepts: frozenset[int]) -> None:
@@ -53,6 +56,8 @@ class Connection:
         self.ticket: Ticket | None = None
         self.deadline = 0.0
         self.closing = False
+        self.closed = False
+        self.events = select.EPOLLIN
         self._decoder = Decoder(accepts)
         self._descriptors: deque[int] = deque()
         self._out: deque[_Outgoing] = deque()
@@ -118,6 +123,7 @@ class Connection:
 
     def close(self) -> None:
         """Let the client go."""
+        self.closed = True
         self.sock.close()
         while self._descriptors:
             os.close(self._descriptors.popleft())

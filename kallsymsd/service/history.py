@@ -42,15 +42,62 @@ class _Entry:
     or three maps; the difference of those it has dropped is not known any more.
     """
 
-    __slots__ = ("_contents", "_difference", "_last", "message")
+    __slots__ = (
+        "_contents",
+        "_difference",
+        "_first",
+        "_how",
+        "_last",
+        "_made",
+        "_shared",
+        "_time",
+        "_why",
+        "request",
+    )
 
-    def __init__(self, message: dict[str, Any], last: MapText | None, contents: MapText | None) -> None:
-        self.message = message
+    def __init__(
+        self,
+        request: BuildRequest,
+        outcome: Outcome,
+        now: float,
+        last: MapText | None,
+        contents: MapText | None,
+    ) -> None:
+        self.request = request
+        self._time = now
+        # Not the outcome itself, with which the answer would stay in memory.
+        self._how = outcome.how
+        self._shared = outcome.shared
+        self._made = _made(outcome)
+        self._why = _why(outcome, is_first=last is None)
+        self._first = _first(outcome)
         self._last = weakref.ref(last) if last is not None else None
         self._contents = weakref.ref(contents) if contents is not None else None
         self._difference: list[Any] | None = None
 
-    def difference(self) -> list[Any]:
+    def message(self) -> dict[str, Any]:
+        """For a person; only now, as most are never asked about."""
+        request, how = self.request, self._how
+        return {
+            "time": self._time,
+            "tree": path_text(request.tree),
+            "map": path_text(request.map_path),
+            "dialect": request.dialect,
+            "options": request.options,
+            "made": self._made,
+            "ready": how.ready,
+            "shared": self._shared,
+            "symbols": how.symbols,
+            "changed": how.changed,
+            "kept": how.kept,
+            "steps": how.steps,
+            "stages": list(how.stages),
+            "why": self._why,
+            "first": self._first,
+            "difference": self._found(),
+        }
+
+    def _found(self) -> list[Any]:
         """Number and text of the first line that differs from the last map's; empty if none is known."""
         if self._difference is None:
             last = self._last() if self._last is not None else None
@@ -92,26 +139,9 @@ class History:
         last: MapText | None = None,
     ) -> None:
         """A request about ``contents`` was answered; ``last`` is what last_map() gave."""
-        request, how = ticket.request, outcome.how
-        entry = {
-            "time": self._clock(),
-            "tree": path_text(request.tree),
-            "map": path_text(request.map_path),
-            "dialect": request.dialect,
-            "options": request.options,
-            "made": _made(outcome),
-            "ready": how.ready,
-            "shared": outcome.shared,
-            "symbols": how.symbols,
-            "changed": how.changed,
-            "kept": how.kept,
-            "steps": how.steps,
-            "stages": list(how.stages),
-            "why": _why(outcome, is_first=last is None),
-            "first": _first(outcome),
-        }
+        entry = _Entry(ticket.request, outcome, self._clock(), last, contents)
         with self._lock:
-            self._entries.append(_Entry(entry, last, contents))
+            self._entries.append(entry)
 
     def fall_back(self, noted: Iterable[object]) -> None:
         """Clients have noted that they met requests themselves; what else they note is not told here."""
@@ -126,8 +156,8 @@ class History:
     def entries(self, tree: str = "") -> list[dict[str, Any]]:
         """The last requests from ``tree`` (default: from all trees), at most TOLD, oldest first."""
         with self._lock:
-            found = [entry for entry in self._entries if tree in ("", entry.message["tree"])][-TOLD:]
-        return [{**entry.message, "difference": entry.difference()} for entry in found]
+            found = [each for each in self._entries if not tree or tree == path_text(each.request.tree)]
+        return [each.message() for each in found[-TOLD:]]
 
 
 def _made(outcome: Outcome) -> str:

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""All clients' sockets in one selector: accepting, sending, and ending connections in order."""
+"""All clients' sockets in one epoll: accepting, sending, and ending connections in order."""
 
 import contextlib
 import logging
-import selectors
+import select
 import socket
 import time
 from collections.abc import Callable
@@ -23,6 +23,8 @@ PEER_LIMIT = 30.0
 _ACCEPT_PAUSE = 0.1
 # Seconds between two looks at the clock while a client is connected.
 _TICK = 1.0
+# Events dealt with in one turn; more wait for the next.
+_MOST_EVENTS = 64
 
 _ACCEPTS = frozenset({wire.BUILD, wire.CONTROL})
 
@@ -30,7 +32,7 @@ _ACCEPTS = frozenset({wire.BUILD, wire.CONTROL})
 class Hub:
     """The listener and its connections. Belongs to one thread.
 
-    connections  those that are open
+    connections  those that are open, by descriptor
     """
 
     def __init__(
@@ -40,41 +42,52 @@ class Hub:
         gone: Callable[[Connection], None],
     ) -> None:
         """``take`` is called with each frame, and may raise WireError; ``gone`` when a connection ends."""
-        self.connections: set[Connection] = set()
+        self.connections: dict[int, Connection] = {}
         self._listener = listener
         self._take = take
         self._gone = gone
         self._uid = own_uid()
         self._accept_at: float | None = None  # when to accept again, while that is paused
         self._is_short = False  # of descriptors or memory, as of the last attempt
-        self._selector = selectors.DefaultSelector()
+        self._woken = False
+        self._waits = False
+        self._epoll = select.epoll()
         self._wake_in, self._wake_out = socket.socketpair()
         self._wake_in.settimeout(0)
         self._wake_out.settimeout(0)
-        self._selector.register(self._wake_out, selectors.EVENT_READ)
-        self._selector.register(listener, selectors.EVENT_READ)
+        self._epoll.register(self._wake_out, select.EPOLLIN)
+        self._epoll.register(listener, select.EPOLLIN)
 
     def wake(self) -> None:
         """Make :meth:`turn` return; from any thread, and from signal handlers."""
-        # Full: it returns anyway. Closed: nobody waits any more.
-        with contextlib.suppress(OSError):
-            self._wake_in.send(b"\0")
+        # turn() writes _waits, then reads _woken; this writes _woken, then reads _waits. So one of them sees
+        # what the other wrote: turn() does not wait, or is sent a byte.
+        self._woken = True
+        if self._waits:
+            # Full: it returns anyway. Closed: nobody waits any more.
+            with contextlib.suppress(OSError):
+                self._wake_in.send(b"\0")
 
     def turn(self, until: float | None) -> None:
         """Wait for something to happen, at most until then (None: any time), and deal with it."""
-        for key, events in self._selector.select(self._timeout(until)):
-            if isinstance(key.data, Connection):
-                self._ready(key.data, events)
-            elif key.fileobj is self._listener:
-                self._accept()
-            else:
+        self._waits = True
+        ready = self._epoll.poll(0.0 if self._woken else self._timeout(until), _MOST_EVENTS)
+        self._waits = False
+        self._woken = False  # whoever says so looks after this turn at what there is to do
+        for descriptor, events in ready:
+            connection = self.connections.get(descriptor)
+            if connection is not None:
+                self._ready(connection, events)
+            elif descriptor == self._wake_out.fileno():
                 with contextlib.suppress(BlockingIOError):
                     self._wake_out.recv(4096)
+            elif self._accept_at is None:
+                self._accept()
         now = time.monotonic()
         if self._accept_at is not None and now >= self._accept_at:
             self._accept_at = None
-            self._selector.register(self._listener, selectors.EVENT_READ)
-        for connection in [each for each in self.connections if now >= each.deadline]:
+            self._epoll.register(self._listener, select.EPOLLIN)
+        for connection in [each for each in self.connections.values() if now >= each.deadline]:
             if connection.ticket is None:
                 self.drop(connection)
 
@@ -92,8 +105,8 @@ class Hub:
 
     def drop(self, connection: Connection) -> None:
         """End a connection now."""
-        self.connections.remove(connection)
-        self._selector.unregister(connection.sock)
+        del self.connections[connection.sock.fileno()]
+        self._epoll.unregister(connection.sock)
         connection.close()
         self._gone(connection)
 
@@ -102,14 +115,14 @@ class Hub:
         if self._accept_at is None:
             self._accept()
         if self._accept_at is None:
-            self._selector.unregister(self._listener)
+            self._epoll.unregister(self._listener)
         self._accept_at = None
 
     def close(self) -> None:
         """End all connections."""
-        for connection in list(self.connections):
+        for connection in list(self.connections.values()):
             self.drop(connection)
-        self._selector.close()
+        self._epoll.close()
         self._wake_in.close()
         self._wake_out.close()
 
@@ -135,7 +148,7 @@ class Hub:
                 if not self._is_short:
                     _log.error("cannot accept clients for now: %s", error.strerror)
                 self._is_short = True
-                self._selector.unregister(self._listener)
+                self._epoll.unregister(self._listener)
                 self._accept_at = time.monotonic() + _ACCEPT_PAUSE
                 return
             sock.settimeout(0)
@@ -145,14 +158,16 @@ class Hub:
                 continue
             connection = Connection(sock, _ACCEPTS)
             connection.deadline = time.monotonic() + PEER_LIMIT
-            self.connections.add(connection)
-            self._selector.register(sock, selectors.EVENT_READ, connection)
+            self.connections[sock.fileno()] = connection
+            self._epoll.register(sock, connection.events)
             self.send(connection, wire.preamble())
+            self._ready(connection, select.EPOLLIN)  # most have sent their request by now
 
     def _ready(self, connection: Connection, events: int) -> None:
-        if events & selectors.EVENT_WRITE:
+        # Whatever is neither is an error or the end, which sending and receiving will say.
+        if events & ~select.EPOLLIN and connection.has_output:
             self._flush(connection)
-        if events & selectors.EVENT_READ and connection in self.connections and not connection.closing:
+        if events & ~select.EPOLLOUT and not connection.closed and not connection.closing:
             try:
                 self._receive(connection)
             except HungUpError:
@@ -168,7 +183,7 @@ class Hub:
             self._take(connection, frame)
 
     def _flush(self, connection: Connection) -> None:
-        if connection not in self.connections:
+        if connection.closed:
             return
         try:
             if connection.flush() and connection.ticket is None:
@@ -179,8 +194,9 @@ class Hub:
         if connection.closing and not connection.has_output:
             self.drop(connection)
             return
-        events = 0 if connection.closing else selectors.EVENT_READ
+        events = 0 if connection.closing else select.EPOLLIN
         if connection.has_output:
-            events |= selectors.EVENT_WRITE
-        if self._selector.get_key(connection.sock).events != events:
-            self._selector.modify(connection.sock, events, connection)
+            events |= select.EPOLLOUT
+        if connection.events != events:
+            connection.events = events
+            self._epoll.modify(connection.sock, events)

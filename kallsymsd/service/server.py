@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """The loop: takes requests, sees to it that each is answered in time, and ends in order.
 
-A plain selectors loop, not asyncio: asyncio's streams cannot receive descriptors, so that it would come down
+A plain epoll loop, not asyncio: asyncio's streams cannot receive descriptors, so that it would come down
 to add_reader and recvmsg all the same, at seven times the import (the socket has to be there at once).
 """
 
@@ -132,9 +132,11 @@ class Server:
 
     def _turn(self) -> None:
         self._hub.turn(self._due())
-        self._hand_out()
-        self._ahead.turn(time.monotonic())
-        self._keep_time(time.monotonic())
+        if self._outcomes:
+            self._hand_out()
+        now = time.monotonic()
+        self._ahead.turn(now)
+        self._keep_time(now)
 
     def request_stop(self) -> None:
         """Begin to stop; may be called from a signal handler and from any thread."""
@@ -300,7 +302,7 @@ class Server:
 
     def _is_drained(self, now: float) -> bool:
         elapsed = now - self._drain_began
-        busy = bool(self._waiting) or any(each.has_output for each in self._hub.connections)
+        busy = bool(self._waiting) or any(each.has_output for each in self._hub.connections.values())
         return elapsed >= DRAIN_LIMIT or (elapsed >= _DRAIN_GRACE and not busy)
 
     def _close(self) -> None:

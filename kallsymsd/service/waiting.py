@@ -60,13 +60,14 @@ class Waiting:
 
     def turn(self, now: float) -> None:
         """Give up what takes too long; a sign of life for the others if one is due."""
+        if not self._connections or now < self._next_beat:
+            return
         for ticket, connection in list(self._connections.items()):
             if now >= ticket.began + WORK_LIMIT:
                 self.abandon(ticket)
                 self._tally.failure()
                 self._hub.fail(connection, f"the build takes longer than {WORK_LIMIT:.0f} s")
-        if self._connections and now >= self._next_beat:
-            self._next_beat = now + HEARTBEAT
-            for connection in list(self._connections.values()):
-                if not connection.has_output:  # a client that reads nothing is not to fill our memory
-                    self._hub.send(connection, wire.frame(wire.HEARTBEAT))
+        self._next_beat = now + HEARTBEAT
+        for connection in list(self._connections.values()):
+            if not connection.has_output:  # a client that reads nothing is not to fill our memory
+                self._hub.send(connection, wire.frame(wire.HEARTBEAT))

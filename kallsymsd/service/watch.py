@@ -27,11 +27,14 @@ _LOCK_LIMIT = 1.0
 
 
 class Watcher:
-    """Watches directories. All methods may be called from any thread, and may take long."""
+    """Watches directories. All methods may be called from any thread, and may take long.
+
+    refusal  why no directory is watched, whichever it is; "" if some are
+    """
 
     def __init__(self, heard: Heard, overflowed: Callable[[], None], *, enabled: bool = True) -> None:
         """Both are called from other threads and must return at once; the latter when events were lost."""
-        self._enabled = enabled
+        self.refusal = "" if enabled else "watching is switched off"
         self._heard = heard
         self._overflowed = overflowed
         self._lock = threading.Lock()
@@ -45,8 +48,8 @@ class Watcher:
         To be called again now and then: another directory may have taken its place, or a thread of watchdog's
         may have failed.
         """
-        if not self._enabled:
-            return "watching is switched off"
+        if self.refusal:
+            return self.refusal
         path = Path(directory)
         try:
             # What may hang, on a dead file server, goes without the lock.

@@ -27,21 +27,26 @@ UNUSED = 24 * 3600.0
 FIRST_PAUSE = 10.0
 LONGEST_PAUSE = 640.0
 CALM = 3600.0
+#: Seconds for which a directory that is watched counts as watched: a build has three passes in two seconds.
+#: That it is deleted is heard at once; if it is renamed, and another takes its place, that is seen by then.
+CERTAIN = 1.0
 
 
 class _Tree:
     """A directory in which clients had maps.
 
     used      when the last request came
+    checked   when a worker was last told, by a request, to see to it that the directory is watched
     checking  a worker is seeing to it that the directory is watched
     watched   it is, as far as we know
     problem   why it is not
     """
 
-    __slots__ = ("checking", "problem", "used", "watched")
+    __slots__ = ("checked", "checking", "problem", "used", "watched")
 
     def __init__(self) -> None:
         self.used = 0.0
+        self.checked = 0.0
         self.checking = False
         self.watched = False
         self.problem = ""
@@ -85,10 +90,15 @@ class Watching:
 
     def use(self, directory: str, now: float) -> None:
         """A client asked about a file in ``directory``: it is one to watch."""
-        tree = self._trees.setdefault(directory, _Tree())
+        tree = self._trees.get(directory)
+        if tree is None:
+            tree = self._trees[directory] = _Tree()
+            tree.problem = self._watcher.refusal
         self._trees.move_to_end(directory)
         tree.used = now
-        if not self._paused_until:
+        is_certain = tree.watched and now < tree.checked + CERTAIN
+        if not (self._watcher.refusal or self._paused_until or is_certain):
+            tree.checked = now
             self._check(directory, tree)
         if len(self._trees) > MOST_TREES:
             self.release(next(iter(self._trees)))
@@ -154,17 +164,19 @@ class Watching:
     def _check(self, directory: str, tree: _Tree) -> None:
         if not tree.checking:
             tree.checking = True
-            self._submit(lambda: self._watch(directory))
+            known = tree.watched
+            self._submit(lambda: self._watch(directory, known=known))
 
-    def _watch(self, directory: str) -> None:
-        """A worker's job."""
+    def _watch(self, directory: str, *, known: bool) -> None:
+        """A worker's job; ``known`` if it was watched before."""
         try:
             problem = self._watcher.watch(directory)
         except Exception as error:  # noqa: BLE001  watching is never worth a failure
             _log.exception("%s cannot be watched", directory)
             problem = f"{type(error).__name__}: {error}"
         self._checked.append((directory, problem))
-        self._wake()
+        if problem or not known:  # else it is no news, and the next turn will do
+            self._wake()
 
     def _note_check(self, directory: str, problem: str) -> None:
         tree = self._trees.get(directory)

@@ -6,6 +6,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
+from queue import SimpleQueue
 
 _log = logging.getLogger("kallsymsd")
 
@@ -30,7 +31,11 @@ class Workers:
         """Start ``count`` threads, at least 2; each calls ``at_end`` when it ends."""
         self._most_ahead = max(1, count - 1)
         self._at_end = at_end
-        self._changed = threading.Condition()
+        self._lock = threading.Lock()
+        # A token for each job, and one for each thread that is to end. Not a Condition: a thread that waits
+        # for a token, and the one that gives it, run no Python for that.
+        self._tokens: SimpleQueue[None] = SimpleQueue()
+        self._held = 0  # tokens taken for jobs that have to wait, as too many threads work ahead
         self._urgent: deque[Job] = deque()
         self._ahead: deque[Job] = deque()
         # By thread: when its job began, and whether that is one that nobody waits for.
@@ -44,9 +49,8 @@ class Workers:
 
     def submit(self, job: Job, *, ahead: bool = False) -> None:
         """Run ``job`` soon; ``ahead`` when nobody waits for it yet. What it raises is logged, and lost."""
-        with self._changed:
-            (self._ahead if ahead else self._urgent).append(job)
-            self._changed.notify()
+        (self._ahead if ahead else self._urgent).append(job)
+        self._tokens.put(None)
 
     @property
     def busy(self) -> bool:
@@ -64,14 +68,16 @@ class Workers:
         Such a thread cannot be ended: it waits within the kernel, most likely for a file server. It ends by
         itself should that job ever be done.
         """
+        if not self._running:
+            return
         before = time.monotonic() - limit
         if all(began > before for began, _ in list(self._running.values())):
             return
-        with self._changed:
+        with self._lock:
             for thread, (began, _) in list(self._running.items()):
                 if began <= before and len(self._stuck) < MOST_STUCK:
                     _log.warning("%s has been stuck for %.0f s and is replaced", thread.name, limit)
-                    del self._running[thread]
+                    self._done(thread)
                     self._threads.discard(thread)
                     self._stuck.add(thread)
                     self._start()
@@ -79,11 +85,12 @@ class Workers:
     def stop(self, timeout: float) -> bool:
         """End the threads once the clients' jobs are done; False if that takes over ``timeout`` seconds."""
         end = time.monotonic() + timeout
-        with self._changed:
+        with self._lock:
             self._stopping = True
             self._ahead.clear()
-            self._changed.notify_all()
             threads = list(self._threads)
+        for _ in threads:
+            self._tokens.put(None)
         for thread in threads:
             thread.join(max(0.0, end - time.monotonic()))
         return not any(thread.is_alive() for thread in threads)
@@ -106,19 +113,27 @@ class Workers:
     def _next(self) -> Job | None:
         """The calling thread's next job; None when it is to end."""
         me = threading.current_thread()
-        with self._changed:
-            self._running.pop(me, None)
+        with self._lock:
             if me in self._stuck:  # another has taken its place
                 self._stuck.discard(me)
                 return None
-            while True:
+            self._done(me)
+        while True:
+            self._tokens.get()
+            with self._lock:
                 job = self._take()
                 if job is not None:
                     self._running[me] = time.monotonic(), job[1]
                     return job[0]
                 if self._stopping:
                     return None
-                self._changed.wait()
+                self._held += 1
+
+    def _done(self, thread: threading.Thread) -> None:
+        """A thread is free, or lost: another job may begin ahead. The caller holds the lock."""
+        if self._running.pop(thread, (0.0, False))[1] and self._held:
+            self._held -= 1
+            self._tokens.put(None)
 
     def _take(self) -> tuple[Job, bool] | None:
         if self._urgent:

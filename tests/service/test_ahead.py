@@ -247,6 +247,8 @@ def test_where_watching_is_off_or_impossible_answers_are_right(
 class Bench:
     """An Ahead whose workers run when told, and whose watcher only notes."""
 
+    refusal = ""
+
     def __init__(self) -> None:
         self.jobs: list[Any] = []
         self.tickets: list[Ticket] = []
