@@ -7,13 +7,18 @@ cdef enum:
     COPY_BLOCK = 64           # bytes copied at once
     NO_ROOM = -3              # the columns are too small
 
+cdef extern from "lines.h" nogil:
+    struct columns:
+        uint64_t *address
+        uint32_t *start           # and, at the end, the end of the last string
+        uint32_t *place           # where in the text each name begins
+        uint8_t *strings
+        size_t count, used        # symbols, and bytes of strings
+        size_t room, strings_room # what there is room for
+    const uint8_t *plain_lines(columns *to, const uint8_t *text, const uint8_t *line, const uint8_t *end)
+
 cdef struct Parsed:
-    uint64_t *address
-    uint32_t *start           # and, at the end, the end of the last string
-    uint8_t *strings
-    size_t count, used
-    size_t room, strings_room # symbols, and bytes of strings, that the columns can take
-    uint32_t *place           # where in the text each name begins
+    columns columns
     Ranges ranges
     size_t width              # digits of every kept symbol's address: 8 or 16; 0 as soon as one differs
     # Names of 512 bytes and more, as (offset, length) in the text.
@@ -48,6 +53,7 @@ cdef inline int _take(
 
     Returns 0, -1 without memory, or NO_ROOM.
     """
+    cdef columns *to = &parsed.columns
     cdef uint8_t *out
     cdef uint32_t place = <uint32_t>(name - text)
     if length >= NAME_LIMIT:
@@ -66,17 +72,17 @@ cdef inline int _take(
         return 0
     if filter.own and _own_filter_drops(filter, kind, name, length):
         return 0
-    if parsed.count == parsed.room or length + 2 * COPY_BLOCK > parsed.strings_room - parsed.used:
+    if to.count == to.room or length + 2 * COPY_BLOCK > to.strings_room - to.used:
         return NO_ROOM
     if length >= 6 and length <= 15 and name[0] == c'_':
         _note_range(&parsed.ranges, name, length, address, place)
-    parsed.address[parsed.count] = address
-    parsed.start[parsed.count] = <uint32_t>parsed.used
-    parsed.place[parsed.count] = place
+    to.address[to.count] = address
+    to.start[to.count] = <uint32_t>to.used
+    to.place[to.count] = place
     if <size_t>(name - line) != parsed.width + 3:
         parsed.width = 0
-    parsed.count += 1
-    out = parsed.strings + parsed.used
+    to.count += 1
+    out = to.strings + to.used
     out[0] = kind
     # Most names fit into a block of fixed size, which needs no call; there is room behind both.
     if length <= COPY_BLOCK and name + COPY_BLOCK <= end:
@@ -84,7 +90,7 @@ cdef inline int _take(
     else:
         memcpy(out + 1, name, length)
     out[length + 1] = 0
-    parsed.used += length + 2
+    to.used += length + 2
     return 0
 
 
@@ -99,9 +105,18 @@ cdef Py_ssize_t _parse_getline(Parsed *parsed, Filter *filter, const uint8_t *te
     cdef size_t digits
     cdef Py_ssize_t number = 0
     cdef bint negative, overflow
-    cdef bint has_nul = memchr(text, 0, size) != NULL
+    cdef size_t before
     cdef int problem
     while line < end:
+        if not filter.own:  # the tool's own filter looks into every name
+            before = parsed.columns.count
+            line = plain_lines(&parsed.columns, text, line, end)
+            if parsed.columns.count != before:
+                number += <Py_ssize_t>(parsed.columns.count - before)
+                if parsed.width != 16:
+                    parsed.width = 0
+                if line == end:
+                    break
         number += 1
         p = line
         negative = False
@@ -128,7 +143,7 @@ cdef Py_ssize_t _parse_getline(Parsed *parsed, Filter *filter, const uint8_t *te
         p += digits
         if eol - p < 3 or p[0] != c' ' or p[1] >= 0x80 or p[1] == 0 or p[2] != c' ':
             return number
-        nul = <const uint8_t *>memchr(p + 3, 0, <size_t>(eol - p - 3)) if has_nul else NULL
+        nul = <const uint8_t *>memchr(p + 3, 0, <size_t>(eol - p - 3))
         if nul == NULL:
             nul = eol
         problem = _take(parsed, filter, text, end, line, address, p[1], p + 3, <size_t>(nul - p - 3))

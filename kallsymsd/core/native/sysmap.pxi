@@ -29,10 +29,10 @@ cdef void _shrink(Parsed *parsed, bint keep_start_stop) noexcept nogil:
     cdef uint64_t address
     cdef const uint8_t *name
     cdef bint keep
-    for i in range(parsed.count):
-        address = parsed.address[i]
-        name = parsed.strings + parsed.start[i] + 1
-        length = parsed.start[i + 1] - parsed.start[i] - 2
+    for i in range(parsed.columns.count):
+        address = parsed.columns.address[i]
+        name = parsed.columns.strings + parsed.columns.start[i] + 1
+        length = parsed.columns.start[i + 1] - parsed.columns.start[i] - 2
         keep = keep_start_stop and (_begins(name, length, "__start_") or _begins(name, length, "__stop_"))
         if not keep:
             keep = ranges.stext <= address <= ranges.etext or ranges.sinittext <= address <= ranges.einittext
@@ -41,29 +41,47 @@ cdef void _shrink(Parsed *parsed, bint keep_start_stop) noexcept nogil:
             if address == ranges.einittext and not _is(name, length, "_einittext"):
                 keep = False
         if keep:
-            memmove(parsed.strings + used, name - 1, length + 2)
-            parsed.address[kept] = address
-            parsed.start[kept] = <uint32_t>used
+            memmove(parsed.columns.strings + used, name - 1, length + 2)
+            parsed.columns.address[kept] = address
+            parsed.columns.start[kept] = <uint32_t>used
             used += length + 2
             kept += 1
-    parsed.start[kept] = <uint32_t>used
-    parsed.count = kept
-    parsed.used = used
+    parsed.columns.start[kept] = <uint32_t>used
+    parsed.columns.count = kept
+    parsed.columns.used = used
 
 
-cdef void _mark_percpu(Parsed *parsed) noexcept nogil:
+cdef bint _ascending(const Parsed *parsed) noexcept nogil:
+    """Whether the addresses come sorted, as nm -n sorts them."""
+    cdef const uint64_t *address = parsed.columns.address
+    cdef size_t i = 1
+    while i < parsed.columns.count and address[i] >= address[i - 1]:
+        i += 1
+    return i >= parsed.columns.count
+
+
+cdef void _mark_percpu(Parsed *parsed, bint ascending) noexcept nogil:
     """The type letter A for every symbol of the per-cpu range, both its ends included."""
-    cdef size_t i
-    for i in range(parsed.count):
-        if parsed.ranges.percpu_start <= parsed.address[i] <= parsed.ranges.percpu_end:
-            parsed.strings[parsed.start[i]] = c'A'
+    cdef const uint64_t *address = parsed.columns.address
+    cdef size_t i = 0, high = parsed.columns.count, middle
+    if ascending:
+        while i < high:
+            middle = (i + high) // 2
+            if address[middle] < parsed.ranges.percpu_start:
+                i = middle + 1
+            else:
+                high = middle
+    while i < parsed.columns.count and (not ascending or address[i] <= parsed.ranges.percpu_end):
+        if parsed.ranges.percpu_start <= address[i] <= parsed.ranges.percpu_end:
+            parsed.columns.strings[parsed.columns.start[i]] = c'A'
+        i += 1
 
 
 cdef int _permute_strings(
     Parsed *parsed, size_t first, const Entry *entries, size_t count, uint32_t *rank
 ) noexcept nogil:
     """Bring the strings first .. first+count-1 into the order of ``entries``; -1 without memory."""
-    cdef size_t begin = parsed.start[first], size = parsed.start[first + count] - begin, i, length, at
+    cdef size_t begin = parsed.columns.start[first], size = parsed.columns.start[first + count] - begin, i, length, at
     cdef uint8_t *strings = <uint8_t *>malloc(size)
     cdef uint32_t *start = <uint32_t *>malloc((count + 1) * sizeof(uint32_t))
     cdef size_t used = begin
@@ -71,13 +89,13 @@ cdef int _permute_strings(
         free(strings)
         free(start)
         return -1
-    memcpy(strings, parsed.strings + begin, size)
-    memcpy(start, parsed.start + first, (count + 1) * sizeof(uint32_t))
+    memcpy(strings, parsed.columns.strings + begin, size)
+    memcpy(start, parsed.columns.start + first, (count + 1) * sizeof(uint32_t))
     for i in range(count):
         at = entries[i].index - first
         length = start[at + 1] - start[at]
-        memcpy(parsed.strings + used, strings + start[at] - begin, length)
-        parsed.start[first + i] = <uint32_t>used
+        memcpy(parsed.columns.strings + used, strings + start[at] - begin, length)
+        parsed.columns.start[first + i] = <uint32_t>used
         rank[entries[i].index] = <uint32_t>(first + i)
         used += length
     free(strings)
@@ -99,7 +117,7 @@ cdef int _sort_run(Parsed *parsed, size_t first, size_t count, uint32_t *rank) n
     for i in range(count):
         entries[i].index = <uint32_t>(first + i)
         entries[i].key = _rank(
-            parsed.strings + parsed.start[first + i], parsed.start[first + i + 1] - parsed.start[first + i] - 1
+            parsed.columns.strings + parsed.columns.start[first + i], parsed.columns.start[first + i + 1] - parsed.columns.start[first + i] - 1
         )
         if i and entries[i].key < entries[i - 1].key:
             ascending = False
@@ -113,34 +131,32 @@ cdef int _sort_run(Parsed *parsed, size_t first, size_t count, uint32_t *rank) n
 
 cdef int _sort_addresses(Parsed *parsed, uint32_t *rank) noexcept nogil:
     """Order a map that does not come sorted by address, symbols at one address as they came; -1 without memory."""
-    cdef size_t count = parsed.count, i
+    cdef size_t count = parsed.columns.count, i
     cdef Entry *entries = <Entry *>malloc(2 * count * sizeof(Entry))
     cdef int result
     if entries == NULL:
         return -1
     for i in range(count):
-        entries[i].key = parsed.address[i]
+        entries[i].key = parsed.columns.address[i]
         entries[i].index = <uint32_t>i
     _stable_sort(entries, entries + count, count)
     for i in range(count):
-        parsed.address[i] = entries[i].key
+        parsed.columns.address[i] = entries[i].key
     result = _permute_strings(parsed, 0, entries, count, rank)
     free(entries)
     return result
 
 
-cdef int _sort(Parsed *parsed, uint32_t *rank) noexcept nogil:
+cdef int _sort(Parsed *parsed, uint32_t *rank, bint ascending) noexcept nogil:
     """By address, rank among those at one address, then as in the map; ``rank[i]`` is where symbol i went.
 
     Returns -1 without memory.
     """
-    cdef size_t count = parsed.count, i, first = 0, length
+    cdef size_t count = parsed.columns.count, i, first
+    cdef uint64_t *address = parsed.columns.address
     cdef uint32_t *sorted_rank = NULL
-    cdef bint ascending = True
     for i in range(count):
         rank[i] = <uint32_t>i
-        if i and parsed.address[i] < parsed.address[i - 1]:
-            ascending = False
     if not ascending:
         sorted_rank = <uint32_t *>malloc(2 * count * sizeof(uint32_t))
         if sorted_rank == NULL or _sort_addresses(parsed, sorted_rank):
@@ -148,14 +164,17 @@ cdef int _sort(Parsed *parsed, uint32_t *rank) noexcept nogil:
             return -1
         # What the runs do is noted for the positions after the first sort.
         memcpy(sorted_rank + count, rank, count * sizeof(uint32_t))
-    while first < count:
-        length = 1
-        while first + length < count and parsed.address[first + length] == parsed.address[first]:
-            length += 1
-        if length > 1 and _sort_run(parsed, first, length, rank if ascending else sorted_rank + count):
+    i = 1
+    while i < count:
+        if address[i] != address[i - 1]:
+            i += 1
+            continue
+        first = i - 1
+        while i < count and address[i] == address[first]:
+            i += 1
+        if _sort_run(parsed, first, i - first, rank if ascending else sorted_rank + count):
             free(sorted_rank)
             return -1
-        first += length
     if not ascending:
         for i in range(count):
             rank[i] = sorted_rank[count + sorted_rank[i]]
@@ -184,6 +203,7 @@ cdef Py_ssize_t _read(
 ) noexcept nogil:
     """Fill the columns; returns what _parse_getline() or _parse_fscanf() does."""
     cdef Py_ssize_t problem
+    cdef bint ascending
     parsed.ranges.percpu_start = <uint64_t>0xffffffffffffffff
     parsed.width = _first_width(data, size) if all_symbols else 0
     if getline:
@@ -192,12 +212,13 @@ cdef Py_ssize_t _read(
         problem = _parse_fscanf(parsed, filter, data, size)
     if problem != 0 and problem != -2:
         return problem
-    parsed.start[parsed.count] = <uint32_t>parsed.used
+    parsed.columns.start[parsed.columns.count] = <uint32_t>parsed.columns.used
     if not all_symbols:
         _shrink(parsed, keep_start_stop)
+    ascending = _ascending(parsed)
     if absolute_percpu:
-        _mark_percpu(parsed)
-    return -1 if _sort(parsed, rank) else problem
+        _mark_percpu(parsed, ascending)
+    return -1 if _sort(parsed, rank, ascending) else problem
 
 
 def read_map(
@@ -240,17 +261,17 @@ def read_map(
                 column[each] = NULL
             free(parsed.overlong)
             memset(&parsed, 0, sizeof(parsed))
-            parsed.room = most
-            parsed.strings_room = (size // 4 * 3 if most < size // 4 else size) + 2 * COPY_BLOCK
+            parsed.columns.room = most
+            parsed.columns.strings_room = (size // 4 * 3 if most < size // 4 else size) + 2 * COPY_BLOCK
             column[ADDRESS] = new_bytes(NULL, most * sizeof(uint64_t))
-            column[STRING] = new_bytes(NULL, parsed.strings_room)
+            column[STRING] = new_bytes(NULL, parsed.columns.strings_room)
             column[START] = new_bytes(NULL, (most + 1) * sizeof(uint32_t))
             column[PLACE] = new_bytes(NULL, most * sizeof(uint32_t))
             column[RANK] = new_bytes(NULL, most * sizeof(uint32_t))
-            parsed.address = <uint64_t *>bytes_data(column[ADDRESS])
-            parsed.strings = <uint8_t *>bytes_data(column[STRING])
-            parsed.start = <uint32_t *>bytes_data(column[START])
-            parsed.place = <uint32_t *>bytes_data(column[PLACE])
+            parsed.columns.address = <uint64_t *>bytes_data(column[ADDRESS])
+            parsed.columns.strings = <uint8_t *>bytes_data(column[STRING])
+            parsed.columns.start = <uint32_t *>bytes_data(column[START])
+            parsed.columns.place = <uint32_t *>bytes_data(column[PLACE])
             with nogil:
                 problem = _read(
                     &parsed, &filter, data, size, getline, <uint32_t *>bytes_data(column[RANK]), all_symbols,
@@ -261,11 +282,11 @@ def read_map(
             raise MemoryError(f"no memory for the symbols of a map of {size} bytes")
         ranges = parsed.ranges
         return (
-            _finished(&column[ADDRESS], parsed.count * sizeof(uint64_t)),
-            _finished(&column[STRING], parsed.used),
-            _finished(&column[START], (parsed.count + 1) * sizeof(uint32_t)),
-            _finished(&column[PLACE], parsed.count * sizeof(uint32_t) if parsed.width else 0),
-            _finished(&column[RANK], parsed.count * sizeof(uint32_t) if parsed.width else 0),
+            _finished(&column[ADDRESS], parsed.columns.count * sizeof(uint64_t)),
+            _finished(&column[STRING], parsed.columns.used),
+            _finished(&column[START], (parsed.columns.count + 1) * sizeof(uint32_t)),
+            _finished(&column[PLACE], parsed.columns.count * sizeof(uint32_t) if parsed.width else 0),
+            _finished(&column[RANK], parsed.columns.count * sizeof(uint32_t) if parsed.width else 0),
             parsed.width,
             (ranges.text, ranges.percpu_start, ranges.percpu_end),
             (ranges.text_place, ranges.percpu_start_place, ranges.percpu_end_place),
