@@ -168,8 +168,8 @@ class Ahead:
             else:
                 self._begin((directory, name), event)
 
-    def due(self) -> float | None:
-        """When turn() is to be called even if nothing is heard."""
+    def due(self) -> float:
+        """When turn() is to be called even if nothing is heard; inf for never."""
         return self._watching.due()
 
     def busy(self) -> dict[str, float]:

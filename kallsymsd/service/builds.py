@@ -163,12 +163,13 @@ class Builds:
             next((each for each in tickets if not each.ahead), ticket) if ticket.ahead else ticket,
         )
         outcomes = [_for_ticket(told, waiting, shared=waiting not in owners) for waiting in tickets]
-        for waiting, own in zip(tickets, outcomes, strict=True):
-            self._done(waiting, own)
-        # Nobody waits for the rest.
+        # Before the loop is told: it would wait for the interpreter until this thread waits for something.
         for waiting, own in zip(tickets, outcomes, strict=True):
             if not waiting.ahead:
                 self.history.add(waiting, own, question.map, last)
+        for waiting, own in zip(tickets, outcomes, strict=True):
+            self._done(waiting, own)
+        # Nobody waits for the rest.
         if outcome.answer is not None:
             # What had been made ahead is kept once more: from now on it is a hit.
             how = told.how if outcome.how.made == HIT else outcome.how

@@ -3,6 +3,7 @@
 
 import contextlib
 import logging
+import math
 import select
 import socket
 import time
@@ -47,7 +48,8 @@ class Hub:
         self._take = take
         self._gone = gone
         self._uid = own_uid()
-        self._accept_at: float | None = None  # when to accept again, while that is paused
+        self._accepts = True  # the epoll has the listener
+        self._accept_at = math.inf  # when to accept again, while that is paused
         self._is_short = False  # of descriptors or memory, as of the last attempt
         self._woken = False
         self._waits = False
@@ -68,8 +70,8 @@ class Hub:
             with contextlib.suppress(OSError):
                 self._wake_in.send(b"\0")
 
-    def turn(self, until: float | None) -> None:
-        """Wait for something to happen, at most until then (None: any time), and deal with it."""
+    def turn(self, until: float) -> None:
+        """Wait for something to happen, at most until then (inf: any time), and deal with it."""
         self._waits = True
         ready = self._epoll.poll(0.0 if self._woken else self._timeout(until), _MOST_EVENTS)
         self._waits = False
@@ -81,11 +83,15 @@ class Hub:
             elif descriptor == self._wake_out.fileno():
                 with contextlib.suppress(BlockingIOError):
                     self._wake_out.recv(4096)
-            elif self._accept_at is None:
-                self._accept()
+            elif self._accepts and descriptor == self._listener.fileno():
+                # One: it is rare that there are more, and asking costs. After a shortage all of them, or each
+                # would begin another one, to be logged.
+                while self._accept() and self._is_short:
+                    pass
         now = time.monotonic()
-        if self._accept_at is not None and now >= self._accept_at:
-            self._accept_at = None
+        if now >= self._accept_at:
+            self._accept_at = math.inf
+            self._accepts = True
             self._epoll.register(self._listener, select.EPOLLIN)
         for connection in [each for each in self.connections.values() if now >= each.deadline]:
             if connection.ticket is None:
@@ -112,11 +118,10 @@ class Hub:
 
     def stop_accepting(self) -> None:
         """Take those that have connected so far, and no more."""
-        if self._accept_at is None:
-            self._accept()
-        if self._accept_at is None:
-            self._epoll.unregister(self._listener)
-        self._accept_at = None
+        while self._accepts and self._accept():
+            pass
+        self._stop_listening()
+        self._accept_at = math.inf
 
     def close(self) -> None:
         """End all connections."""
@@ -126,42 +131,46 @@ class Hub:
         self._wake_in.close()
         self._wake_out.close()
 
-    def _timeout(self, until: float | None) -> float | None:
+    def _timeout(self, until: float) -> float | None:
         now = time.monotonic()
-        due = [each for each in (until, self._accept_at) if each is not None]
-        if self.connections:
-            due.append(now + _TICK)
-        return max(0.0, min(due) - now) if due else None
+        due = min(until, self._accept_at, now + _TICK if self.connections else math.inf)
+        return max(0.0, due - now) if due < math.inf else None
 
-    def _accept(self) -> None:
-        while True:
-            try:
-                sock, _ = self._listener.accept()
-            except BlockingIOError:
-                self._is_short = False
-                return
-            except ConnectionAbortedError:
-                continue
-            except OSError as error:
-                # No descriptor or memory left. The client stays in the backlog; asking again at once would
-                # only burn CPU, and saying so each time only fill the log.
-                if not self._is_short:
-                    _log.error("cannot accept clients for now: %s", error.strerror)
-                self._is_short = True
-                self._epoll.unregister(self._listener)
-                self._accept_at = time.monotonic() + _ACCEPT_PAUSE
-                return
-            sock.settimeout(0)
-            if peer_uid(sock) != self._uid:
-                _log.warning("refused a client of user %d", peer_uid(sock))
-                sock.close()
-                continue
-            connection = Connection(sock, _ACCEPTS)
-            connection.deadline = time.monotonic() + PEER_LIMIT
-            self.connections[sock.fileno()] = connection
-            self._epoll.register(sock, connection.events)
-            self.send(connection, wire.preamble())
-            self._ready(connection, select.EPOLLIN)  # most have sent their request by now
+    def _accept(self) -> bool:
+        """Take one who has connected; False if there is none, or no means to."""
+        try:
+            sock, _ = self._listener.accept()
+        except BlockingIOError:
+            self._is_short = False
+            return False
+        except ConnectionAbortedError:
+            return True
+        except OSError as error:
+            # No descriptor or memory left. The client stays in the backlog; asking again at once would
+            # only burn CPU, and saying so each time only fill the log.
+            if not self._is_short:
+                _log.error("cannot accept clients for now: %s", error.strerror)
+            self._is_short = True
+            self._stop_listening()
+            self._accept_at = time.monotonic() + _ACCEPT_PAUSE
+            return False
+        sock.settimeout(0)
+        if peer_uid(sock) != self._uid:
+            _log.warning("refused a client of user %d", peer_uid(sock))
+            sock.close()
+            return True
+        connection = Connection(sock, _ACCEPTS)
+        connection.deadline = time.monotonic() + PEER_LIMIT
+        self.connections[sock.fileno()] = connection
+        self._epoll.register(sock, connection.events)
+        self.send(connection, wire.preamble())
+        self._ready(connection, select.EPOLLIN)  # most have sent their request by now
+        return True
+
+    def _stop_listening(self) -> None:
+        if self._accepts:
+            self._accepts = False
+            self._epoll.unregister(self._listener)
 
     def _ready(self, connection: Connection, events: int) -> None:
         # Whatever is neither is an error or the end, which sending and receiving will say.

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections import deque
 from typing import TYPE_CHECKING
@@ -49,19 +50,18 @@ class Saving:
         self._is_taking = True
         self._submit(self._take)
 
-    def due(self) -> float | None:
-        """When turn() is to be called even if nothing happens."""
-        return None if self._is_taking else self._tally.save_due()
+    def due(self) -> float:
+        """When turn() is to be called even if nothing happens; inf for never."""
+        return math.inf if self._is_taking else self._tally.save_due()
 
     def turn(self, now: float) -> None:
         """Do what is due. Notes are taken right before counters are written: a kill between loses them."""
-        due = self.due()
-        if due is not None and now >= due:
+        if now >= self.due():
             self.begin()
         while self._taken:
             self._is_taking = False
             self._fold(self._taken.popleft())
-            if self._tally.save_due() is not None:
+            if self._tally.save_due() < math.inf:
                 self._submit(self._tally.take_save(now, self._builds.store))
                 self._submit(self._save_engine)
 

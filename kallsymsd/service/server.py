@@ -6,11 +6,13 @@ to add_reader and recvmsg all the same, at seven times the import (the socket ha
 """
 
 import logging
+import math
 import os
 import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from enum import Enum
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from kallsyms_client import wire
@@ -95,6 +97,7 @@ class Server:
         self._outdated: Path | None = None
         self._stop_requested = False
         self._drain_began = 0.0
+        self._accepted: deque[Ticket] = deque()
         self._outcomes: deque[tuple[Ticket, Outcome]] = deque()
         self._hub = Hub(instance.listener, self._take, self._gone)
         self._waiting = Waiting(self._hub, tally)
@@ -131,7 +134,12 @@ class Server:
             self._close()
 
     def _turn(self) -> None:
-        self._hub.turn(self._due())
+        until = self._due()
+        # Last, as a worker that is told earlier waits for the interpreter until we wait for clients.
+        while self._accepted:
+            ticket = self._accepted.popleft()
+            self._workers.submit(partial(self._builds.serve, ticket))
+        self._hub.turn(until)
         if self._outcomes:
             self._hand_out()
         now = time.monotonic()
@@ -174,7 +182,7 @@ class Server:
             self._hub.fail(connection, refusal, kind)
             return
         self._waiting.add(ticket, connection)
-        self._workers.submit(lambda: self._builds.serve(ticket))
+        self._accepted.append(ticket)
 
     def _refusal(self, request: BuildRequest) -> tuple[str, int]:
         """Why this daemon cannot answer the request, "" if it can; and the kind of frame that says so."""
@@ -246,16 +254,15 @@ class Server:
 
     # Time.
 
-    def _due(self) -> float | None:
-        """When something is to be done even if nothing happens; None while there is nothing."""
-        due = [self._saving.due(), self._ahead.due(), self._waiting.due()]
+    def _due(self) -> float:
+        """When something is to be done even if nothing happens; inf for never."""
+        due = min(self._saving.due(), self._ahead.due(), self._waiting.due())
         if self._state is State.DRAINING:
-            due.append(time.monotonic() + _DRAIN_GRACE / 2)
-        elif self._idle_limit and not self._hub.connections:
-            due.append(self._last_client + self._idle_limit)
-        if self._state is State.SERVING and not self._hub.connections:
-            due.append(self._look_at)
-        return min((each for each in due if each is not None), default=None)
+            return min(due, time.monotonic() + _DRAIN_GRACE / 2)
+        if not self._hub.connections:
+            idle = self._last_client + self._idle_limit if self._idle_limit else math.inf
+            return min(due, idle, self._look_at)
+        return due
 
     def _keep_time(self, now: float) -> None:
         if self._hub.connections or self._workers.busy:

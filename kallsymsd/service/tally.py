@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from typing import TYPE_CHECKING
 
@@ -148,9 +149,9 @@ class Tally:
         figures = Figures(self._counters.snapshot(), self._latencies.snapshot())
         return Kept(figures, list(self._marks), self._marks.last_request, self._zero)
 
-    def save_due(self) -> float | None:
-        """When the counters are to be written next; None while nothing has changed."""
-        return self._save_at if self._counters.changes != self._saved else None
+    def save_due(self) -> float:
+        """When the counters are to be written next; never (inf) while nothing has changed."""
+        return self._save_at if self._counters.changes != self._saved else math.inf
 
     def take_save(self, now: float, store: Store | None) -> Callable[[], None]:
         """The job that writes the counters as they are now; for a worker."""

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 from kallsyms_client import wire
@@ -54,9 +55,9 @@ class Waiting:
         """What is under way, for a person, and since when."""
         return [(ticket.label, ticket.began) for ticket in self._connections]
 
-    def due(self) -> float | None:
-        """When turn() is to be called even if nothing happens."""
-        return self._next_beat if self._connections else None
+    def due(self) -> float:
+        """When turn() is to be called even if nothing happens; inf for never."""
+        return self._next_beat if self._connections else math.inf
 
     def turn(self, now: float) -> None:
         """Give up what takes too long; a sign of life for the others if one is due."""

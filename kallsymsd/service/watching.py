@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import os
 from collections import OrderedDict, deque
 from typing import TYPE_CHECKING, Any
@@ -133,13 +134,11 @@ class Watching:
                 break
             self.release(directory)
 
-    def due(self) -> float | None:
-        """When turn() is to be called even if nothing is heard."""
+    def due(self) -> float:
+        """When turn() is to be called even if nothing is heard; inf for never."""
         oldest = next(iter(self._trees.values()), None)
-        due = [self._paused_until] if self._paused_until else []
-        if oldest is not None:
-            due.append(oldest.used + UNUSED)
-        return min(due, default=None)
+        unused = oldest.used + UNUSED if oldest is not None else math.inf
+        return min(unused, self._paused_until) if self._paused_until else unused
 
     def paused(self, now: float) -> float:
         """Seconds for which nothing is watched; 0 if something is."""

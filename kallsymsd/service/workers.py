@@ -6,7 +6,6 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
-from queue import SimpleQueue
 
 _log = logging.getLogger("kallsymsd")
 
@@ -32,10 +31,9 @@ class Workers:
         self._most_ahead = max(1, count - 1)
         self._at_end = at_end
         self._lock = threading.Lock()
-        # A token for each job, and one for each thread that is to end. Not a Condition: a thread that waits
-        # for a token, and the one that gives it, run no Python for that.
-        self._tokens: SimpleQueue[None] = SimpleQueue()
-        self._held = 0  # tokens taken for jobs that have to wait, as too many threads work ahead
+        # Threads that wait, each until its own lock is released; the last one first, whose memory is still in
+        # the caches. Not a Condition, which is as much again in Python, nor a SimpleQueue, which wakes two.
+        self._idle: list[threading.Lock] = []
         self._urgent: deque[Job] = deque()
         self._ahead: deque[Job] = deque()
         # By thread: when its job began, and whether that is one that nobody waits for.
@@ -49,8 +47,10 @@ class Workers:
 
     def submit(self, job: Job, *, ahead: bool = False) -> None:
         """Run ``job`` soon; ``ahead`` when nobody waits for it yet. What it raises is logged, and lost."""
-        (self._ahead if ahead else self._urgent).append(job)
-        self._tokens.put(None)
+        with self._lock:
+            (self._ahead if ahead else self._urgent).append(job)
+            if self._idle:
+                self._idle.pop().release()
 
     @property
     def busy(self) -> bool:
@@ -77,7 +77,7 @@ class Workers:
             for thread, (began, _) in list(self._running.items()):
                 if began <= before and len(self._stuck) < MOST_STUCK:
                     _log.warning("%s has been stuck for %.0f s and is replaced", thread.name, limit)
-                    self._done(thread)
+                    del self._running[thread]
                     self._threads.discard(thread)
                     self._stuck.add(thread)
                     self._start()
@@ -89,8 +89,8 @@ class Workers:
             self._stopping = True
             self._ahead.clear()
             threads = list(self._threads)
-        for _ in threads:
-            self._tokens.put(None)
+            while self._idle:
+                self._idle.pop().release()
         for thread in threads:
             thread.join(max(0.0, end - time.monotonic()))
         return not any(thread.is_alive() for thread in threads)
@@ -102,7 +102,9 @@ class Workers:
         thread.start()
 
     def _run(self) -> None:
-        while (job := self._next()) is not None:
+        signal = threading.Lock()
+        signal.acquire()
+        while (job := self._next(signal)) is not None:
             try:
                 job()
             except Exception:  # noqa: BLE001  one job is not to end the thread
@@ -110,16 +112,15 @@ class Workers:
             del job  # or it, and all it refers to, would live until the next one comes
         self._at_end()
 
-    def _next(self) -> Job | None:
-        """The calling thread's next job; None when it is to end."""
+    def _next(self, signal: threading.Lock) -> Job | None:
+        """The calling thread's next job; None when it is to end. It waits for ``signal``, which it holds."""
         me = threading.current_thread()
         with self._lock:
+            self._running.pop(me, None)
             if me in self._stuck:  # another has taken its place
                 self._stuck.discard(me)
                 return None
-            self._done(me)
         while True:
-            self._tokens.get()
             with self._lock:
                 job = self._take()
                 if job is not None:
@@ -127,13 +128,8 @@ class Workers:
                     return job[0]
                 if self._stopping:
                     return None
-                self._held += 1
-
-    def _done(self, thread: threading.Thread) -> None:
-        """A thread is free, or lost: another job may begin ahead. The caller holds the lock."""
-        if self._running.pop(thread, (0.0, False))[1] and self._held:
-            self._held -= 1
-            self._tokens.put(None)
+                self._idle.append(signal)
+            signal.acquire()
 
     def _take(self) -> tuple[Job, bool] | None:
         if self._urgent:

@@ -253,14 +253,18 @@ class Bench:
         self.jobs: list[Any] = []
         self.tickets: list[Ticket] = []
         self.calls: list[tuple[str, ...]] = []
+        self.wakes = 0
         self.tally = Tally(lambda _: None, 0.0)
         self.ahead = Ahead(
             lambda _: self,  # type: ignore[arg-type,return-value]  # a stand-in
             submit=self.jobs.append,
             serve=self.tickets.append,
             tally=self.tally,
-            wake=lambda: None,
+            wake=self._wake,
         )
+
+    def _wake(self) -> None:
+        self.wakes += 1
 
     def watch(self, directory: str) -> str:
         self.calls.append(("watch", directory))
@@ -306,6 +310,58 @@ def test_only_maps_where_their_clients_say_are_watched() -> None:
     bench.ask("/t/./a.syms")
     assert bench.work() == [("watch", "/t")]
     assert [each["directory"] for each in bench.ahead.status(0.0)["trees"]] == ["/t"]
+
+
+def test_a_directory_that_is_watched_is_looked_at_again_now_and_then() -> None:
+    bench = Bench()
+    bench.ask("/t/a.syms", 100.0)
+    assert bench.work() == [("watch", "/t")]
+    bench.ask("/t/a.syms", 100.0 + watching.CERTAIN / 2)
+    assert bench.work() == []
+    for number in range(1, 4):
+        bench.ask("/t/a.syms", 100.0 + number * watching.CERTAIN)
+        assert bench.work() == [("watch", "/t")]
+
+
+def test_a_directory_that_was_deleted_or_cannot_be_watched_is_looked_at_for_each_request(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    bench = Bench()
+    bench.ask("/t/a.syms")
+    bench.work()
+    watch = bench.watch
+    monkeypatch.setattr(bench, "watch", lambda directory: watch(directory) or "gone")
+    bench.ahead.hear("/t", "", Event.GONE)
+    assert bench.work() == [("watch", "/t")]
+    for _ in range(2):
+        bench.ask("/t/a.syms")
+        assert bench.work() == [("watch", "/t")]
+        assert bench.ahead.status(0.0)["trees"][0]["problem"] == "gone"
+    monkeypatch.undo()
+    bench.ask("/t/a.syms")
+    assert bench.work() == [("watch", "/t")]
+    assert bench.ahead.status(0.0)["trees"][0]["watched"]
+
+
+def test_the_loop_is_woken_by_news_only() -> None:
+    bench = Bench()
+    bench.ask("/t/a.syms", 0.0)
+    bench.work()
+    assert bench.wakes == 1
+    bench.ask("/t/a.syms", watching.CERTAIN)
+    assert bench.work() == [("watch", "/t")]
+    assert bench.wakes == 1
+    bench.ask("/t/a.syms", 2 * watching.CERTAIN)
+    assert bench.work() == [("watch", "/t")]  # the check before was taken note of all the same
+
+
+def test_where_nothing_is_watched_no_worker_is_asked_to() -> None:
+    bench = Bench()
+    bench.refusal = "switched off"
+    bench.ask("/t/a.syms")
+    assert bench.jobs == []
+    (shown,) = bench.ahead.status(0.0)["trees"]
+    assert (shown["watched"], shown["problem"]) == (False, "switched off")
 
 
 def test_a_tree_unused_for_a_day_is_released() -> None:
