@@ -47,7 +47,7 @@ if TYPE_CHECKING:
 _log = logging.getLogger("kallsymsd")
 
 _MEBIBYTE = 1 << 20
-# Descriptors: up to two for each client, one for each answer kept.
+# Descriptors: up to two for each client, one or two for each answer kept.
 _DESCRIPTORS = 8192
 # Fewest to serve with: a dozen are in use before the first client comes.
 _FEWEST_DESCRIPTORS = 64

@@ -7,6 +7,7 @@ import sys
 import time
 
 from kallsyms_client import wire
+from kallsyms_client.output import Piece
 
 #: Seconds to wait for a connection: the daemon's queue may be full.
 CONNECT = 0.1
@@ -16,6 +17,7 @@ SILENCE = 0.4
 MAX_PATH = 107
 
 _INT = 4
+_MOST = 2  # descriptors of a reply
 # Seconds between two attempts to get into a full queue.
 _PAUSE = 0.005
 
@@ -47,18 +49,36 @@ class _RefusedError(Exception):
         self.is_older = is_older
 
 
+class Made:
+    """What came with a reply.
+
+    descriptors           memory files, the caller's to close; none unless the status is OK
+    text, binary, sysmap  where the .S, the .bin and the map are in them
+    """
+
+    __slots__ = ("binary", "descriptors", "sysmap", "text")
+
+    def __init__(self, reply: wire.BuildReply, descriptors: list[int], front: int) -> None:
+        """The first ``front`` bytes of the .bin are in the first file, all else in the last."""
+        self.descriptors = descriptors
+        first, last = (descriptors[0], descriptors[-1]) if descriptors else (-1, -1)
+        middle, rest = reply.text_length, reply.binary_length - front
+        self.text = (Piece(last, 0, middle),)
+        self.binary = Piece(first, 0, front), Piece(last, middle, rest)
+        self.sysmap = (Piece(last, middle + rest, reply.map_length),)
+
+
 def ask(
     request: wire.BuildRequest, input_descriptor: int, input_size: int, environment: dict[bytes, bytes]
-) -> tuple[wire.BuildReply, int]:
-    """The daemon's reply to ``request``, and the descriptor of the result (-1 if the reply has none).
+) -> tuple[wire.BuildReply, Made]:
+    """The daemon's reply to ``request``, and what came with it.
 
     ``input_size`` is in bytes. Raises UnansweredError.
     """
     sock, path, waited = _connect(environment)
     conversation = _Conversation(sock, wire.patience(input_size))
     try:
-        reply = conversation.build(request, input_descriptor)
-        return reply, conversation.take_descriptor()
+        return conversation.build(request, input_descriptor)
     except (OSError, wire.WireError, _RefusedError) as error:
         shown = f"kallsymsd at {path.decode('utf-8', 'replace')}"
         waited += conversation.waited
@@ -97,7 +117,7 @@ class _Conversation:
         self._received = bytearray()
         self._descriptors: list[int] = []
 
-    def build(self, request: wire.BuildRequest, input_descriptor: int) -> wire.BuildReply:
+    def build(self, request: wire.BuildRequest, input_descriptor: int) -> tuple[wire.BuildReply, Made]:
         """Send the request, wait for the reply."""
         try:
             self._send(wire.preamble() + wire.frame(wire.BUILD, request.encode()), input_descriptor)
@@ -108,7 +128,8 @@ class _Conversation:
             kind, length = wire.parse_header(self._take(wire.HEADER_SIZE))
             body = self._take(length)
             if kind == wire.REPLY:
-                return self._checked(wire.BuildReply.decode(body), request)
+                reply = wire.BuildReply.decode(body)
+                return reply, self._checked(reply, request)
             if kind == wire.FAILURE:
                 raise _RefusedError(_one_line(body), "refused")
             if kind == wire.VERSION:
@@ -140,7 +161,7 @@ class _Conversation:
             before, granted = self._prepare_to_wait()
             try:
                 data, ancillary, flags, _ = self._sock.recvmsg(
-                    1 << 16, _socket.CMSG_SPACE(_INT), _socket.MSG_CMSG_CLOEXEC
+                    1 << 16, _socket.CMSG_SPACE(_MOST * _INT), _socket.MSG_CMSG_CLOEXEC
                 )
             except TimeoutError:
                 continue
@@ -176,24 +197,22 @@ class _Conversation:
     def _count_wait(self, before: float, granted: float) -> None:
         self.waited += min(time.monotonic() - before, granted)
 
-    def _checked(self, reply: wire.BuildReply, request: wire.BuildRequest) -> wire.BuildReply:
-        if len(self._descriptors) != (reply.status == wire.OK):
-            raise _RefusedError(f"replied with {len(self._descriptors)} descriptors", "protocol")
-        if reply.status == wire.OK:
-            status = posix.fstat(self._descriptors[0])
-            if status.st_mode & 0o170000 != 0o100000 or status.st_size != reply.length:
-                raise _RefusedError(
-                    f"replied with a descriptor that is not a file of {reply.length} bytes", "protocol"
-                )
-            if reply.binary_length and not request.bin_name:
-                raise _RefusedError("replied with a .bin that was not asked for", "protocol")
-            if reply.map_length and not request.sysmap:
-                raise _RefusedError("replied with a map that was not asked for", "protocol")
-        return reply
-
-    def take_descriptor(self) -> int:
-        """The descriptor that came with the reply, -1 if none did."""
-        return self._descriptors.pop() if self._descriptors else -1
+    def _checked(self, reply: wire.BuildReply, request: wire.BuildRequest) -> Made:
+        count = len(self._descriptors)
+        if count not in ((1, _MOST) if reply.status == wire.OK else (0,)):
+            raise _RefusedError(f"replied with {count} descriptors", "protocol")
+        files = [posix.fstat(descriptor) for descriptor in self._descriptors]
+        front = files[0].st_size if count == _MOST else 0
+        is_right = sum(file.st_size for file in files) == reply.length and front <= reply.binary_length
+        if not is_right or any(file.st_mode & 0o170000 != 0o100000 for file in files):
+            text = f"replied with descriptors that are not files of {reply.length} bytes"
+            raise _RefusedError(text, "protocol")
+        if reply.binary_length and not request.bin_name:
+            raise _RefusedError("replied with a .bin that was not asked for", "protocol")
+        if reply.map_length and not request.sysmap:
+            raise _RefusedError("replied with a map that was not asked for", "protocol")
+        descriptors, self._descriptors = self._descriptors, []
+        return Made(reply, descriptors, front)
 
     def close(self) -> None:
         """Hang up."""

@@ -33,8 +33,8 @@ def between_bins(ours: bytes, theirs: bytes, tables: Tables, target: Target) -> 
         return ""
     encoded = tables.encode(target)
     start = 0
-    for table in sorted(encoded, key=lambda table: table == "offsets"):  # the last of a .bin
-        size = len(encoded[table])
+    for table, contents in encoded.items():
+        size = len(contents)
         if at < start + size:
             entry = _entry(tables, table, at - start)
             symbol = _symbol(tables, f"kallsyms_{table}", entry)

@@ -28,14 +28,14 @@ __all__ = [
     "stop",
 ]
 
-PROTOCOL = 2
+PROTOCOL = 3
 MAGIC = b"KSYM"
 PREAMBLE_SIZE = 8
 HEADER_SIZE = 8
 
 # Kinds of frames.
 BUILD = 1  # client to daemon, carries the input's descriptor
-REPLY = 2  # daemon to client, carries the result's descriptor when status is OK
+REPLY = 2  # daemon to client, carries the result's descriptors when status is OK
 HEARTBEAT = 3  # daemon to client while it computes, no body
 CONTROL = 4  # kallsymsctl to daemon, body is a msgpack map
 ANSWER = 5  # daemon to kallsymsctl, body is a msgpack map

@@ -18,7 +18,8 @@ _KIND = 0o170000  # S_IFMT; the module stat is not worth its import
 class Piece:
     """Bytes to be written: ``length`` of them from ``start`` in a descriptor or a bytes object.
 
-    The offset of the descriptor is never moved: the daemon hands it to several clients.
+    A file may consist of several. The offset of the descriptor is never moved: the daemon hands it to several
+    clients.
     """
 
     __slots__ = ("length", "source", "start")
@@ -49,6 +50,17 @@ class Piece:
                 raise OSError(0, "the daemon's result is shorter than announced")
             start += posix.write(descriptor, chunk)
 
+    def read(self) -> bytes:
+        """All of it, or as much as there is."""
+        if isinstance(self.source, bytes):
+            return self.source[self.start : self.start + self.length]
+        parts = []
+        at, end = self.start, self.start + self.length
+        while at < end and (part := posix.pread(self.source, end - at, at)):
+            parts.append(part)
+            at += len(part)
+        return b"".join(parts)
+
 
 class FileArgument:
     """A file named on the command line. Replaced by a rename, so that it is whole at any time.
@@ -56,9 +68,9 @@ class FileArgument:
     What is no regular file (/dev/null, a pipe) is written to as it is.
     """
 
-    def __init__(self, path: bytes, piece: Piece) -> None:
+    def __init__(self, path: bytes, *pieces: Piece) -> None:
         self.path = path
-        self.piece = piece
+        self.pieces = pieces
         self._final: bytes | None = None
         self._temporary = b""
         self._saved = b""
@@ -71,7 +83,7 @@ class FileArgument:
             if self._final is None:
                 return
             descriptor, self._temporary = _create_beside(self._final)
-            _fill(descriptor, self.piece)
+            _fill(descriptor, self.pieces)
         except OSError as error:
             raise failure(self.path + b": " + strerror(error)) from error
 
@@ -80,7 +92,7 @@ class FileArgument:
         try:
             if self._final is None:
                 flags = posix.O_WRONLY | posix.O_TRUNC | posix.O_CLOEXEC
-                _fill(posix.open(self.path, flags), self.piece)
+                _fill(posix.open(self.path, flags), self.pieces)
                 return
             if undoable:
                 self._save(self._final)
@@ -123,8 +135,8 @@ class FileArgument:
 class StandardOutput:
     """Descriptor 1. Written in place: a shell or make opened it and will go on with it."""
 
-    def __init__(self, piece: Piece) -> None:
-        self.piece = piece
+    def __init__(self, *pieces: Piece) -> None:
+        self.pieces = pieces
         self._size = -1
         self._position = 0
 
@@ -141,7 +153,8 @@ class StandardOutput:
     def commit(self) -> None:
         """Write and close."""
         try:
-            self.piece.write(1)
+            for piece in self.pieces:
+                piece.write(1)
             posix.close(1)
         except BrokenPipeError as error:
             raise broken_pipe() from error
@@ -186,9 +199,10 @@ def write(last: FileArgument | StandardOutput, *before: FileArgument) -> None:
                 file.clean()
 
 
-def _fill(descriptor: int, piece: Piece) -> None:
+def _fill(descriptor: int, pieces: tuple[Piece, ...]) -> None:
     try:
-        piece.write(descriptor)
+        for piece in pieces:
+            piece.write(descriptor)
     except BaseException:
         posix.close(descriptor)
         raise

@@ -33,12 +33,16 @@ class _Result:
     __slots__ = ("binary", "how", "maker", "message", "status", "sysmap", "text", "unanswered", "verified")
 
     def __init__(
-        self, status: int, how: wire.How, message: bytes, pieces: tuple[Piece, Piece, Piece]
+        self,
+        status: int,
+        how: wire.How,
+        message: bytes,
+        files: tuple[tuple[Piece, ...], tuple[Piece, ...], tuple[Piece, ...]],
     ) -> None:
         self.status = status
         self.how = how
         self.message = message
-        self.text, self.binary, self.sysmap = pieces
+        self.text, self.binary, self.sysmap = files
         self.maker = b""
         self.unanswered: daemon.UnansweredError | None = None
         self.verified = b""
@@ -116,13 +120,13 @@ def _deliver(result: _Result, named: files.Files, *, verbose: bool) -> None:
     say(result.message)
     before = []
     if named.binary is not None:
-        before.append(FileArgument(named.binary, result.binary))
+        before.append(FileArgument(named.binary, *result.binary))
     if named.sysmap is not None:
-        before.append(FileArgument(named.sysmap, result.sysmap))
+        before.append(FileArgument(named.sysmap, *result.sysmap))
     if named.assembly is None:
-        write(StandardOutput(result.text), *before)
+        write(StandardOutput(*result.text), *before)
     else:
-        write(FileArgument(named.assembly, result.text), *before)
+        write(FileArgument(named.assembly, *result.text), *before)
     if verbose:
         say(b"kallsyms: " + result.how.describe().encode() + result.maker + b"\n")
         if result.verified:
@@ -172,7 +176,7 @@ def _obtain(request: wire.BuildRequest, descriptor: int, environment: Environmen
                 descriptor,
                 environment,
                 status=result.status,
-                pieces=(result.text, result.binary, result.sysmap),
+                files=(result.text, result.binary, result.sysmap),
             )
             return result
         policy = b"off"
@@ -188,18 +192,11 @@ def _ask_or_compute(
     try:
         if size < 0:
             raise daemon.UnansweredError("the input is not a regular file", "input")
-        reply, source = daemon.ask(request, descriptor, _expected(request, size), environment)
+        reply, made = daemon.ask(request, descriptor, _expected(request, size), environment)
     except daemon.UnansweredError as error:
         unanswered = error
     else:
-        binary_at = reply.text_length
-        map_at = binary_at + reply.binary_length
-        pieces = (
-            Piece(source, 0, reply.text_length),
-            Piece(source, binary_at, reply.binary_length),
-            Piece(source, map_at, reply.map_length),
-        )
-        return _Result(reply.status, reply.how, reply.message, pieces)
+        return _Result(reply.status, reply.how, reply.message, (made.text, made.binary, made.sysmap))
     if policy == b"require":
         if unanswered.outdated:
             from kallsyms_client.aftermath import settle
@@ -234,7 +231,7 @@ def _compute(request: wire.BuildRequest, descriptor: int, size: int, why: str) -
     from kallsyms_client import local
 
     made = local.build(request, _read_input(request, descriptor, size))
-    text, binary, sysmap = (Piece(part, 0, len(part)) for part in (made.text, made.binary, made.sysmap))
+    text, binary, sysmap = ((Piece(part, 0, len(part)),) for part in (made.text, made.binary, made.sysmap))
     result = _Result(made.status, made.how, made.message, (text, binary, sysmap))
     result.maker = b" (in-process: %b)" % why.encode()
     return result

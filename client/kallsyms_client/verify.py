@@ -9,6 +9,7 @@ library makes both forms: its plain assembly must be the tool's, and its .S and 
 import os
 import posix
 import subprocess
+from collections.abc import Sequence
 
 from kallsyms_client import tally, wire
 from kallsyms_client.difference import between_bins, between_texts
@@ -71,18 +72,18 @@ def check(
     environment: Environment,
     *,
     status: int,
-    pieces: tuple[Piece, Piece, Piece],
+    files: tuple[Sequence[Piece], Sequence[Piece], Sequence[Piece]],
 ) -> bytes:
     """Compare what is about to be written for the input in ``descriptor`` with the second opinion.
 
-    ``pieces`` are the .S, the .bin and the map.
+    ``files`` are the .S, the .bin and the map.
     Returns who gave that. Raises ClientError with the first difference.
     """
     dialect = BY_NAME[request.dialect]
     # A tool that writes files (v7.4, the mail of 2024) is not asked, nor is one about a map that is ours.
     is_asked = not dialect.positionals and request.source == wire.MAP
     tool = original_tool(environment) if is_asked else b""
-    text, binary, sysmap = pieces
+    text, binary, sysmap = files
     tables, expected = _compute(request, descriptor)
     if expected is None:
         if status == wire.OK:
@@ -113,10 +114,10 @@ def _compute(
     map_text = read_input(request, descriptor, posix.fstat(descriptor).st_size)
     try:
         tables = pipeline.build(map_text, BY_NAME[request.dialect], request.options)
-        text, pieces = form.encode(request, tables)
+        made = form.encode(request, tables)
     except InputError:
         return tables, None
-    return tables, (text, b"".join(pieces), map_text if request.sysmap else b"")
+    return tables, (made.text, made.binary, map_text if request.sysmap else b"")
 
 
 def _ask_tool(
@@ -160,16 +161,9 @@ def _run(tool: bytes, request: wire.BuildRequest, descriptor: int, environment: 
     return None if done.returncode else done.stdout
 
 
-def _bytes(piece: Piece) -> bytes:
-    """All of a piece."""
-    if isinstance(piece.source, bytes):
-        return piece.source[piece.start : piece.start + piece.length]
-    parts = []
-    at, end = piece.start, piece.start + piece.length
-    while at < end and (part := posix.pread(piece.source, end - at, at)):
-        parts.append(part)
-        at += len(part)
-    return b"".join(parts)
+def _bytes(pieces: Sequence[Piece]) -> bytes:
+    """What would be written."""
+    return b"".join(piece.read() for piece in pieces)
 
 
 def _difference(environment: Environment, whose: bytes, difference: str) -> ClientError:

@@ -232,7 +232,7 @@ class How:
 
 
 class BuildReply:
-    """What the daemon answers. What was made is in the descriptor: the .S, the .bin, the map.
+    """What the daemon answers. What was made is in the descriptors: the .S, the .bin, the map.
 
     status         OK or BAD_INPUT
     how            how the tables were made

@@ -1,10 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Tables -> what the assembler reads: plain assembly, or a short .S and a .bin."""
 
-import xxhash
-
 from kallsymsd.core import _native, tokens
 from kallsymsd.core.errors import InputError
+from kallsymsd.core.front import Front
 from kallsymsd.core.tables import ADDRESSES, DISTANCE, Tables, alternate_hex
 from kallsymsd.core.target import Target
 
@@ -31,13 +30,15 @@ class Assembly:
 
     text    the .S
     pieces  the .bin: the tables one after the other, without padding
+    front   if not None, what the first of ``pieces`` are
     """
 
-    __slots__ = ("pieces", "text")
+    __slots__ = ("front", "pieces", "text")
 
-    def __init__(self, text: bytes, pieces: list[bytes]) -> None:
+    def __init__(self, text: bytes, pieces: list[bytes], front: Front | None = None) -> None:
         self.text = text
         self.pieces = pieces
+        self.front = front
 
     @property
     def binary(self) -> bytes:
@@ -103,7 +104,8 @@ def incbin(tables: Tables, target: Target, bin_name: bytes, *, debug: bool = Fal
     itself (no header, no macro), and carries the digest of the .bin where a compiler cache sees it and the
     assembler does not.
     """
-    encoded, digest = _binary(tables, target)
+    front, encoded = tables.front(target), tables.encode(target)
+    digest = front.digest(encoded.get("offsets", b"")).encode()
     included = _includes(encoded, bin_name)
     word = b".quad" if target.bits == 64 else b".long"
     align = b".balign %d" % tables.alignment(target)
@@ -113,29 +115,7 @@ def incbin(tables: Tables, target: Target, bin_name: bytes, *, debug: bool = Fal
         parts += _labelled(tables, table, align, body)
     if debug:
         parts.append(_debug_listing(tables))
-    return Assembly(b"".join(parts), list(encoded.values()))
-
-
-def _binary(tables: Tables, target: Target) -> tuple[dict[str, bytes], bytes]:
-    """The tables of a .bin by name, in its order, and its digest in hex: what xxh128sum(1) prints.
-
-    The digest is to tell a changed table from the last one, not to resist forgery; SHA-256 would cost as much
-    as all other encoding.
-
-    The offsets, all that changes when only addresses do, come last, so that the digest of what is before them
-    can be kept.
-    """
-    encoded = tables.encode(target)
-    offsets = encoded.pop("offsets", None)
-    if target not in tables.digests:
-        tables.digests[target] = xxhash.xxh3_128()
-        for data in encoded.values():
-            tables.digests[target].update(data)
-    digest = tables.digests[target].copy()
-    if offsets is not None:
-        encoded["offsets"] = offsets
-        digest.update(offsets)
-    return encoded, digest.hexdigest().encode()
+    return Assembly(b"".join(parts), list(encoded.values()), front)
 
 
 def _labelled(tables: Tables, table: str, align: bytes, body: bytes) -> list[bytes]:

@@ -4,7 +4,6 @@
 import sys
 from array import array
 from copy import copy
-from typing import TYPE_CHECKING
 
 from kallsymsd.core import _native, tokens
 from kallsymsd.core.dialects import (
@@ -15,11 +14,9 @@ from kallsymsd.core.dialects import (
     Dialect,
 )
 from kallsymsd.core.errors import InputError
+from kallsymsd.core.front import Front
 from kallsymsd.core.symbols import SymbolTable
 from kallsymsd.core.target import Target
-
-if TYPE_CHECKING:
-    import xxhash
 
 # What the address column holds; the native module knows the first four by these numbers.
 UNSIGNED = 0  # u32 address - relative_base
@@ -44,16 +41,15 @@ class Tables:
     relative_base  address that offsets count from; None where the dialect or the form has none
     by_name        u32: positions of the symbols in name order
     seqs_of_names  3 bytes each, most significant first: by_name; empty where the dialect has none
-    digests        for each target the begun digest of its .bin, up to the offsets (kallsymsd.core.assembly)
     """
 
     __slots__ = (
+        "_fronts",
         "address_form",
         "by_name",
         "code_starts",
         "codes",
         "dialect",
-        "digests",
         "expansions",
         "markers",
         "names",
@@ -77,7 +73,7 @@ class Tables:
         """Encode everything. Raises InputError for an address that its column cannot hold."""
         self.dialect = dialect
         self.options = options
-        self.digests: dict[Target, xxhash.xxh3_128] = {}
+        self._fronts: dict[Target, Front] = {}
         self.symbols = symbols
         self.tokens = token_table
         self.codes = codes
@@ -122,16 +118,31 @@ class Tables:
         """Bytes that each table is aligned to."""
         return 8 if self.dialect.preamble and target.bits == 64 else 4
 
+    def front(self, target: Target) -> Front:
+        """The tables without addresses that are plain bytes for the linker, in the byte order of ``target``.
+
+        Tables that at() made of each other have the same one.
+        """
+        front = self._fronts.get(target)
+        if front is None:
+            encoded = {
+                "names": self.names,
+                "markers": swapped("I", self.markers, target),
+                "token_table": self.token_table,
+                "token_index": swapped("H", array("H", tokens.token_index(self.expansions)), target),
+            }
+            if "seqs_of_names" in self.dialect.order:
+                encoded["seqs_of_names"] = self.seqs_of_names
+            # Another thread may have been faster; all must get the same one.
+            front = self._fronts.setdefault(target, Front(encoded))
+        return front
+
     def encode(self, target: Target) -> dict[str, bytes]:
-        """The tables that are plain bytes for the linker, by name, in the byte order of ``target``."""
-        encoded = {
-            "names": self.names,
-            "markers": swapped("I", self.markers, target),
-            "token_table": self.token_table,
-            "token_index": swapped("H", array("H", tokens.token_index(self.expansions)), target),
-        }
-        if "seqs_of_names" in self.dialect.order:
-            encoded["seqs_of_names"] = self.seqs_of_names
+        """All tables that are plain bytes for the linker, by name, in the byte order of ``target``.
+
+        In the order of a .bin: those of front(), then the offsets, if they are plain bytes.
+        """
+        encoded = dict(self.front(target).tables)
         if self.address_form in (UNSIGNED, PERCPU, LOW_HALF):
             encoded["offsets"] = swapped("I", self.offsets, target)
         return encoded

@@ -118,20 +118,18 @@ class Verification:
         descriptor = os.open(subject.map, os.O_RDONLY | os.O_CLOEXEC)
         try:
             environment = {**os.environb, b"KALLSYMSD_SOCKET": os.fsencode(self._context.socket)}
-            reply, answer = daemon.ask(request, descriptor, os.fstat(descriptor).st_size, environment)
+            reply, made = daemon.ask(request, descriptor, os.fstat(descriptor).st_size, environment)
         except daemon.UnansweredError as error:
             raise CommandError(f"{error}; see kallsymsctl status") from error
         finally:
             os.close(descriptor)
-        if answer < 0:
+        if reply.status != wire.OK:
             self.difference = "the daemon does not take the map, this process does"
             return
-        try:
-            made = _contents(answer, reply.text_length + reply.binary_length)
-        finally:
-            os.close(answer)
+        theirs = [b"".join(piece.read() for piece in pieces) for pieces in (made.text, made.binary)]
+        for memory_file in made.descriptors:
+            os.close(memory_file)
         self._row("the daemon", reply.how.describe(), time.monotonic() - began)
-        theirs = made[: reply.text_length], made[reply.text_length :]
         self.difference = between_texts(theirs[0], text, tables)
         self.difference = self.difference or between_bins(
             theirs[1], binary, tables, Target(subject.bits, subject.big_endian)
@@ -159,13 +157,3 @@ class Verification:
 
     def _row(self, what: str, text: str, seconds: float | None = None) -> None:
         self.rows.append((what, f"{seconds_text(seconds) if seconds is not None else '':>8}  {text}", ""))
-
-
-def _contents(descriptor: int, size: int) -> bytes:
-    """All of an answer. Others have the same open file, so its offset is not ours to use."""
-    parts = []
-    at = 0
-    while at < size and (part := os.pread(descriptor, size - at, at)):
-        parts.append(part)
-        at += len(part)
-    return b"".join(parts)

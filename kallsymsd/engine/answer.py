@@ -1,18 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""An answer as it goes to clients: text, binary and map in one sealed memory file."""
-
-import errno
-import fcntl
-import os
-import weakref
+"""An answer as it goes to clients: text, binary and map in sealed memory files."""
 
 from kallsyms_client.wire import OK, BuildReply, How
+from kallsymsd.engine.memoryfile import Fronts, MemoryFile
 from kallsymsd.engine.result import BuildResult
-
-_SEALS = fcntl.F_SEAL_SEAL | fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_WRITE
-#: Since Linux kernel commit 105ff5339f49 ("mm/memfd: add MFD_NOEXEC_SEAL and MFD_EXEC") (in v6.3); where
-#: vm.memfd_noexec is 2, memory files without it are refused.
-_MFD_NOEXEC_SEAL = 0x0008
 
 
 class Answer:
@@ -25,16 +16,15 @@ class Answer:
     map_length     bytes of the map, if that was asked for
     message        lines for standard error, with final newline unless empty
     changed        what BuildResult says of it
-    descriptor     memory file with text, binary and map; -1 unless the status is OK. All its readers
-                   share one file offset: they must name offsets (pread, sendfile), never move it. It is
-                   closed when the answer is garbage.
+    files          none unless the status is OK; else one with text, binary and map, or two: the front of the
+                   binary, which other answers may have, too; text, rest of the binary, and map
     """
 
     __slots__ = (
         "__weakref__",
         "binary_length",
         "changed",
-        "descriptor",
+        "files",
         "how",
         "map_length",
         "message",
@@ -42,8 +32,8 @@ class Answer:
         "text_length",
     )
 
-    def __init__(self, result: BuildResult) -> None:
-        """Seal ``result``. OSError when there is no memory or descriptor for it."""
+    def __init__(self, result: BuildResult, fronts: Fronts | None = None) -> None:
+        """Seal ``result``, sharing what is in ``fronts``. OSError when there is no memory or descriptor."""
         self.status = result.status
         self.how = result.how
         self.text_length = len(result.text)
@@ -51,10 +41,15 @@ class Answer:
         self.map_length = len(result.sysmap)
         self.message = result.message
         self.changed = result.changed
-        self.descriptor = -1
+        self.files: tuple[MemoryFile, ...] = ()
         if result.ok:
-            self.descriptor = _sealed((result.text, *result.pieces, result.sysmap))
-            weakref.finalize(self, os.close, self.descriptor)
+            front, pieces = None, result.pieces
+            if fronts is not None and result.front is not None:
+                front = fronts.file(result.front)
+            if front is not None and result.front is not None:
+                pieces = pieces[len(result.front.tables) :]
+            own = MemoryFile((result.text, *pieces, result.sysmap))
+            self.files = (own,) if front is None else (front, own)
 
     @property
     def ok(self) -> bool:
@@ -63,7 +58,7 @@ class Answer:
 
     @property
     def size(self) -> int:
-        """Bytes of text, binary and map."""
+        """Bytes of text, binary and map, also of what others share."""
         return self.text_length + self.binary_length + self.map_length
 
     def reply(self, how: How) -> BuildReply:
@@ -77,30 +72,9 @@ class Answer:
             message=self.message,
         )
 
-    def contents(self) -> bytes:
-        """Text, binary and map, read back; OSError unless all could be read in one piece (2 GiB)."""
-        content = os.pread(self.descriptor, self.size, 0)
-        if len(content) != self.size:
-            raise OSError(errno.EFBIG, f"an answer of {self.size} bytes cannot be read back")
-        return content
-
-
-def _sealed(parts: tuple[bytes | memoryview, ...]) -> int:
-    """Descriptor of a new memory file with ``parts`` in a row, which nobody can change any more."""
-    flags = os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING
-    try:
-        descriptor = os.memfd_create("kallsyms", flags | _MFD_NOEXEC_SEAL)
-    except OSError as error:
-        if error.errno != errno.EINVAL:
-            raise
-        descriptor = os.memfd_create("kallsyms", flags)
-    try:
-        for part in parts:
-            rest = memoryview(part)
-            while rest:
-                rest = rest[os.write(descriptor, rest) :]
-        fcntl.fcntl(descriptor, fcntl.F_ADD_SEALS, _SEALS)
-    except BaseException:
-        os.close(descriptor)
-        raise
-    return descriptor
+    def parts(self) -> list[bytes]:
+        """Text, binary and map, read back, in that order; OSError unless all could be read (2 GiB)."""
+        *fronts, own = self.files
+        parts = [own.read(0, self.text_length)]
+        parts += [front.read(0, front.size) for front in fronts]
+        return [*parts, own.read(self.text_length, own.size - self.text_length)]

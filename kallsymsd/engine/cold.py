@@ -15,10 +15,10 @@ def build(request: BuildRequest, map_text: bytes) -> BuildResult:
     watch = Stopwatch()
     try:
         tables = pipeline.build(map_text, BY_NAME[request.dialect], request.options, watch.lap)
-        text, pieces = encode(request, tables)
+        made = encode(request, tables)
     except InputError as error:
         return BuildResult.bad_input(error.render(request.map_path))
     watch.lap("write")
     how = How(symbols=tables.num_syms, steps=len(tables.tokens.pairs), stages=watch.stages)
     sysmap = map_text if request.sysmap else b""
-    return BuildResult(OK, how, text=text, pieces=pieces, sysmap=sysmap, message=tables.warnings)
+    return BuildResult(OK, how, text=made.text, pieces=made.pieces, sysmap=sysmap, message=tables.warnings)

@@ -12,6 +12,7 @@ from kallsymsd.engine.answer import Answer
 from kallsymsd.engine.clear import clear
 from kallsymsd.engine.key import cache_key, form_key
 from kallsymsd.engine.maps import MapText, RecentMaps
+from kallsymsd.engine.memoryfile import Fronts
 from kallsymsd.engine.result import BuildResult
 from kallsymsd.engine.store import Store
 from kallsymsd.engine.trees import Trees, TreeSummary
@@ -93,6 +94,7 @@ class Engine:
         self._ready = ready
         self._trees = trees if trees is not None else Trees(store)
         self._maps = RecentMaps()
+        self._fronts = Fronts()
         # Answers that no restart should lose, the last one of each kind in each tree.
         self._unsaved: dict[tuple[bytes, bytes], tuple[Question, Answer]] = {}
         self._lock = threading.Lock()
@@ -183,7 +185,7 @@ class Engine:
         """A new answer; sealing it belongs to its stage "write"."""
         result = self._trees.build(question.request, question.map)
         before = perf_counter_ns()
-        answer = Answer(result)
+        answer = Answer(result, self._fronts)
         answer.how.stages[_WRITE] += _microseconds_since(before)
         return answer
 

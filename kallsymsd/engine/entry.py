@@ -6,10 +6,10 @@ from kallsymsd.engine.answer import Answer
 from kallsymsd.engine.result import BuildResult
 
 
-def encode(answer: Answer) -> tuple[bytes, bytes, bytes]:
+def encode(answer: Answer) -> list[bytes]:
     """``answer``, whose status is OK, for the store, in pieces."""
     reply = answer.reply(answer.how).encode()
-    return len(reply).to_bytes(4, "little"), reply, answer.contents()
+    return [len(reply).to_bytes(4, "little"), reply, *answer.parts()]
 
 
 def decode(entry: bytes | memoryview) -> BuildResult:

@@ -7,14 +7,12 @@ from kallsymsd.core.tables import Tables
 from kallsymsd.core.target import Target
 
 
-def encode(request: BuildRequest, tables: Tables) -> tuple[bytes, list[bytes]]:
-    """Assembly text and, in pieces, the .bin of the form that ``request`` asks for.
+def encode(request: BuildRequest, tables: Tables) -> assembly.Assembly:
+    """Text and .bin of the form that ``request`` asks for.
 
     InputError when that form cannot hold a name.
     """
     if request.form == ASM:
-        original = assembly.drop_in(tables, request.bin_name)
-        return original.text, original.pieces
+        return assembly.drop_in(tables, request.bin_name)
     target = Target(request.bits, request.big_endian)
-    included = assembly.incbin(tables, target, request.bin_name, debug=request.debug)
-    return included.text, included.pieces
+    return assembly.incbin(tables, target, request.bin_name, debug=request.debug)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 #: Bytes of maps and answers kept: two passes of a large kernel's link, about 11 MB each.
 LIMIT = 24 << 20
 
-#: Maps kept, however small: each answer holds a descriptor, of which there are few thousand.
+#: Maps kept, however small: each answer holds a descriptor or two, of which there are few thousand.
 MOST = 400
 
 # Bytes compared before the rest.

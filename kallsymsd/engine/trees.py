@@ -86,7 +86,7 @@ class Trees:
             # Links of kernels since v6.11 begin with an empty map; it says nothing about the tree.
             if state.tables.num_syms:
                 self._put(key, state, request.tree)
-            text, pieces = encode(request, state.tables)
+            made = encode(request, state.tables)
         except InputError as error:
             return BuildResult.bad_input(error.render(request.map_path))
         watch.lap("write")
@@ -94,8 +94,9 @@ class Trees:
         return BuildResult(
             OK,
             how,
-            text=text,
-            pieces=pieces,
+            text=made.text,
+            pieces=made.pieces,
+            front=made.front,
             sysmap=contents.text if request.sysmap else b"",
             message=state.tables.warnings,
             changed=changed,

@@ -31,7 +31,7 @@ class HungUpError(Exception):
 
 
 class _Outgoing:
-    """Bytes to be sent; the answer's descriptor goes with the first of them."""
+    """Bytes to be sent; the answer's descriptors go with the first of them."""
 
     __slots__ = ("answer", "rest")
 
@@ -96,7 +96,7 @@ class Connection:
         return self._descriptors.popleft()
 
     def send(self, data: bytes, answer: Answer | None = None) -> None:
-        """Send ``data``, and the answer's descriptor with it, as soon as the socket takes it."""
+        """Send ``data``, and the answer's descriptors with it, as soon as the socket takes it."""
         self._out.append(_Outgoing(data, answer))
 
     def flush(self) -> bool:
@@ -105,8 +105,8 @@ class Connection:
         while self._out:
             first = self._out[0]
             ancillary = []
-            if first.answer is not None and first.answer.descriptor >= 0:
-                rights = array.array("i", (first.answer.descriptor,))
+            if first.answer is not None and first.answer.files:
+                rights = array.array("i", [file.descriptor for file in first.answer.files])
                 ancillary = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, rights)]
             try:
                 count = self.sock.sendmsg((first.rest,), ancillary, socket.MSG_NOSIGNAL)

@@ -63,12 +63,13 @@ class Tree:
         source = os.open(self._map, os.O_RDONLY | os.O_CLOEXEC)
         try:
             asked = time.perf_counter()
-            reply, result = ask(self._request, source, len(text), self._environment)
+            reply, made = ask(self._request, source, len(text), self._environment)
             wall = time.perf_counter() - asked
         finally:
             os.close(source)
         replied = self._daemon.cpu()
-        os.close(result)
+        for memory_file in made.descriptors:
+            os.close(memory_file)
         self._daemon.settle()
         after = self._daemon.cpu() - replied
         stored = self._daemon.stored() != store

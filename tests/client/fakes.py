@@ -38,8 +38,9 @@ class Peer:
         status: int = wire.OK,
         message: bytes = b"",
         how: wire.How | None = None,
+        front: int = 0,
     ) -> None:
-        """Send a correct reply."""
+        """Send a correct reply, the first ``front`` bytes of the .bin in a file of their own."""
         reply = wire.BuildReply(
             status,
             how or wire.How(wire.HIT, symbols=3),
@@ -48,7 +49,8 @@ class Peer:
             map_length=len(sysmap),
             message=message,
         )
-        self.send_frame(reply, text + binary + sysmap if status == wire.OK else None)
+        own = text + binary[front:] + sysmap if status == wire.OK else None
+        self.send_frame(reply, binary[:front] or None, own)
 
     def send_frame(self, reply: wire.BuildReply, *contents: bytes | None) -> None:
         """Send a reply with a memory file for each of ``contents`` that is not None."""

@@ -46,13 +46,14 @@ def test_the_result_is_the_daemons(heard: Kallsyms, socket_path: Path) -> None:
     assert request.tree == bytes(heard.here)
 
 
+@pytest.mark.parametrize("front", [0, 1, len(BINARY) - 1, len(BINARY)])
 @pytest.mark.parametrize("stdout_form", [True, False])
-def test_text_and_bin_come_from_one_descriptor(
-    heard: Kallsyms, socket_path: Path, *, stdout_form: bool
+def test_text_and_bin_come_from_one_descriptor_or_two(
+    heard: Kallsyms, socket_path: Path, *, stdout_form: bool, front: int
 ) -> None:
     def behave(peer: Peer) -> None:
         peer.greet()
-        peer.reply(TEXT, BINARY)
+        peer.reply(TEXT, BINARY, front=front)
 
     heard.write("vmlinux", elf(32, big_endian=True))
     with fake_daemon(socket_path, behave) as fake:

@@ -2,19 +2,23 @@
 """Sealed answers and their form in the store."""
 
 import contextlib
-import fcntl
-import gc
 import os
-from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from kallsyms_client.wire import BAD_INPUT, COLD, HIT, OK, How, WireError
+from kallsymsd.core.front import Front
 from kallsymsd.engine import entry
 from kallsymsd.engine.answer import Answer
+from kallsymsd.engine.memoryfile import Fronts
 from kallsymsd.engine.result import BuildResult
+
+
+def with_front(front: Front, offsets: bytes) -> BuildResult:
+    pieces = [*front.tables.values(), offsets]
+    return BuildResult(OK, How(COLD), text=b"text", pieces=pieces, front=front, sysmap=b"map")
 
 
 def result(text: bytes = b"text", binary: bytes = b"binary") -> BuildResult:
@@ -22,38 +26,48 @@ def result(text: bytes = b"text", binary: bytes = b"binary") -> BuildResult:
     return BuildResult(OK, how, text=text, pieces=(binary,), message=b"a warning\n")
 
 
-def test_the_descriptor_holds_the_text_and_then_the_binary() -> None:
+def test_the_file_holds_the_text_and_then_the_binary() -> None:
     answer = Answer(result())
-    assert os.pread(answer.descriptor, 100, 0) == b"textbinary"
+    (file,) = answer.files
+    assert os.pread(file.descriptor, 100, 0) == b"textbinary"
     assert (answer.text_length, answer.binary_length, answer.size) == (4, 6, 10)
-    assert answer.contents() == b"textbinary"
+    assert answer.parts() == [b"text", b"binary"]
 
 
-def test_nobody_can_change_an_answer() -> None:
-    answer = Answer(result())
-    with pytest.raises(PermissionError):
-        os.pwrite(answer.descriptor, b"x", 0)
-    with pytest.raises(PermissionError):
-        os.ftruncate(answer.descriptor, 0)
-    with pytest.raises(PermissionError):
-        os.ftruncate(answer.descriptor, 100)
-    with pytest.raises(PermissionError):
-        fcntl.fcntl(answer.descriptor, fcntl.F_ADD_SEALS, 0)
-
-
-def test_bad_input_has_no_descriptor() -> None:
+def test_bad_input_has_no_file() -> None:
     answer = Answer(BuildResult.bad_input(b"No valid symbol.\n"))
-    assert (answer.status, answer.descriptor, answer.ok) == (BAD_INPUT, -1, False)
+    assert (answer.status, answer.files, answer.ok) == (BAD_INPUT, (), False)
     assert answer.message == b"No valid symbol.\n"
 
 
-def test_an_answer_that_nobody_has_any_more_is_closed() -> None:
-    answer = Answer(result())
-    name = Path(f"/proc/self/fd/{answer.descriptor}")
-    here = name.readlink()
-    del answer
-    gc.collect()
-    assert not name.is_symlink() or name.readlink() != here
+def test_answers_with_one_front_share_its_file() -> None:
+    front, fronts = Front({"names": b"names", "markers": b"", "token_table": b"tokens"}), Fronts(least=1)
+    first, second = (Answer(with_front(front, offsets), fronts) for offsets in (b"1st offsets", b"2nd"))
+    assert first.files[0] is second.files[0]
+    assert [os.pread(file.descriptor, 100, 0) for file in second.files] == [b"namestokens", b"text2ndmap"]
+    assert second.parts() == [b"text", b"namestokens", b"2ndmap"]
+    assert (second.binary_length, second.map_length, second.size) == (14, 3, 21)
+    other = Answer(with_front(Front(front.tables), b"2nd"), fronts)
+    assert other.files[0] is not second.files[0]
+
+
+def test_a_small_front_is_worth_no_file() -> None:
+    front = Front({"names": b"names", "token_table": b"tokens"})
+    for fronts in (None, Fronts(), Fronts(least=12)):
+        answer = Answer(with_front(front, b"offsets"), fronts)
+        assert (len(answer.files), answer.parts()) == (1, [b"text", b"namestokensoffsetsmap"])
+    assert len(Answer(with_front(front, b"offsets"), Fronts(least=11)).files) == 2
+
+
+def test_the_stored_form_does_not_tell_how_many_files_there_were() -> None:
+    front = Front({"names": b"names", "token_table": b"tokens"})
+    stored = {
+        b"".join(entry.encode(Answer(with_front(front, b"offsets"), fronts)))
+        for fronts in (None, Fronts(least=1))
+    }
+    (one,) = stored
+    after = entry.decode(one)
+    assert (after.text, after.binary, after.sysmap) == (b"text", b"namestokensoffsets", b"map")
 
 
 def test_a_reply_tells_how_this_request_was_met() -> None:

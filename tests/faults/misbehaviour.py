@@ -7,9 +7,10 @@ import time
 from collections.abc import Callable
 
 from kallsyms_client import wire
-from tests.client.fakes import Peer
+from tests.client.fakes import Peer, memory_file
 
 OK = wire.BuildReply(wire.OK, wire.How(), text_length=4)
+BOTH = wire.BuildReply(wire.OK, wire.How(), text_length=4, binary_length=6)
 
 
 def say(*parts: bytes) -> Callable[[Peer], None]:
@@ -24,12 +25,16 @@ def send(reply: wire.BuildReply, *contents: bytes) -> Callable[[Peer], None]:
     return behave
 
 
-def send_a_pipe(peer: Peer) -> None:
-    peer.greet()
-    reader, writer = os.pipe()
-    socket.send_fds(peer.sock, [wire.frame(wire.REPLY, OK.encode())], [reader])
-    os.close(reader)
-    os.close(writer)
+def send_a_pipe(*contents: bytes) -> Callable[[Peer], None]:
+    def behave(peer: Peer) -> None:
+        peer.greet()
+        reader, writer = os.pipe()
+        files = [memory_file(content) for content in contents]
+        socket.send_fds(peer.sock, [wire.frame(wire.REPLY, OK.encode())], [reader, *files])
+        for descriptor in (reader, writer, *files):
+            os.close(descriptor)
+
+    return behave
 
 
 def dribble(peer: Peer) -> None:
@@ -81,7 +86,7 @@ MISBEHAVIOUR: dict[str, tuple[Callable[[Peer], None], str, str]] = {
     "speaks an earlier protocol": (
         say(b"KSYM\0\0\0\0"),
         "version",
-        "protocol 0, not 2; computed without it. It is",
+        "protocol 0, not 3; computed without it. It is",
     ),
     "is of a later version": (
         say(HELLO, wire.frame(wire.VERSION, b"99.0")),
@@ -126,10 +131,17 @@ MISBEHAVIOUR: dict[str, tuple[Callable[[Peer], None], str, str]] = {
         "out of memory",
     ),
     "sends no result": (send(OK), "protocol", "0 descriptors"),
-    "sends two results": (send(OK, b"four", b"five"), "protocol", "descriptors"),
-    "sends a result that is too short": (send(OK, b"for"), "protocol", "not a file of 4 bytes"),
-    "sends a result that is too long": (send(OK, b"fours"), "protocol", "not a file of 4 bytes"),
-    "sends a pipe": (send_a_pipe, "protocol", "not a file of 4 bytes"),
+    "sends three results": (send(BOTH, b"fr", b"on", b"textin"), "local", "could not be received"),
+    "sends two results": (send(OK, b"four", b"five"), "protocol", "not files of 4 bytes"),
+    "sends a result that is too short": (send(OK, b"for"), "protocol", "not files of 4 bytes"),
+    "sends a result that is too long": (send(OK, b"fours"), "protocol", "not files of 4 bytes"),
+    "sends a pipe": (send_a_pipe(), "protocol", "not files of 4 bytes"),
+    "sends a pipe as the front": (send_a_pipe(b"four"), "protocol", "not files of 4 bytes"),
+    "sends a front without a .bin": (send(OK, b"fo", b"ur"), "protocol", "not files of 4 bytes"),
+    "sends a front that is too short": (send(BOTH, b"fro", b"textin"), "protocol", "not files of 10 bytes"),
+    "sends a front only": (send(BOTH, b"frontX"), "protocol", "not files of 10 bytes"),
+    "sends a front that is too long": (send(BOTH, b"frontXY", b"tex"), "protocol", "not files of 10 bytes"),
+    "sends the rest only": (send(BOTH, b"textin"), "protocol", "not files of 10 bytes"),
     "sends a result with bad input": (
         send(wire.BuildReply(wire.BAD_INPUT, wire.How()), b"four"),
         "protocol",

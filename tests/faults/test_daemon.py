@@ -263,8 +263,9 @@ def test_a_thousand_in_a_row_leave_nothing_behind(build: Build) -> None:
 
     def ask() -> None:
         with (build.kallsyms.here / "in.map").open("rb") as file:
-            reply, descriptor = daemon.ask(request, file.fileno(), len(MAP), environment)
+            reply, made = daemon.ask(request, file.fileno(), len(MAP), environment)
             assert reply.status == wire.OK
+            (descriptor,) = made.descriptors
             assert stat.S_ISREG(os.fstat(descriptor).st_mode)
             os.close(descriptor)
 

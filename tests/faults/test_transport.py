@@ -101,7 +101,7 @@ def test_a_reply_cut_anywhere(build: Build) -> None:
             build.judge(build.run(), "closed")
 
 
-@pytest.mark.parametrize("protocol", [0, 99])
+@pytest.mark.parametrize("protocol", [0, wire.PROTOCOL - 1, 99])
 def test_who_is_asked_to_leave_in_its_own_protocol(build: Build, protocol: int) -> None:
     heard: list[bytes] = []
     with build.listen() as listener:

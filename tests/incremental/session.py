@@ -17,6 +17,7 @@ from kallsymsd.engine import cold
 from kallsymsd.engine.answer import Answer
 from kallsymsd.engine.engine import Engine, Question
 from kallsymsd.engine.key import tree_key
+from kallsymsd.engine.memoryfile import Fronts
 from kallsymsd.engine.state import TreeState
 from kallsymsd.engine.store import Store
 from kallsymsd.engine.trees import DEFAULT_LIMIT, Trees
@@ -50,7 +51,7 @@ class Session:
         self._damaged = False  # on purpose, so far
         self._noticed = 0
         self._limit = DEFAULT_LIMIT
-        self._engine = Engine(self._store, Trees(self._store, self._limit))
+        self._engine = self._new_engine()
         self._past = [lines]
         self._number = NUMBERS[0]
         self._dialect = "v6.11"
@@ -192,8 +193,13 @@ class Session:
         self._noticed = 0
         self._forget()
 
+    def _new_engine(self) -> Engine:
+        engine = Engine(self._store, Trees(self._store, self._limit))
+        engine._fronts = Fronts(least=1)  # these maps are small
+        return engine
+
     def _forget(self) -> None:
-        self._engine = Engine(self._store, Trees(self._store, self._limit))
+        self._engine = self._new_engine()
 
     # The proof.
 
@@ -220,7 +226,7 @@ class Session:
         right = cold.build(question.request, question.map.text)
         assert answer.status == right.status
         assert answer.message == right.message
-        contents = answer.contents() if answer.ok else b""
+        contents = b"".join(answer.parts()) if answer.ok else b""
         made_text, made_binary = contents[: answer.text_length], contents[answer.text_length :]
         assert made_text == right.text
         assert made_binary == right.binary

@@ -54,7 +54,7 @@ class Daemon:
         question = self.engine.identify(REQUEST, text)
         answer, how = self.engine.build(question)
         self.engine.keep(question, answer, how)
-        assert answer.contents() == tool.run("v6.11", ("all-symbols",), text).stdout
+        assert b"".join(answer.parts()) == tool.run("v6.11", ("all-symbols",), text).stdout
         return how
 
     def end(self) -> None:

@@ -29,7 +29,7 @@ PATIENCE = 20.0
 
 
 class Received(NamedTuple):
-    """A frame, and the contents of the file that came with it."""
+    """A frame, and what came with it: text, binary and map."""
 
     kind: int
     body: bytes
@@ -95,9 +95,11 @@ class Peer:
         body = self._take(length)
         content = b""
         if kind == wire.REPLY and self._descriptors:
-            descriptor = self._descriptors.pop()
-            content = os.pread(descriptor, os.fstat(descriptor).st_size + 1, 0)
-            os.close(descriptor)
+            *front, own = [os.pread(fd, os.fstat(fd).st_size + 1, 0) for fd in self._descriptors]
+            while self._descriptors:
+                os.close(self._descriptors.pop())
+            text = BuildReply.decode(body).text_length
+            content = own[:text] + b"".join(front) + own[text:]
         return Received(kind, body, content)
 
     def reply(self) -> tuple[BuildReply, bytes]:

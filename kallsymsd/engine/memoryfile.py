@@ -1,0 +1,91 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Sealed memory files: what clients are given, and several answers may share."""
+
+import errno
+import fcntl
+import os
+import threading
+import weakref
+from collections.abc import Iterable
+
+from kallsymsd.core.front import Front
+
+_SEALS = fcntl.F_SEAL_SEAL | fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_WRITE
+#: Since Linux kernel commit 105ff5339f49 ("mm/memfd: add MFD_NOEXEC_SEAL and MFD_EXEC") (in v6.3); where
+#: vm.memfd_noexec is 2, memory files without it are refused.
+_MFD_NOEXEC_SEAL = 0x0008
+
+#: Bytes from which on a front gets a file of its own: making one takes as long as writing as much, and there
+#: are few thousand descriptors.
+LEAST = 64 << 10
+
+
+class MemoryFile:
+    """A memory file that nobody can change any more. It is closed when this object is garbage.
+
+    All its readers share one file offset: they must name offsets (pread, sendfile), never move it.
+
+    descriptor  the file, open for reading and writing
+    size        bytes
+    """
+
+    __slots__ = ("__weakref__", "descriptor", "size")
+
+    def __init__(self, parts: Iterable[bytes | memoryview]) -> None:
+        """Write ``parts`` in a row. OSError when there is no memory or descriptor for it."""
+        self.descriptor = _create()
+        close = weakref.finalize(self, os.close, self.descriptor)
+        self.size = 0
+        try:
+            for part in parts:
+                rest = memoryview(part)
+                self.size += len(rest)
+                while rest:
+                    rest = rest[os.write(self.descriptor, rest) :]
+            fcntl.fcntl(self.descriptor, fcntl.F_ADD_SEALS, _SEALS)
+        except BaseException:
+            close()
+            raise
+
+    def read(self, start: int, size: int) -> bytes:
+        """``size`` bytes from ``start``; OSError unless all could be read in one piece (2 GiB)."""
+        content = os.pread(self.descriptor, size, start)
+        if len(content) != size:
+            raise OSError(errno.EFBIG, f"{size} bytes of an answer cannot be read back")
+        return content
+
+
+class Fronts:
+    """Memory files of fronts, each made once.
+
+    A file lives as long as its front (the state of the tree has that), or an answer that has the file.
+    """
+
+    def __init__(self, least: int = LEAST) -> None:
+        """Fronts below ``least`` bytes get none."""
+        self._least = least
+        self._files: weakref.WeakKeyDictionary[Front, MemoryFile] = weakref.WeakKeyDictionary()
+        self._lock = threading.Lock()
+
+    def file(self, front: Front) -> MemoryFile | None:
+        """The file with the tables of ``front`` in a row; None if one is not worth it. OSError as above."""
+        with self._lock:
+            known = self._files.get(front)
+        if known is not None:
+            return known
+        if sum(len(table) for table in front.tables.values()) < self._least:
+            return None
+        made = MemoryFile(front.tables.values())
+        with self._lock:  # another thread may have been faster
+            return self._files.setdefault(front, made)
+
+
+def _create() -> int:
+    """Descriptor of a new memory file."""
+    flags = os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING
+    try:
+        return os.memfd_create("kallsyms", flags | _MFD_NOEXEC_SEAL)
+    except OSError as error:
+        if error.errno != errno.EINVAL:
+            raise
+        return os.memfd_create("kallsyms", flags)
