@@ -10,6 +10,8 @@ from kallsymsd.core.symbols import NO_PERCPU, SymbolTable
 from kallsymsd.core.tables import Tables
 
 _SAME_CODES = bytes(range(256))
+#: At most one in so many bytes of strings is taken out of the history to update a token table.
+TAKEN_SHARE = 8
 
 
 class Change:
@@ -108,12 +110,17 @@ def _update_tokens(
         old.tokens,
         _native.select(before.strings, before.starts, removed),
         _native.select(symbols.strings, symbols.starts, added),
+        symbols.strings,
+        symbols.starts,
+        old.codes,
+        old.code_starts,
+        source,
+        len(symbols.strings) // TAKEN_SHARE,
     )
     if replay is None:
         return *_native.TokenTable.build(symbols.strings), 0
     rename = _SAME_CODES if replay.stuck else replay.rename
-    added_codes = replay.codes
-    codes = _native.splice(old.codes, old.code_starts, source, added_codes, rename)
+    codes = _native.splice(old.codes, old.code_starts, replay.source, replay.codes, rename)
     if replay.stuck:
         codes = replay.resume(codes, len(symbols.strings))
     return replay.table, codes, replay.kept

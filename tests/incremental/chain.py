@@ -46,19 +46,29 @@ def outcome(old: Tables, strings: list[bytes]) -> str:
     """How far the replay of ``old``'s steps comes for these strings."""
     new = symbols_of(strings)
     before = old.symbols
-    _, removed, added = _native.align(before.strings, before.starts, new.strings, new.starts)
+    source, removed, added = _native.align(before.strings, before.starts, new.strings, new.starts)
     replay = _native.Replay.start(
         old.tokens,
         _native.select(before.strings, before.starts, removed),
         _native.select(new.strings, new.starts, added),
+        new.strings,
+        new.starts,
+        old.codes,
+        old.code_starts,
+        source,
+        len(new.strings) // incremental.TAKEN_SHARE,
     )
     if replay is None:
         return "other bytes"
     if replay.stuck:
-        return "stuck"
+        return "stuck after insertion" if replay.inserted else "stuck"
+    if replay.inserted:
+        return "inserted"
+    if replay.taken:
+        return "moved after taking strings out"
     if replay.rename != bytes(range(256)):
         return "tokens changed codes"
-    return "stands" if replay.table.pairs == old.tokens.pairs else "longer or shorter"
+    return "stands" if replay.table.pairs == old.tokens.pairs else "shorter"
 
 
 def assert_same(made: Tables, right: Tables) -> None:

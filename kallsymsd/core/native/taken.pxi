@@ -1,0 +1,202 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Strings that an update of a token table takes out of the history, to handle them like added ones."""
+
+cdef extern from "find.h" nogil:
+    size_t find_pair(const uint8_t *src, size_t n, uint8_t a, uint8_t b, uint32_t *places)
+
+cdef enum:
+    TAKEN = 0x80000000        # no table has so many strings
+    CHUNK = 8192              # bytes that are searched at a time
+
+
+cdef struct Kept:
+    # The strings of the new table, and the codes of those that were in the old one.
+    const uint8_t *string
+    const uint32_t *start
+    size_t count
+    const uint8_t *code
+    const uint32_t *code_start
+    # For each string the old one it is, NO_SOURCE if it was added, TAKEN + n if it was the n-th to be taken out.
+    # A copy of old_source, made when the first one is taken out.
+    const uint32_t *old_source
+    uint32_t *source
+    uint32_t *found           # strings to take out next
+    Stream batch              # the same, in codes
+    size_t room               # bytes of strings that may still be taken out
+    uint32_t taken            # strings taken out so far
+
+
+cdef struct Texts:
+    # What each identity stands for. No token is longer than a string: type letter and at most 511 bytes of name.
+    uint8_t text[CODES * NAME_LIMIT]
+    uint16_t length[CODES]
+
+
+cdef struct Ends:
+    # What each code of the old table stands for at some step, as far as a pair can be seen in it.
+    uint8_t first[CODES]
+    uint8_t last[CODES]
+    uint8_t inside[CODES]     # the pair is in it
+
+
+cdef size_t _count_pair(const Stream *stream, uint8_t a, uint8_t b) noexcept nogil:
+    cdef size_t i, count = 0
+    for i in range(stream.size):
+        count += (stream.codes[i] == a) & (stream.codes[i + 1] == b)
+    return count
+
+
+cdef void _undo(Texts *texts, const Step *steps, int count, const uint8_t *code_of) noexcept nogil:
+    """For each identity what it stood for before these steps, in codes.
+
+    The steps stand in an order in which each one's parts come before it.
+    """
+    cdef int x, at
+    cdef const Step *step
+    cdef uint8_t *text
+    for x in range(CODES):
+        texts.text[NAME_LIMIT * x] = code_of[x]
+        texts.length[x] = 1
+    for at in range(count):
+        step = &steps[at]
+        text = texts.text + NAME_LIMIT * step.code
+        memcpy(text, texts.text + NAME_LIMIT * step.first, texts.length[step.first])
+        memcpy(
+            text + texts.length[step.first], texts.text + NAME_LIMIT * step.second, texts.length[step.second]
+        )
+        texts.length[step.code] = texts.length[step.first] + texts.length[step.second]
+
+
+cdef size_t _write_texts(uint8_t *out, const uint8_t *codes, size_t size, const Texts *texts) noexcept nogil:
+    """Every code as its text; returns their length. Up to 8 bytes behind them are overwritten."""
+    cdef uint8_t *begin = out
+    cdef size_t i
+    cdef const uint8_t *text
+    for i in range(size):
+        # Nearly all are short: a copy of fixed size needs no call.
+        text = texts.text + NAME_LIMIT * codes[i]
+        memcpy(out, text, 8)
+        if texts.length[codes[i]] > 8:
+            memcpy(out, text, texts.length[codes[i]])
+        out += texts.length[codes[i]]
+    return <size_t>(out - begin)
+
+
+cdef void _find_ends(Ends *ends, const Step *steps, int count, uint8_t a, uint8_t b) noexcept nogil:
+    """Before these steps; with b == 0 what is looked for is not a pair but the code a."""
+    cdef int x, at
+    cdef const Step *step
+    for x in range(CODES):
+        ends.first[x] = ends.last[x] = <uint8_t>x
+        ends.inside[x] = b == 0 and x == a
+    for at in range(count):
+        step = &steps[at]
+        ends.first[step.code] = ends.first[step.first]
+        ends.last[step.code] = ends.last[step.second]
+        ends.inside[step.code] = ends.inside[step.first] or ends.inside[step.second] or (
+            ends.last[step.first] == a and ends.first[step.second] == b
+        )
+
+
+cdef bint _has_pair(const Ends *ends, const uint8_t *codes, const uint8_t *end, uint8_t a, uint8_t b) noexcept nogil:
+    cdef uint8_t last = 0
+    while codes < end:
+        if ends.inside[codes[0]] or (last == a and ends.first[codes[0]] == b):
+            return True
+        last = ends.last[codes[0]]
+        codes += 1
+    return False
+
+
+cdef Py_ssize_t _find_text(
+    Kept *kept, const int32_t *initial, const uint8_t *text, size_t size, const Ends *ends, uint8_t a, uint8_t b
+) noexcept nogil:
+    """Put into kept.found the kept strings with this text whose codes have the pair.
+
+    Returns how many there are, or -1 if there is no room for them. Of the text, which has two bytes at least, the
+    two that are least frequent together are looked for.
+    """
+    cdef uint32_t places[CHUNK]
+    cdef size_t rarest = 0, all_size = kept.start[kept.count], begin = 0, place, places_count, i, at = 0, end = 0
+    cdef Py_ssize_t count = 0
+    cdef uint32_t source
+    for i in range(1, size - 1):
+        if initial[text[i] + CODES * text[i + 1]] < initial[text[rarest] + CODES * text[rarest + 1]]:
+            rarest = i
+    while begin < all_size:
+        # One byte more, for the pairs that begin in this chunk and end behind it.
+        places_count = find_pair(
+            kept.string + begin, min(all_size - begin, <size_t>CHUNK + 1), text[rarest], text[rarest + 1], places
+        )
+        for i in range(places_count):
+            place = begin + places[i]
+            # The text has no zero: where it stands it is within one string. One place in a string is enough.
+            if place < end or place < rarest or all_size - place < size - rarest or memcmp(
+                kept.string + place - rarest, text, size
+            ):
+                continue
+            while kept.start[at + 1] <= place:
+                at += 1
+            end = kept.start[at + 1]
+            source = kept.source[at] if kept.taken else kept.old_source[at]
+            if source < <uint32_t>TAKEN and _has_pair(
+                ends, kept.code + kept.code_start[source], kept.code + kept.code_start[source + 1] - 1, a, b
+            ):
+                if end - kept.start[at] > kept.room:
+                    return -1
+                kept.room -= end - kept.start[at]
+                kept.found[count] = <uint32_t>at
+                count += 1
+        begin += CHUNK
+    return count
+
+
+cdef void _take_found(Kept *kept, Py_ssize_t count, Stream *live, const Texts *texts) noexcept nogil:
+    """Append the strings found to ``live``, and put them into kept.batch, both as ``texts`` say."""
+    cdef uint8_t *begin = kept.batch.memory + PAIR_GAP * CODES
+    cdef uint8_t *out = begin
+    cdef Py_ssize_t i
+    cdef uint32_t source
+    if kept.taken == 0:
+        memcpy(kept.source, kept.old_source, kept.count * sizeof(uint32_t))
+    for i in range(count):
+        source = kept.source[kept.found[i]]
+        kept.source[kept.found[i]] = <uint32_t>TAKEN + kept.taken
+        kept.taken += 1
+        out += _write_texts(
+            out, kept.code + kept.code_start[source], kept.code_start[source + 1] - kept.code_start[source], texts
+        )
+    _stream_place(&kept.batch, <size_t>(out - begin))
+    memmove(live.memory + PAIR_GAP * CODES, live.codes, live.size)
+    memcpy(live.memory + PAIR_GAP * CODES + live.size, begin, kept.batch.size)
+    _stream_place(live, live.size + kept.batch.size)
+
+
+cdef void _put_in_order(uint8_t *out, Kept *kept, const Stream *live) noexcept nogil:
+    """The live strings, of which the added ones are in front, in the order of the symbols.
+
+    From then on those taken out are like added ones.
+    """
+    cdef const uint8_t *added = live.codes
+    cdef const uint8_t *p = live.codes + live.size
+    cdef uint32_t *place = kept.found
+    cdef size_t i, length
+    if kept.taken == 0:
+        memcpy(out, live.codes, live.size)
+        return
+    for i in range(kept.taken):
+        # The separator before the first string is in front of the stream.
+        p -= 1
+        while (p - 1)[0]:
+            p -= 1
+        place[kept.taken - 1 - i] = <uint32_t>(p - live.codes)
+    for i in range(kept.count):
+        if kept.source[i] < <uint32_t>TAKEN:
+            continue
+        p = added if kept.source[i] == <uint32_t>NO_SOURCE else live.codes + place[kept.source[i] - <uint32_t>TAKEN]
+        length = strlen(<const char *>p) + 1
+        memcpy(out, p, length)
+        out += length
+        if p == added:
+            added += length
+        kept.source[i] = <uint32_t>NO_SOURCE
