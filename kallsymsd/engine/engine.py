@@ -104,6 +104,10 @@ class Engine:
         """Why answers are not stored, in one line; "" as long as they are."""
         return self.store.problem if self.store is not None else self._no_store
 
+    def alike(self, size: int) -> list[bytes]:
+        """The maps of that many bytes in memory, the last one first: a new one may have the same contents."""
+        return self._maps.alike(size)
+
     def identify(self, request: BuildRequest, content: bytes) -> Question:
         """The question that ``request`` is about a map with ``content``; nothing is computed yet."""
         return Question(request, self._maps.find(content))

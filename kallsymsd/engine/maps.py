@@ -53,6 +53,11 @@ class RecentMaps:
         self._size = 0
         self._lock = threading.Lock()
 
+    def alike(self, size: int) -> list[bytes]:
+        """Contents of the maps of that many bytes, those seen last first."""
+        with self._lock:
+            return [known.text for known in reversed(self._maps) if len(known.text) == size]
+
     def find(self, content: bytes) -> MapText:
         """The map with this ``content``: the one in memory, else a new one, which is remembered."""
         # The lock is held while maps are compared: the interpreter's is anyway, and two threads with the same

@@ -231,19 +231,19 @@ class Builds:
         before = perf_counter_ns()
         if not ticket.path and is_path_of(ticket.request.map_path, ticket.descriptor):
             ticket.path = os.fsdecode(ticket.request.map_path)
-        content = _read(ticket)
+        content = _read(ticket, engine)
         question = engine.identify(ticket.request, content)
         ticket.read = (perf_counter_ns() - before) // 1000
         return question
 
 
-def _read(ticket: Ticket) -> bytes:
+def _read(ticket: Ticket, engine: Engine) -> bytes:
     """The map that the ticket is about."""
     if ticket.foretell is not None:
         return ticket.foretell(ticket.descriptor)
     if ticket.request.source == ELF:
         return read_elf(ticket.descriptor, BY_NAME[ticket.request.dialect])
-    return read_map(ticket.descriptor)
+    return read_map(ticket.descriptor, engine.alike)
 
 
 def _for_ticket(outcome: Outcome, ticket: Ticket, *, shared: bool) -> Outcome:

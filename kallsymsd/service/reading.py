@@ -3,7 +3,7 @@
 
 import os
 import stat
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from kallsymsd.core.dialects import Dialect
 from kallsymsd.core.errors import InputError
@@ -14,22 +14,38 @@ MAX_MAP = 1 << 30
 # A map that somebody writes while we read is read again this often.
 _ATTEMPTS = 3
 
+# Bytes that are compared with a known map at a time: they stay in the core's own cache.
+_PIECE = 256 << 10
+# Bytes at the end that are compared first. What moved in a map has moved there, too.
+_END = 4096
+
+#: Contents of maps of a size in bytes that the file may well have once more, the likeliest first.
+Alike = Callable[[int], Sequence[bytes]]
+
 
 class UnreadableError(Exception):
     """The descriptor does not give an input; the text says why, in one line."""
 
 
-def read_map(descriptor: int) -> bytes:
-    """Contents of the file.
+def _none_alike(_size: int) -> Sequence[bytes]:
+    return ()
 
-    Read, never mapped: a mapping of a file that is cut short kills the process. Named offsets, since the
-    client shares the file's position. Raises UnreadableError for anything but a regular file of at most
-    MAX_MAP bytes that is open for reading and keeps still.
+
+def read_map(descriptor: int, alike: Alike = _none_alike) -> bytes:
+    """Contents of the file; the very object that ``alike`` gave, where they are the same.
+
+    No memory is taken for them then, which would cost more than comparing. Read, never mapped: a mapping of a
+    file that is cut short kills the process. Named offsets, since the client shares the file's position.
+    Raises UnreadableError for anything but a regular file of at most MAX_MAP bytes that is open for reading
+    and keeps still.
     """
 
     def read(size: int) -> bytes | None:
         if size > MAX_MAP:
             raise UnreadableError(f"the map has {size} bytes, the most is {MAX_MAP}")
+        known = _likeliest(descriptor, size, alike(size))
+        if known is not None and _has(descriptor, known):
+            return known
         content = _pread(descriptor, size)
         return content if len(content) == size else None
 
@@ -86,6 +102,27 @@ def is_path_of(path: bytes, descriptor: int) -> bool:
     except (OSError, ValueError):
         return False
     return (named.st_dev, named.st_ino) == (opened.st_dev, opened.st_ino)
+
+
+def _likeliest(descriptor: int, size: int, known: Sequence[bytes]) -> bytes | None:
+    """The first of ``known`` that ends as the file of that size does."""
+    if not known:
+        return None
+    end = os.pread(descriptor, _END, max(0, size - _END))
+    return next((each for each in known if each.endswith(end)), None)
+
+
+def _has(descriptor: int, content: bytes) -> bool:
+    """Whether the file has this ``content``, as far as that goes."""
+    piece = memoryview(bytearray(min(_PIECE, len(content))))
+    at = 0
+    while at < len(content):
+        count = os.preadv(descriptor, [piece], at)
+        # Cut short; or, since startswith() copies nothing, there is what differs.
+        if not count or not content.startswith(piece[:count], at):
+            return False
+        at += count
+    return True
 
 
 def _identity(status: os.stat_result) -> tuple[int, int, int]:

@@ -35,6 +35,17 @@ def test_a_map_that_begins_like_another_is_another() -> None:
     assert maps.find(b"") is not longer
 
 
+def test_of_the_maps_of_a_size_that_seen_last_comes_first() -> None:
+    maps = RecentMaps()
+    texts = [b"first ", b"second", b"longer than these", b"third "]
+    found = [maps.find(text) for text in texts]
+    assert maps.alike(6) == [b"third ", b"second", b"first "]
+    assert maps.find(bytes(bytearray(b"first "))) is found[0]
+    assert maps.alike(6) == [b"first ", b"third ", b"second"]
+    assert maps.alike(6)[0] is found[0].text
+    assert maps.alike(5) == []
+
+
 def test_the_map_not_seen_for_longest_is_dropped() -> None:
     maps = RecentMaps(limit=20)
     first, second = maps.find(b"1" * 10), maps.find(b"2" * 10)
