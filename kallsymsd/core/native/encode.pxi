@@ -19,15 +19,14 @@ def encode_names(Bytes codes, size_t count, bint has_zero, uint8_t zero_first, u
     cdef const uint8_t *code = _pointer(codes)
     cdef size_t size = <size_t>codes.shape[0], mask = (<size_t>1 << marker_shift) - 1, front = 0
     cdef bytes markers = _bytes(NULL, ((count + mask) >> marker_shift) * sizeof(uint32_t))
-    cdef bytes starts = _bytes(NULL, (count + 1) * sizeof(uint32_t))
     cdef uint8_t *padded = NULL
     cdef uint8_t *out
     cdef uint8_t first = zero_first if has_zero else 0
     cdef PyObject *names = NULL
+    cdef PyObject *starts = NULL
     cdef spelled columns
     memset(&columns, 0, sizeof(columns))
     columns.marker = <uint32_t *>PyBytes_AS_STRING(markers)
-    columns.start = <uint32_t *>PyBytes_AS_STRING(starts)
     columns.marker_shift = marker_shift
     # All strings but the last few have readable memory behind them.
     if size > PAIR_GAP:
@@ -36,6 +35,8 @@ def encode_names(Bytes codes, size_t count, bint has_zero, uint8_t zero_first, u
             front -= 1
     try:
         padded = <uint8_t *>_allocate(size - front + PAIR_GAP)
+        starts = new_bytes(NULL, (count + 1 + SPELL_GAP) * sizeof(uint32_t))
+        columns.start = <uint32_t *>bytes_data(starts)
         names = new_bytes(NULL, size + count + PAIR_GAP)
         out = <uint8_t *>bytes_data(names)
         with nogil:
@@ -43,10 +44,15 @@ def encode_names(Bytes codes, size_t count, bint has_zero, uint8_t zero_first, u
             memcpy(padded, code + front, size - front)
             memset(padded + size - front, 0, PAIR_GAP)
             pair_spell(out + columns.made, padded, size - front, first, zero_second, &columns)
-        return _finished(&names, columns.made), markers, starts
+        return (
+            _finished(&names, columns.made),
+            markers,
+            _finished(&starts, (count + 1) * sizeof(uint32_t)),
+        )
     finally:
         free(padded)
         Py_XDECREF(names)
+        Py_XDECREF(starts)
 
 
 def encode_seqs(Bytes order):

@@ -34,10 +34,13 @@ struct pair_stats {
 size_t pair_pass(uint8_t *dst, const uint8_t *src, size_t n, uint8_t a, uint8_t b, uint8_t code,
 		 struct pair_stats *stats);
 
+/* Entries that pair_spell() may write behind what it fills. */
+#define SPELL_GAP 8
+
 /* What pair_spell() writes, and how far it is. Whoever calls it for the first time sets the last three to 0. */
 struct spelled {
 	uint32_t *marker;	/* offset in all output of every 2^marker_shift'th string */
-	uint32_t *start;	/* offset in all input of every string; one more for the end */
+	uint32_t *start;	/* offset in all input of every string; one more for the end, and room for SPELL_GAP */
 	int marker_shift;
 	size_t count;		/* strings so far */
 	size_t taken;		/* bytes of input so far */

@@ -8,6 +8,7 @@ free code, replace it everywhere. The result depends only on the bag of strings.
 cdef extern from "pairs.h" nogil:
     enum:
         PAIR_GAP
+        SPELL_GAP
     struct pair_stats:
         uint32_t left[256]
         uint32_t right[256]
