@@ -13,7 +13,8 @@ from kallsymsd.engine.key import digest
 if TYPE_CHECKING:
     from kallsymsd.engine.answer import Answer
 
-#: Bytes of maps and answers kept: two passes of a large kernel's link, about 11 MB each.
+#: Bytes of maps and answers kept: two passes of a large kernel's link, about 11 MB each. What answers
+#: share counts for each of them: it stays until the last one goes.
 LIMIT = 24 << 20
 
 #: Maps kept, however small: each answer holds a descriptor or two, of which there are few thousand.

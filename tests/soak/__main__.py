@@ -70,9 +70,9 @@ def soak(directory: Path, seconds: float, seed: int, *, symbols: int, versions: 
         for thread in (*threads, tormentor):
             thread.join()
     failures = [line for each in builders for line in each.failures]
-    # One for each answer in memory; all there can be are no leak.
-    answers = _CLIENTS * versions
-    failures += _grown(middle, last, answers)
+    # One or two for each answer in memory; all there can be are no leak.
+    descriptors = 2 * _CLIENTS * versions
+    failures += _grown(middle, last, descriptors)
     status = daemon.stop()
     if status != 0:
         failures.append(f"the daemon ended with status {status}")
@@ -86,9 +86,9 @@ def soak(directory: Path, seconds: float, seed: int, *, symbols: int, versions: 
     return failures
 
 
-def _grown(middle: Level, last: Level, answers: int) -> list[str]:
+def _grown(middle: Level, last: Level, descriptors: int) -> list[str]:
     grown = []
-    if last.descriptors > max(middle.descriptors, answers) + _MORE_DESCRIPTORS:
+    if last.descriptors > max(middle.descriptors, descriptors) + _MORE_DESCRIPTORS:
         grown.append(f"descriptors grew from {middle.descriptors} to {last.descriptors}")
     if last.threads > middle.threads + _MORE_THREADS:
         grown.append(f"threads grew from {middle.threads} to {last.threads}")
