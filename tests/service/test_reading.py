@@ -275,7 +275,9 @@ def test_whatever_is_known_the_files_contents_are_read(
     with opened(path) as descriptor:
         found = read_map(descriptor, alike(maps))
     assert found == content
-    assert any(found is each for each in maps) is (content in maps)
+    ends = (each for each in maps if len(each) == len(content) and each[-END:] == content[-END:])
+    likeliest = next(ends, None)
+    assert (found is likeliest) is (likeliest == content)
 
 
 def test_a_path_is_trusted_only_if_it_names_the_open_file(tmp_path: Path) -> None:
