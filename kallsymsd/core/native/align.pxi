@@ -270,12 +270,10 @@ def splice(Bytes codes, Bytes code_starts, Bytes source, Bytes added_codes, Byte
     return spliced
 
 
-cdef int _compare_names(const Names *names, uint32_t a, uint32_t b) noexcept nogil:
-    cdef size_t shorter = min(names.length[a], names.length[b])
-    cdef int order = memcmp(names.string + names.start[a] + 1, names.string + names.start[b] + 1, shorter)
-    if order == 0:
-        return (names.length[a] > names.length[b]) - (names.length[a] < names.length[b])
-    return order
+cdef inline int _compare_names(const Names *names, uint32_t a, uint32_t b) noexcept nogil:
+    return strcmp(
+        <const char *>names.string + names.start[a] + 1, <const char *>names.string + names.start[b] + 1
+    )
 
 
 cdef bint _goes_before(const Names *names, uint32_t a, uint32_t b) noexcept nogil:
@@ -294,24 +292,20 @@ def merge_name_order(Bytes old_order, size_t old_count, Bytes source, Bytes adde
     cdef bytes order = _bytes(NULL, count * sizeof(uint32_t))
     cdef uint32_t *out = <uint32_t *>PyBytes_AS_STRING(order)
     cdef uint32_t *now = NULL
-    cdef uint32_t *lengths = NULL
     cdef Entry *entries = NULL
     cdef Entry *spare = NULL
     cdef bint monotonic = True
     cdef uint32_t last = 0, moved
-    cdef const char *cut_text = PyBytes_AS_STRING(cut)
+    cdef bytes texts = _cut_names(strings, cut)
     cdef Names names
-    names.string = _pointer(strings)
+    names.string = <const uint8_t *>PyBytes_AS_STRING(texts) if cut else _pointer(strings)
     names.end = names.string + strings.shape[0]
     names.start = <const uint32_t *>_pointer(starts)
     try:
         now = <uint32_t *>_allocate(old_count * sizeof(uint32_t))
-        lengths = <uint32_t *>_allocate(count * sizeof(uint32_t))
         entries = <Entry *>_allocate(fresh_count * sizeof(Entry))
         spare = <Entry *>_allocate(fresh_count * sizeof(Entry))
         with nogil:
-            _name_lengths(lengths, names.string, names.start, count, cut_text)
-            names.length = lengths
             memset(now, 0xff, old_count * sizeof(uint32_t))
             for i in range(count):
                 if origin[i] != <uint32_t>NO_SOURCE:
@@ -334,7 +328,7 @@ def merge_name_order(Bytes old_order, size_t old_count, Bytes source, Bytes adde
                     kept += 1
             for i in range(fresh_count):
                 entries[i].index = fresh[i]
-            _sort_names(&names, entries, spare, fresh_count, 0)
+            _sort_names(&names, entries, spare, fresh_count)
             # From the back: what follows an added symbol moves up by the added symbols before it.
             high = kept
             for i in range(fresh_count):
@@ -352,6 +346,5 @@ def merge_name_order(Bytes old_order, size_t old_count, Bytes source, Bytes adde
         return order
     finally:
         free(now)
-        free(lengths)
         free(entries)
         free(spare)

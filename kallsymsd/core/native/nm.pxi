@@ -178,8 +178,8 @@ cdef void _sort_same_name(Names *names, Lines *lines, Entry *entries, Entry *spa
         end = first + 1
         while end < count:
             b = entries[end].index
-            if names.length[a] != names.length[b] or memcmp(
-                names.string + names.start[a] + 1, names.string + names.start[b] + 1, names.length[a]
+            if lines.length[a] != lines.length[b] or memcmp(
+                names.string + names.start[a] + 1, names.string + names.start[b] + 1, lines.length[a]
             ) != 0:
                 break
             end += 1
@@ -195,7 +195,7 @@ cdef void _sort_same_value(
 ) noexcept nogil:
     """Sort lines with the same value."""
     if count > 1:
-        _sort_names(names, entries, spare, count, 0)
+        _sort_names(names, entries, spare, count)
         if flavour == LLVM:
             _sort_same_name(names, lines, entries, spare, count)
 
@@ -226,7 +226,6 @@ cdef void _sort_lines(Columns *columns, int flavour, Lines *lines, Entry *entrie
     names.string = columns.strings - 1
     names.end = columns.strings + columns.strings_size
     names.start = lines.start
-    names.length = lines.length
     _sort_same_value(&names, flavour, lines, entries, spare, undefined)
     first = undefined
     while first < lines.count:

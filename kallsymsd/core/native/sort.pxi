@@ -4,6 +4,7 @@
 cdef struct Entry:
     uint64_t key
     uint32_t index
+    uint32_t at               # for sorting by name: where in the strings the key stands
 
 cdef enum:
     INSERTION_MOST = 16       # runs up to this length are sorted by insertion

@@ -1,0 +1,56 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The order by name against sorted(), for names that agree in long beginnings, and in any number of them."""
+
+import random
+from array import array
+from itertools import accumulate
+
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from kallsymsd.core import _native
+
+#: Around the numbers from which names are sorted in another way.
+SIZES = (0, 1, 2, 15, 16, 17, 18, 127, 128, 129, 1023, 1024, 1025, 1400)
+CUTS = (b"", b".", b"..", b".llvm.")
+#: The ends of what a byte can be, what cuts are made of, and few others, so that names agree often.
+ALPHABETS = (b"a", b"ab", b"\x01\x7f\x80\xff", b".a", b".lvm", bytes(range(1, 256)))
+
+
+@st.composite
+def strings(draw: st.DrawFn) -> list[bytes]:
+    """Type letters and names."""
+    rng = random.Random(draw(st.integers(0, 1 << 64)))
+    count = draw(st.sampled_from(SIZES))
+    alphabet = draw(st.sampled_from(ALPHABETS))
+    longest = draw(st.sampled_from((1, 3, 9, 30)))
+    beginnings = [_text(rng, alphabet, rng.randint(0, 40)) for _ in range(draw(st.integers(1, 4)))]
+    return [
+        rng.choice((b"t", b".")) + rng.choice(beginnings) + _text(rng, alphabet, rng.randint(0, longest))
+        for _ in range(count)
+    ]
+
+
+def _text(rng: random.Random, alphabet: bytes, size: int) -> bytes:
+    return bytes(rng.choices(alphabet, k=size))
+
+
+#: Each one is the beginning of the next, up to the longest that there are.
+CHAIN = [b"t" + b"a" * length for length in range(511, -1, -1)]
+
+
+@given(strings=strings(), cut=st.sampled_from(CUTS))
+@example(strings=CHAIN, cut=b"")
+@example(strings=CHAIN * 3, cut=b"aaa")
+@example(strings=[b"t" + b"a" * 511] * 1100, cut=b"")
+@example(strings=[b"..a", b"..", b".", b".a."], cut=b".")
+@example(strings=[b".llvm.b", b"..llvm.a", b".llvm.a.llvm.b.llvm."], cut=b".llvm.")
+def test_names_are_in_the_order_of_their_bytes_up_to_the_cut_and_equal_ones_as_they_came(
+    strings: list[bytes], cut: bytes
+) -> None:
+    def name(at: int) -> bytes:
+        return strings[at][1:].split(cut)[0] if cut else strings[at][1:]
+
+    starts = array("I", accumulate((len(string) + 1 for string in strings), initial=0))
+    order = _native.name_order(b"".join(string + b"\0" for string in strings), starts.tobytes(), cut)
+    assert memoryview(order).cast("I").tolist() == sorted(range(len(strings)), key=name)
