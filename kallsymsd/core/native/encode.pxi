@@ -69,43 +69,55 @@ def encode_seqs(Bytes order):
     return seqs
 
 
+cdef size_t _address_column(
+    uint32_t *out, const uint64_t *address, size_t count, uint64_t base, uint64_t flipped, uint64_t bias,
+    uint64_t outside
+) noexcept nogil:
+    """Addresses less ``base``, bits ``flipped``; the first that has, ``bias`` added, bits ``outside``, or count."""
+    cdef uint64_t value, wrong = 0
+    cdef size_t i
+    for i in range(count):
+        value = address[i] - base
+        out[i] = <uint32_t>(value ^ flipped)
+        wrong |= value + bias & outside
+    if wrong == 0:
+        return count
+    i = 0
+    while not address[i] - base + bias & outside:
+        i += 1
+    return i
+
+
 def encode_offsets(Bytes addresses, uint64_t base, int form, uint64_t percpu_first, uint64_t percpu_last):
     """``(offsets, bad)``: the address column as u32, and the first symbol out of range or -1.
 
-    Symbols with an address in percpu_first .. percpu_last are absolute (form PERCPU).
+    Addresses are ascending; those in percpu_first .. percpu_last are absolute (form PERCPU).
     """
     cdef const uint64_t *address = <const uint64_t *>_pointer(addresses)
-    cdef size_t count = <size_t>addresses.shape[0] // 8, i
-    cdef Py_ssize_t bad = -1
+    cdef size_t count = <size_t>addresses.shape[0] // 8, first = 0, last = 0, bad
     cdef bytes offsets = _bytes(NULL, 4 * count)
     cdef uint32_t *out = <uint32_t *>PyBytes_AS_STRING(offsets)
-    cdef uint64_t value
-    cdef int64_t difference
+    cdef uint64_t over_31 = ~<uint64_t>0x7fffffff, over_32 = ~<uint64_t>0xffffffff
     with nogil:
-        for i in range(count):
-            if form == UNSIGNED:
-                value = address[i] - base
-                if value >> 32 and bad < 0:
-                    bad = <Py_ssize_t>i
-            elif form == PERCPU:
-                if percpu_first <= address[i] <= percpu_last:
-                    value = address[i]
-                    if value > 0x7fffffff and bad < 0:
-                        bad = <Py_ssize_t>i
-                else:
-                    value = base - address[i] - 1
-                    difference = <int64_t>value
-                    if (difference >= 0 or difference < -<int64_t>0x80000000) and bad < 0:
-                        bad = <Py_ssize_t>i
-            elif form == PC_RELATIVE:
-                value = address[i] - base
-                difference = <int64_t>value
-                if (difference > 0x7fffffff or difference < -<int64_t>0x80000000) and bad < 0:
-                    bad = <Py_ssize_t>i
-            else:
-                value = address[i]
-            out[i] = <uint32_t>value
-    return offsets, bad
+        if form == UNSIGNED:
+            bad = _address_column(out, address, count, base, 0, 0, over_32)
+        elif form == PC_RELATIVE:
+            bad = _address_column(out, address, count, base, 0, 0x80000000, over_32)
+        elif form == PERCPU:
+            # base - 1 - address is the complement of address - base.
+            if percpu_first <= percpu_last:
+                first = _first_from(address, count, percpu_first)
+                last = first + _first_from(address + first, count - first, percpu_last)
+                while last < count and address[last] == percpu_last:
+                    last += 1
+            bad = _address_column(out, address, first, base, ~<uint64_t>0, 0, over_31)
+            if bad == first:
+                bad += _address_column(out + first, address + first, last - first, 0, 0, 0, over_31)
+            if bad == last:
+                bad += _address_column(out + last, address + last, count - last, base, ~<uint64_t>0, 0, over_31)
+        else:
+            bad = _address_column(out, address, count, 0, 0, 0, 0)
+    return offsets, -1 if bad == count else bad
 
 
 def encode_distances(Bytes offsets, int64_t start):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Stable sorting of positions by a 64-bit key."""
+"""Stable sorting of positions by a 64-bit key, and finding in what is sorted."""
 
 cdef struct Entry:
     uint64_t key
@@ -80,3 +80,15 @@ cdef inline void _stable_sort(Entry *entries, Entry *spare, size_t count) noexce
         _radix_sort(entries, spare, count)
     else:
         _merge_sort(entries, spare, count)
+
+
+cdef size_t _first_from(const uint64_t *address, size_t count, uint64_t least) noexcept nogil:
+    """Position of the first of ascending addresses that is not less than ``least``."""
+    cdef size_t low = 0, high = count, middle
+    while low < high:
+        middle = (low + high) // 2
+        if address[middle] < least:
+            low = middle + 1
+        else:
+            high = middle
+    return low

@@ -63,14 +63,7 @@ cdef bint _ascending(const Parsed *parsed) noexcept nogil:
 cdef void _mark_percpu(Parsed *parsed, bint ascending) noexcept nogil:
     """The type letter A for every symbol of the per-cpu range, both its ends included."""
     cdef const uint64_t *address = parsed.columns.address
-    cdef size_t i = 0, high = parsed.columns.count, middle
-    if ascending:
-        while i < high:
-            middle = (i + high) // 2
-            if address[middle] < parsed.ranges.percpu_start:
-                i = middle + 1
-            else:
-                high = middle
+    cdef size_t i = _first_from(address, parsed.columns.count, parsed.ranges.percpu_start) if ascending else 0
     while i < parsed.columns.count and (not ascending or address[i] <= parsed.ranges.percpu_end):
         if parsed.ranges.percpu_start <= address[i] <= parsed.ranges.percpu_end:
             parsed.columns.strings[parsed.columns.start[i]] = c'A'
