@@ -126,11 +126,12 @@ class Engine:
         return answer, answer.how
 
     def keep(self, question: Question, answer: Answer, how: How) -> None:
-        """Keep a new answer for the store, and be ready for the next. No client should wait for either.
+        """Keep a new answer for the store, free old ones, be ready for the next: nothing a client waits for.
 
         What was dear to make is written at once; the rest by save(), so that a build whose passes follow
         each other within a second writes once. The rest includes what a client got ready.
         """
+        self._maps.let_go()
         if how.made == COLD and answer.ok:
             self._ready(len(question.map.text))
         if self.store is None or not answer.ok or how.made == HIT or answer.size > self.store.limit:

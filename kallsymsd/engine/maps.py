@@ -52,6 +52,7 @@ class RecentMaps:
         self._limit = limit
         self._maps: OrderedDict[MapText, int] = OrderedDict()
         self._size = 0
+        self._dropped: list[dict[bytes, Answer]] = []
         self._lock = threading.Lock()
 
     def alike(self, size: int) -> list[bytes]:
@@ -79,6 +80,12 @@ class RecentMaps:
             if contents in self._maps:
                 self._remember(contents, answer.size)
 
+    def let_go(self) -> None:
+        """Free the answers of maps that were dropped: half a millisecond, for which no client is to wait."""
+        with self._lock:
+            dropped, self._dropped = self._dropped, []
+        dropped.clear()
+
     def clear(self) -> None:
         """Forget all maps and answers."""
         with self._lock:
@@ -99,5 +106,6 @@ class RecentMaps:
         self._size += more
         self._maps[contents] = self._maps.pop(contents, 0) + more
         while (self._size > self._limit or len(self._maps) > MOST) and len(self._maps) > 1:
-            _, size = self._maps.popitem(last=False)
+            dropped, size = self._maps.popitem(last=False)
+            self._dropped.append(dropped.answers)
             self._size -= size

@@ -2,6 +2,7 @@
 """Maps in memory are found by content."""
 
 import threading
+import weakref
 
 from kallsyms_client.wire import OK, How
 from kallsymsd.engine.answer import Answer
@@ -73,6 +74,19 @@ def test_answers_count_and_go_with_their_map() -> None:
     again = maps.find(b"1" * 10)
     assert again is not first
     assert again.answers == {}
+
+
+def test_answers_of_a_dropped_map_are_freed_when_nobody_waits() -> None:
+    maps = RecentMaps(limit=25)
+    first = maps.find(b"1" * 10)
+    maps.add(first, b"form", Answer(BuildResult(OK, How(), text=b"a" * 10)))
+    answer = weakref.ref(first.answers[b"form"])
+    del first
+    maps.find(b"2" * 10)
+    assert answer() is not None
+    assert b"1" * 10 not in maps.alike(10)
+    maps.let_go()
+    assert answer() is None
 
 
 def test_threads_that_bring_the_same_new_map_get_one_object() -> None:
