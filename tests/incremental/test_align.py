@@ -149,3 +149,30 @@ def test_spliced_codes_are_the_old_ones_of_partners_and_the_new_ones_of_the_othe
     letters = [b"n" if origin == NEW else b"o" for origin in _numbers(source)]
     right = b"".join(letter + string + b"\0" for letter, string in zip(letters, new, strict=True))
     assert spliced == right.translate(rename)
+
+
+@pytest.mark.parametrize("variant", ["portable", "sse2", "avx2"])
+@given(
+    lengths=st.lists(st.integers(0, 400), max_size=8),
+    moved=st.one_of(st.integers(0, 4), st.integers(0, 255)),
+    neighbours=st.booleans(),
+    seed=st.integers(0, 1 << 32),
+)
+def test_all_codes_get_the_numbers_that_they_have_now(
+    variant: str, lengths: list[int], moved: int, seed: int, *, neighbours: bool
+) -> None:
+    rng = random.Random(seed)
+    codes = range(1, 256)
+    first = rng.randrange(1, 256 - moved) if moved < 255 else 1
+    old = list(range(first, first + moved)) if neighbours else rng.sample(codes, moved)
+    rename = bytes.maketrans(bytes(old), bytes(rng.sample(old, moved)))
+    before = symbols_of([bytes(rng.choices(codes, k=length)) for length in lengths])
+    everything = struct.pack(f"={len(lengths)}I", *range(len(lengths)))
+    chosen = _native.variant()
+    if not _native.choose_variant(variant.encode()):
+        pytest.skip(f"this machine has no {variant}")
+    try:
+        spliced = _native.splice(before.strings, before.starts, everything, b"", rename)
+    finally:
+        _native.choose_variant(chosen.encode())
+    assert spliced == before.strings.translate(rename)
