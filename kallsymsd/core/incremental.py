@@ -9,7 +9,6 @@ from kallsymsd.core.dialects import ABSOLUTE_PERCPU, LTO_CLANG
 from kallsymsd.core.symbols import NO_PERCPU, SymbolTable
 from kallsymsd.core.tables import Tables
 
-_SAME_CODES = bytes(range(256))
 #: At most one in so many bytes of strings is taken out of the history to update a token table.
 TAKEN_SHARE = 8
 
@@ -119,8 +118,8 @@ def _update_tokens(
     )
     if replay is None:
         return *_native.TokenTable.build(symbols.strings), 0
-    rename = _SAME_CODES if replay.stuck else replay.rename
-    codes = _native.splice(old.codes, old.code_starts, replay.source, replay.codes, rename)
     if replay.stuck:
-        codes = replay.resume(codes, len(symbols.strings))
+        codes = replay.resume(old.codes, old.code_starts, len(symbols.strings))
+    else:
+        codes = _native.splice(old.codes, old.code_starts, replay.source, replay.codes, replay.rename)
     return replay.table, codes, replay.kept

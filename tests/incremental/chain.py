@@ -62,6 +62,8 @@ def outcome(old: Tables, strings: list[bytes]) -> str:
         return "other bytes"
     if replay.stuck:
         return "stuck after insertion" if replay.inserted else "stuck"
+    if replay.regrouped:
+        return "regrouped"
     if replay.inserted:
         return "inserted"
     if replay.taken:

@@ -72,7 +72,7 @@ def variant(request: pytest.FixtureRequest) -> Iterator[str]:
 
 @pytest.fixture(autouse=True)
 def _share(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Small tables: all strings may be taken out unless the test says otherwise."""
+    """Small tables: all strings may be taken out unless a test says otherwise, and then until it ends."""
     monkeypatch.setattr(incremental, "TAKEN_SHARE", 1)
 
 
@@ -96,7 +96,15 @@ def _follow(bags: Chain) -> Counter[str]:
 # Corners of the algorithm, each as a chain of bags.
 FULL = [ALL, b"abab"]  # no code but 0 is left
 NEARLY_FULL = [ALL[:-1], b"abab" * 9, b"cdcd" * 9]  # one code, then code 0
-OVERLAP = [b"ab"] * 3 + [b"aaab"] * 2  # (a, b) five times, (a, a) four times
+FEW = [ALL[:-2]]  # two codes, then code 0
+OVERLAP = {
+    "behind": ([*FEW, *[b"ab"] * 5, *[b"bd"] * 4, b"abd"], [b"bd"] * 3),
+    "in front": ([*FEW, *[b"ab"] * 5, *[b"ca"] * 4, b"cab"], [b"ca"] * 3),
+    "on both sides": ([*FEW, *[b"ab"] * 5, *[b"ba"] * 4, b"xababx"], [b"ba"] * 4),
+    "in a run": ([*FEW, *[b"ab"] * 5, *[b"aa"] * 2, b"aaab"], [b"aa"] * 4),
+}
+# First (f, m), then (x, that), or (x, f), then (that, m); and what is not both.
+NESTED = [*FEW, b"xfm", b"xfmxfm", b"bxfmb", b"fxfmx"]
 CORNERS: dict[str, Chain] = {
     "from nothing and back": [[], [b"abab"], [], [b"abab"]],
     "no pair at all": [[b"T"], [b"T", b"T"], [b"T"]],
@@ -117,8 +125,18 @@ CORNERS: dict[str, Chain] = {
         [b"ab", b"cd"],
     ],
     "neighbours change places": [[b"abcd" * 3, b"ab"], [b"abcd" * 3, b"cd", b"cd"], [b"abcd" * 3, b"ab"]],
-    "overlapping pairs cannot": [[b"abd", b"ab"], [b"abd", b"bd"], [b"cab", b"ca"], [b"cab", b"ab"]],
-    "overlapping pairs change places": [OVERLAP, [*OVERLAP, b"aa"], OVERLAP],
+    "overlapping pairs": [[b"abd", b"ab"], [b"abd", b"bd"], [b"cab", b"ca"], [b"cab", b"ab"]],
+    **{
+        f"pairs that overlap {where} change places": [bag, bag + more, bag]
+        for where, (bag, more) in OVERLAP.items()
+    },
+    "three codes are grouped otherwise": [
+        NESTED,
+        [*NESTED, b"fm"],
+        [*NESTED, b"fm", b"xf", b"bxfb"],
+        [*NESTED, b"fm", b"xf", b"bxfb", b"fm", b"bfmb"],
+        NESTED,
+    ],
     "a token's own parts come first": [[b"abc" * 5], [b"abc" * 5, b"bc" * 9], [b"abc" * 5, b"ab" * 9]],
     "runs of one letter": [[b"a" * 64], [b"a" * 65], [b"a" * 65, b"a" * 3], [b"a" * 3], [b"aa"], [b"a"]],
     "duplicates are counted": [[b"ab"] * 3 + [b"cd"] * 2, [b"ab"] + [b"cd"] * 2, [b"ab"] * 2 + [b"cd"] * 2],
@@ -138,10 +156,11 @@ def test_the_corners_of_the_algorithm_come_out_as_specified(variant: str, name: 
         chain.assert_as_specified(tables, strings)
 
 
-@given(bags=_chains())
-@example(bags=[[b"aaa"], [b"aaa", b"aaaa"], [b"aa"]])
-def test_a_chain_of_updates_stays_equal_to_cold_runs(variant: str, bags: Chain) -> None:
+@given(bags=_chains(), share=st.sampled_from((1, 1, 4, 1000)))
+@example(bags=[[b"aaa"], [b"aaa", b"aaaa"], [b"aa"]], share=1)
+def test_a_chain_of_updates_stays_equal_to_cold_runs(variant: str, bags: Chain, share: int) -> None:
     assert _native.variant() == variant
+    incremental.TAKEN_SHARE = share
     for kind in _follow(bags):
         event(kind)
 
@@ -176,6 +195,16 @@ def _vocabulary(seed: int) -> Chain:
     return bags
 
 
+@pytest.mark.parametrize("where", OVERLAP)
+def test_strings_in_which_tokens_that_change_places_overlap_are_taken_out(where: str) -> None:
+    bag, more = OVERLAP[where]
+    assert chain.outcome(chain.cold(bag), bag + more) == "moved after taking strings out"
+
+
+def test_tokens_of_the_same_three_codes_are_regrouped() -> None:
+    assert _follow(CORNERS["three codes are grouped otherwise"]) == {"regrouped": 4}
+
+
 @pytest.mark.parametrize("share", [1, 4, 1000])
 def test_every_way_to_update_a_table_is_taken(share: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(incremental, "TAKEN_SHARE", share)
@@ -187,9 +216,9 @@ def test_every_way_to_update_a_table_is_taken(share: int, monkeypatch: pytest.Mo
     expected = {"stands", "tokens changed codes", "shorter", "other bytes"}
     # With little room the strings that would have to be taken out are too many.
     expected |= {
-        1: {"inserted", "moved after taking strings out"},
-        4: {"inserted", "stuck", "stuck after insertion"},
-        1000: {"inserted", "stuck"},
+        1: {"inserted", "moved after taking strings out", "regrouped"},
+        4: {"inserted", "moved after taking strings out", "regrouped", "stuck", "stuck after insertion"},
+        1000: {"inserted", "regrouped", "stuck"},
     }[share]
     assert set(outcomes) == expected
     # What a kernel's map is for: tokens stand or change places, the strings stay untouched.

@@ -27,11 +27,79 @@ cdef void _swap_steps(Step *earlier, Step *later) noexcept nogil:
     later[0] = step
 
 
-cdef void _add_stats(pair_stats *total, const pair_stats *part) noexcept nogil:
+cdef bint _find_nested(
+    const Step *steps, int begin, int end, uint8_t a, uint8_t b, int *inner, int *outer
+) noexcept nogil:
+    """Whether two steps make P = (b, c) and then (a, P) of "abc", or P = (c, a) and then (P, b) of "cab"."""
+    cdef int where[CODES]
+    cdef int x
+    cdef uint8_t c
+    cdef const Step *step
+    # Steps that replace nothing do not count: their codes may mean what they meant before steps were regrouped.
+    for x in range(CODES):
+        where[x] = -1
+    for x in range(begin, end):
+        step = &steps[x]
+        if step.stats.matches == 0:
+            continue
+        where[step.code] = x
+        outer[0] = x
+        inner[0] = where[step.second]
+        if step.first == a and inner[0] >= 0 and steps[inner[0]].first == b:
+            c = steps[inner[0]].second
+        else:
+            inner[0] = where[step.first]
+            if step.second != b or inner[0] < 0 or steps[inner[0]].second != a:
+                continue
+            c = steps[inner[0]].first
+        # With a c that is made by another of these steps they could not be the first.
+        if where[c] < 0 and a != b and c != a and c != b:
+            return True
+    return False
+
+
+cdef uint32_t _shared(const Step *inner, uint8_t first, uint8_t second) noexcept nogil:
+    """How many of the pairs of ``inner`` share a code with a pair (first, second)."""
+    return inner.stats.left[first] if inner.first == second else inner.stats.right[second]
+
+
+cdef void _regroup_steps(Step *inner, Step *outer, uint8_t first, uint8_t second) noexcept nogil:
+    """Make of P = (b, c), (a, P) the steps P = (a, b), (P, c), or of P = (a, b), (P, c) the steps P = (b, c), (a, P).
+
+    (first, second) is P's new pair. The three codes are different, they stand in all strings only together, as
+    "abc", and ``outer`` comes directly behind ``inner``: so both steps make the same of the strings.
+    """
+    cdef bint to_front = inner.first == second
+    cdef uint8_t p = inner.code
+    # The code that leaves P, and the one that it joins.
+    cdef uint8_t leaves = inner.second if to_front else inner.first
+    cdef uint8_t joins = first if to_front else second
+    cdef pair_stats *of_p = &inner.stats
+    cdef pair_stats *of_q = &outer.stats
+    cdef uint32_t *outside_p = &of_p.left[0] if to_front else &of_p.right[0]
+    cdef uint32_t *outside_q = &of_q.left[0] if to_front else &of_q.right[0]
+    cdef uint32_t *inside_p = &of_p.right[0] if to_front else &of_p.left[0]
+    cdef uint32_t *inside_q = &of_q.right[0] if to_front else &of_q.left[0]
+    outside_q[leaves] += of_q.joined
+    outside_q[p] = 0
+    memcpy(outside_p, outside_q, CODES * sizeof(uint32_t))
+    memcpy(inside_q, inside_p, CODES * sizeof(uint32_t))
+    inside_q[joins] -= of_q.joined
+    inside_q[p] += of_q.joined
+    memset(inside_p, 0, CODES * sizeof(uint32_t))
+    inside_p[leaves] = of_p.matches
+    inner.first = first
+    inner.second = second
+    outer.first = p if to_front else leaves
+    outer.second = leaves if to_front else p
+
+
+cdef void _add_stats(pair_stats *total, const pair_stats *part, const uint8_t *code_of) noexcept nogil:
+    """Add the history of kept strings to that of live ones, which is in codes."""
     cdef int x
     for x in range(CODES):
-        total.left[x] += part.left[x]
-        total.right[x] += part.right[x]
+        total.left[code_of[x]] += part.left[x]
+        total.right[code_of[x]] += part.right[x]
     total.matches += part.matches
     total.joined += part.joined
 
@@ -52,9 +120,16 @@ cdef void _run_out(Stream *gone, Step *steps, int count) noexcept nogil:
             total.joined -= stats.joined
 
 
-cdef void _rename_neighbours(uint32_t *counts, const uint8_t *code_of) noexcept nogil:
-    cdef uint32_t renamed[CODES]
-    cdef int x
-    for x in range(CODES):
-        renamed[code_of[x]] = counts[x]
-    memcpy(counts, renamed, sizeof(renamed))
+cdef int _common_steps(TokenTable table, TokenTable old) noexcept nogil:
+    """How many tokens at the front of two tables are the same."""
+    cdef int at = 0
+    while at < table.step_count and at < old.step_count and (
+        table.steps[at].first == old.steps[at].first and table.steps[at].second == old.steps[at].second
+    ):
+        at += 1
+    if (
+        table.has_zero and old.has_zero and at == table.step_count and at == old.step_count
+        and table.zero_first == old.zero_first and table.zero_second == old.zero_second
+    ):
+        at += 1
+    return at

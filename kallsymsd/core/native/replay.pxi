@@ -7,12 +7,18 @@ counts are now; as long as the most frequent pair is the one the table has, noth
 it is the pair of a later token (two tokens with nearly equal counts change places: the usual case), that token
 moves forward, which corrects the history of those it passes. Where that would change how some kept strings are
 cut, or where the pair is no token of the old table, just the strings that have it are taken out of the history
-and become live. Only when they are too many do all strings have to be touched from that step on.
+and become live. Where the strings only have other tokens on the way to the same one, as "__pf" and "x" instead of
+"__" and "pfx", the history is corrected. Only when too many would have to be taken out do all strings have to be
+touched from that step on.
 
-During the replay a token is known by its old code, its *identity*; which code an identity has now matters for
-ties and for the result only. A token that is new to the table gets an identity that no other has, or that of the
-last one, which is then forgotten.
+Kept strings and their history have the codes of the old table, which are called *identities* here; counts, live
+strings and the new table have the new codes. A token that is new to the table has no identity, for no kept string
+has it.
 """
+
+
+cdef enum:
+    DROPPED = 4               # to look for more tokens than that in all strings costs more than writing them anew
 
 
 cdef void _begin(
@@ -27,28 +33,32 @@ cdef void _begin(
 cdef class Replay:
     """A token table under update.
 
-    table     the new table; complete unless ``stuck``
-    codes     the live strings in codes, in the identities of the old table, in the order of the symbols
-    source    u32 for each new symbol the old one it is, 0xffffffff for a live one
-    rename    256 bytes: the code that each identity has in the new table
-    kept      steps at the front of the new table that are those of the old one
-    inserted  steps that no token of the old table was there for
-    taken     strings taken out of the history
-    stuck     all strings have to be touched: give their identities to resume()
+    table      the new table; complete unless ``stuck``
+    source     u32 for each new symbol the old one it is, 0xffffffff for a live one
+    codes      the live strings, in the order of the symbols: in identities, or if ``stuck`` in codes
+    rename     256 bytes: the code that each identity has in the new table
+    kept       steps at the front of the new table that are those of the old one
+    regrouped  steps whose token is made of two of the three codes of "abc" instead of the other two
+    inserted   steps of other tokens that no kept string has
+    taken      strings taken out of the history
+    stuck      all strings have to be touched: resume() does it
     """
 
     cdef readonly TokenTable table
     cdef readonly object codes
     cdef readonly object source
     cdef readonly int kept
+    cdef readonly int regrouped
     cdef readonly int inserted
     cdef readonly size_t taken
     cdef readonly bint stuck
     cdef Counts *counts
-    cdef Step *steps           # in the order they have now, first those of the new table; identities
+    cdef Step *steps           # of the old table, in identities and in the order they have now
     cdef int step_count
+    cdef int settled           # how many of them have been taken over into the new table
     cdef uint8_t identity[CODES]
     cdef uint8_t code_of[CODES]
+    cdef bint is_new[CODES]    # the code is that of an inserted step
     cdef Texts *texts
     cdef Stream live
     cdef Kept strings
@@ -117,62 +127,92 @@ cdef class Replay:
                 self.step_count = old.step_count
                 _run_out(&kept.batch, self.steps, self.step_count)
                 self.replay(table)
-                self.count_kept(table, old)
+                self.kept = _common_steps(table, old)
         if not same_bytes:
             return None
         self.taken = kept.taken
         self.source = own_source if kept.taken else source
         live_codes = _bytes(NULL, self.live.size)
         _put_in_order(<uint8_t *>PyBytes_AS_STRING(live_codes), kept, &self.live)
+        if not self.stuck:
+            rename_codes(<uint8_t *>PyBytes_AS_STRING(live_codes), self.live.size, self.identity)
         self.codes = live_codes
         return self
 
     cdef void replay(self, TokenTable table) noexcept nogil:
         cdef uint8_t codes[CODES]
-        cdef int free_codes = table.free_codes(codes), at, found, x
-        cdef int32_t best
+        cdef int free_codes = table.free_codes(codes), at, x
+        cdef int32_t count
         cdef uint8_t first, second
-        cdef pair_stats new
         cdef Step *step
         for x in range(CODES):
             self.identity[x] = self.code_of[x] = <uint8_t>x
+            self.is_new[x] = False
         _counts_from(self.counts, table.initial)
         table.step_count = 0
         for at in range(free_codes):
             # No pair at all: no string has a token of a later step, so the table just ends.
-            best = _best_pair(self.counts, self.identity, &first, &second)
-            if best == 0:
+            count = _best_pair(self.counts, &first, &second)
+            if count == 0:
                 break
             if codes[at] == 0:
                 table.has_zero = True
-                table.zero_first = self.code_of[first]
-                table.zero_second = self.code_of[second]
+                table.zero_first = first
+                table.zero_second = second
                 break
-            found = at
-            while found < self.step_count and not (
-                self.steps[found].first == first and self.steps[found].second == second
-            ):
-                found += 1
-            if found == self.step_count:
-                self.stuck = not self.insert(at, first, second, <size_t>best, codes)
+            if not self.prepare(first, second, <size_t>count):
+                self.stuck = True
+                return
+            step = &table.steps[at]
+            step.first = first
+            step.second = second
+            step.code = codes[at]
+            _stream_replace(&self.live, first, second, step.code, &step.stats)
+            if self.find(first, second) < self.step_count:
+                _add_stats(&step.stats, &self.steps[self.settled].stats, self.code_of)
+                self.give_code(self.steps[self.settled].code, step.code)
+                self.settled += 1
             else:
-                self.stuck = not self.bring_forward(at, found)
-            if self.stuck:
-                break
-            step = &self.steps[at]
-            _stream_replace(&self.live, first, second, step.code, &new)
-            if new.matches:
-                _add_stats(&step.stats, &new)
+                self.is_new[step.code] = True
+                self.inserted += 1
             _counts_replace(self.counts, first, second, step.code, &step.stats)
-            self.give_code(step.code, codes[at])
-            self.settle(at, step)
+            table.step_count += 1
+        self.stuck = not self.take_dropped()
+
+    cdef int find(self, uint8_t first, uint8_t second) noexcept nogil:
+        """The step that replaces this pair of codes in kept strings, step_count if there is none."""
+        cdef int at
+        cdef const Step *step
+        if not self.is_new[first] and not self.is_new[second]:
+            for at in range(self.settled, self.step_count):
+                step = &self.steps[at]
+                if step.first == self.identity[first] and step.second == self.identity[second] and step.stats.matches:
+                    return at
+        return self.step_count
+
+    cdef bint prepare(self, uint8_t first, uint8_t second, size_t count) noexcept nogil:
+        """Let this pair be replaced next: its step in the history is the next one, or no kept string has it.
+
+        ``count``: how often the pair is there. False if too many strings had to be taken out for that.
+        """
+        cdef uint8_t a = self.identity[first], b = self.identity[second]
+        cdef int found = self.find(first, second), outer
+        if found < self.step_count:
+            return self.bring_forward(self.settled, found)
+        if _count_pair(&self.live, first, second) == count:
+            return True
+        if _find_nested(self.steps, self.settled, self.step_count, a, b, &found, &outer):
+            if not self.bring_forward(self.settled, found) or not self.bring_forward(self.settled + 1, outer):
+                return False
+            if _shared(&self.steps[self.settled], a, b) > self.steps[self.settled].stats.matches // 2:
+                return self.regroup(a, b, count - _count_pair(&self.live, first, second))
+        return self.take(self.settled, a, b)
 
     cdef bint bring_forward(self, int at, int found) noexcept nogil:
-        """Let the step ``found`` be step ``at``; False if too many strings had to be taken out for that.
+        """Let the step ``found`` be step ``at``; False like prepare().
 
         With P = (a, b) before and Q = (c, d) after it, the order matters only where a P and a Q overlap: "abd" with
-        b == c, "cab" with d == a. Behind P these are P and d, c and P, or P twice. No part of Q is P: its pair is
-        there now, and P is not yet.
+        b == c, "cab" with d == a. Behind P these are P and d, c and P, or P twice. No part of Q is P.
         """
         cdef Step *earlier
         cdef Step *later
@@ -194,73 +234,56 @@ cdef class Replay:
             found -= 1
         return True
 
-    cdef bint insert(self, int at, uint8_t first, uint8_t second, size_t count, const uint8_t *codes) noexcept nogil:
-        """Let a new token of this pair be step ``at``; False like bring_forward().
+    cdef bint regroup(self, uint8_t a, uint8_t b, size_t count) noexcept nogil:
+        """Let the next step, one of a pair with a or b, be that of (a, b) instead; False like prepare().
 
-        ``count``: how often the pair is there. ``codes``: the free ones, 0 is the last.
+        ``count``: how often the kept strings have the pair. Those that have only two of the three codes are
+        taken out.
         """
-        cdef Step *step = &self.steps[at]
-        cdef Step *last
-        cdef uint8_t identity
-        if _count_pair(&self.live, first, second) < count and not self.take(at, first, second):
+        cdef Step *inner = &self.steps[self.settled]
+        if _shared(inner, a, b) < count and not self.take(self.settled + 2, a, b):
             return False
-        if codes[self.step_count] == 0:
-            # No other step has or sees the last one's code.
-            last = &self.steps[self.step_count - 1]
-            identity = last.code
-            if last.stats.matches and not self.take(self.step_count, identity, 0):
-                return False
-            self.step_count -= 1
-        else:
-            identity = self.unused(codes)
-        memmove(step + 1, step, (self.step_count - at) * sizeof(Step))
-        memset(step, 0, sizeof(Step))
-        step.first = first
-        step.second = second
-        step.code = identity
-        self.step_count += 1
-        self.inserted += 1
+        if _shared(inner, a, b) < inner.stats.matches and not self.take(self.settled + 2, inner.code, 0):
+            return False
+        _regroup_steps(inner, inner + 1, a, b)
+        self.regrouped += 1
         return True
 
-    cdef uint8_t unused(self, const uint8_t *codes) noexcept nogil:
-        """A free code that is no step's identity."""
-        cdef uint8_t used[CODES]
-        cdef int at
-        memset(used, 0, CODES)
-        for at in range(self.step_count):
-            used[self.steps[at].code] = True
-        while used[codes[0]]:
-            codes += 1
-        return codes[0]
-
     cdef bint take(self, int before, uint8_t a, uint8_t b) noexcept nogil:
-        """Make live the kept strings that have (a, b), or for b == 0 just a, when step ``before`` comes.
+        """Make live the kept strings that have (a, b), or for b == 0 just a, when the step ``before`` comes.
 
         False if they are too many.
         """
-        cdef int at = self.table.step_count
         cdef Ends ends
-        cdef uint8_t same[CODES]
         cdef uint8_t text[2 * NAME_LIMIT]
         cdef Texts *texts = self.texts
         cdef size_t size
         cdef Py_ssize_t count
-        cdef int x
-        for x in range(CODES):
-            same[x] = <uint8_t>x
-        _undo(texts, self.steps, self.step_count, same)
+        _undo(texts, self.steps, self.step_count)
         size = texts.length[a]
         memcpy(text, texts.text + NAME_LIMIT * a, size)
         if b:
             memcpy(text + size, texts.text + NAME_LIMIT * b, texts.length[b])
             size += texts.length[b]
         _find_ends(&ends, self.steps + before, self.step_count - before, a, b)
-        count = _find_text(&self.strings, self.table.initial, text, size, &ends, a, b)
-        if count < 0:
+        count = _find_holders(&self.strings, self.table.initial, text, size, &ends, a, b)
+        if count <= 0:
+            return count == 0
+        _undo(texts, self.steps + self.settled, self.step_count - self.settled)
+        _take_found(&self.strings, count, &self.live, texts, self.code_of)
+        _run_out(&self.strings.batch, self.steps + self.settled, self.step_count - self.settled)
+        return True
+
+    cdef bint take_dropped(self) noexcept nogil:
+        """Make live the kept strings with tokens that are not in the new table; False if that is too much."""
+        cdef int at, dropped = 0
+        for at in range(self.settled, self.step_count):
+            dropped += self.steps[at].stats.matches != 0
+        if dropped > DROPPED:
             return False
-        _undo(texts, self.steps + at, self.step_count - at, same)
-        _take_found(&self.strings, count, &self.live, texts)
-        _run_out(&self.strings.batch, self.steps + at, self.step_count - at)
+        for at in range(self.settled, self.step_count):
+            if self.steps[at].stats.matches and not self.take(self.step_count, self.steps[at].code, 0):
+                return False
         return True
 
     cdef void give_code(self, uint8_t identity, uint8_t code) noexcept nogil:
@@ -271,76 +294,33 @@ cdef class Replay:
         self.identity[old] = other
         self.code_of[other] = old
 
-    cdef void settle(self, int at, const Step *step) noexcept nogil:
-        """Take a step over into the new table."""
-        cdef Step *settled = &self.table.steps[at]
-        settled[0] = step[0]
-        settled.first = self.code_of[step.first]
-        settled.second = self.code_of[step.second]
-        settled.code = self.code_of[step.code]
-        self.table.step_count = at + 1
-
-    cdef void count_kept(self, TokenTable table, TokenTable old) noexcept nogil:
-        """Finish what could only be done once every identity has its code."""
-        cdef Step *step
-        cdef int at, x
-        cdef bint moved = False
-        for x in range(CODES):
-            if self.code_of[x] != x:
-                moved = True
-        self.kept = 0
-        for at in range(table.step_count):
-            step = &table.steps[at]
-            if moved:
-                _rename_neighbours(step.stats.left, self.code_of)
-                _rename_neighbours(step.stats.right, self.code_of)
-            if self.kept == at and at < old.step_count and (
-                step.first == old.steps[at].first and step.second == old.steps[at].second
-            ):
-                self.kept += 1
-        if (
-            table.has_zero and old.has_zero and self.kept == table.step_count and self.kept == old.step_count
-            and table.zero_first == old.zero_first and table.zero_second == old.zero_second
-        ):
-            self.kept += 1
-
     @property
     def rename(self):
         return _bytes(self.code_of, CODES)
 
-    def resume(self, Bytes identities, size_t size):
-        """Go on cold from the step at which the replay got stuck; returns all strings in codes.
+    def resume(self, Bytes codes, Bytes code_starts, size_t size):
+        """Go on cold from the step at which the replay got stuck, if any is left; returns all strings in codes.
 
-        ``identities``: all strings of the new table, as the old table's codes where they are old and as
-        ``codes`` where they were added. ``size``: bytes of the strings themselves with their separators.
+        ``codes`` and ``code_starts`` are of the old table. ``size``: bytes of the new strings themselves, with
+        their separators.
         """
-        cdef TokenTable table = self.table
-        cdef const uint8_t *data = _pointer(identities)
+        cdef const uint8_t *code = _pointer(codes)
+        cdef const uint32_t *start = <const uint32_t *>_pointer(code_starts)
+        cdef const uint32_t *source = <const uint32_t *>PyBytes_AS_STRING(self.source)
+        cdef const uint8_t *live = <const uint8_t *>PyBytes_AS_STRING(self.codes)
         cdef Stream stream
-        cdef uint8_t *out
-        cdef Counts *renamed = NULL
-        cdef PyObject *codes = new_bytes(NULL, _stream_room(size))
-        stream.memory = <uint8_t *>bytes_data(codes)
+        cdef size_t count = <size_t>len(self.source) // 4
+        cdef int x
+        cdef PyObject *resumed = new_bytes(NULL, _stream_room(size))
+        stream.memory = <uint8_t *>bytes_data(resumed)
         try:
-            renamed = <Counts *>_allocate(sizeof(Counts))
             with nogil:
-                _undo(self.texts, self.steps + table.step_count, self.step_count - table.step_count, self.code_of)
-                out = stream.memory + PAIR_GAP * CODES
-                _stream_place(&stream, _write_texts(out, data, <size_t>identities.shape[0], self.texts))
-                self.rename_counts(renamed)
-                table.run_from(&stream, renamed)
+                _undo(self.texts, self.steps + self.settled, self.step_count - self.settled)
+                for x in range(CODES):
+                    rename_codes(self.texts.text + NAME_LIMIT * x, self.texts.length[x], self.code_of)
+                _write_all(&stream, source, count, code, start, live, self.texts)
+                self.table.run_from(&stream, self.counts)
                 memmove(stream.memory, stream.codes, stream.size)
-            return _finished(&codes, stream.size)
+            return _finished(&resumed, stream.size)
         finally:
-            Py_XDECREF(codes)
-            free(renamed)
-
-    cdef void rename_counts(self, Counts *renamed) noexcept nogil:
-        cdef int first, second
-        for second in range(CODES):
-            for first in range(CODES):
-                renamed.count[self.code_of[first] + CODES * self.code_of[second]] = (
-                    self.counts.count[first + CODES * second]
-                )
-        for second in range(CODES):
-            renamed.row_max[second] = pair_row_max(renamed.count + CODES * second)
+            Py_XDECREF(resumed)

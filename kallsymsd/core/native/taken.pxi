@@ -2,7 +2,7 @@
 """Strings that an update of a token table takes out of the history, to handle them like added ones."""
 
 cdef extern from "find.h" nogil:
-    size_t find_pair(const uint8_t *src, size_t n, uint8_t a, uint8_t b, uint32_t *places)
+    size_t find_text(const uint8_t *src, size_t n, const uint8_t *text, size_t size, uint32_t *places)
 
 cdef enum:
     TAKEN = 0x80000000        # no table has so many strings
@@ -46,8 +46,8 @@ cdef size_t _count_pair(const Stream *stream, uint8_t a, uint8_t b) noexcept nog
     return count
 
 
-cdef void _undo(Texts *texts, const Step *steps, int count, const uint8_t *code_of) noexcept nogil:
-    """For each identity what it stood for before these steps, in codes.
+cdef void _undo(Texts *texts, const Step *steps, int count) noexcept nogil:
+    """For each identity what it stood for in kept strings before these steps, in identities.
 
     The steps stand in an order in which each one's parts come before it.
     """
@@ -55,16 +55,19 @@ cdef void _undo(Texts *texts, const Step *steps, int count, const uint8_t *code_
     cdef const Step *step
     cdef uint8_t *text
     for x in range(CODES):
-        texts.text[NAME_LIMIT * x] = code_of[x]
+        texts.text[NAME_LIMIT * x] = <uint8_t>x
         texts.length[x] = 1
     for at in range(count):
         step = &steps[at]
         text = texts.text + NAME_LIMIT * step.code
-        memcpy(text, texts.text + NAME_LIMIT * step.first, texts.length[step.first])
-        memcpy(
-            text + texts.length[step.first], texts.text + NAME_LIMIT * step.second, texts.length[step.second]
-        )
-        texts.length[step.code] = texts.length[step.first] + texts.length[step.second]
+        texts.length[step.code] = 0
+        # What no kept string has need not fit in.
+        if step.stats.matches:
+            memcpy(text, texts.text + NAME_LIMIT * step.first, texts.length[step.first])
+            memcpy(
+                text + texts.length[step.first], texts.text + NAME_LIMIT * step.second, texts.length[step.second]
+            )
+            texts.length[step.code] = texts.length[step.first] + texts.length[step.second]
 
 
 cdef size_t _write_texts(uint8_t *out, const uint8_t *codes, size_t size, const Texts *texts) noexcept nogil:
@@ -108,13 +111,13 @@ cdef bint _has_pair(const Ends *ends, const uint8_t *codes, const uint8_t *end, 
     return False
 
 
-cdef Py_ssize_t _find_text(
+cdef Py_ssize_t _find_holders(
     Kept *kept, const int32_t *initial, const uint8_t *text, size_t size, const Ends *ends, uint8_t a, uint8_t b
 ) noexcept nogil:
     """Put into kept.found the kept strings with this text whose codes have the pair.
 
-    Returns how many there are, or -1 if there is no room for them. Of the text, which has two bytes at least, the
-    two that are least frequent together are looked for.
+    Returns how many there are, or -1 if there is no room for them. Of the text, which has two bytes at least, those
+    three are looked for first that have the two least frequent together.
     """
     cdef uint32_t places[CHUNK]
     cdef size_t rarest = 0, all_size = kept.start[kept.count], begin = 0, place, places_count, i, at = 0, end = 0
@@ -123,10 +126,13 @@ cdef Py_ssize_t _find_text(
     for i in range(1, size - 1):
         if initial[text[i] + CODES * text[i + 1]] < initial[text[rarest] + CODES * text[rarest + 1]]:
             rarest = i
+    if rarest and rarest + 2 == size:
+        rarest -= 1
     while begin < all_size:
-        # One byte more, for the pairs that begin in this chunk and end behind it.
-        places_count = find_pair(
-            kept.string + begin, min(all_size - begin, <size_t>CHUNK + 1), text[rarest], text[rarest + 1], places
+        # Two bytes more, for what begins in this chunk and ends behind it.
+        places_count = find_text(
+            kept.string + begin, min(all_size - begin, <size_t>CHUNK + min(size - rarest, 3) - 1), text + rarest,
+            size - rarest, places
         )
         for i in range(places_count):
             place = begin + places[i]
@@ -151,8 +157,10 @@ cdef Py_ssize_t _find_text(
     return count
 
 
-cdef void _take_found(Kept *kept, Py_ssize_t count, Stream *live, const Texts *texts) noexcept nogil:
-    """Append the strings found to ``live``, and put them into kept.batch, both as ``texts`` say."""
+cdef void _take_found(
+    Kept *kept, Py_ssize_t count, Stream *live, const Texts *texts, const uint8_t *code_of
+) noexcept nogil:
+    """Put the strings found into kept.batch as ``texts`` say, and the same in new codes behind the live ones."""
     cdef uint8_t *begin = kept.batch.memory + PAIR_GAP * CODES
     cdef uint8_t *out = begin
     cdef Py_ssize_t i
@@ -169,6 +177,7 @@ cdef void _take_found(Kept *kept, Py_ssize_t count, Stream *live, const Texts *t
     _stream_place(&kept.batch, <size_t>(out - begin))
     memmove(live.memory + PAIR_GAP * CODES, live.codes, live.size)
     memcpy(live.memory + PAIR_GAP * CODES + live.size, begin, kept.batch.size)
+    rename_codes(live.memory + PAIR_GAP * CODES + live.size, kept.batch.size, code_of)
     _stream_place(live, live.size + kept.batch.size)
 
 
@@ -181,6 +190,7 @@ cdef void _put_in_order(uint8_t *out, Kept *kept, const Stream *live) noexcept n
     cdef const uint8_t *p = live.codes + live.size
     cdef uint32_t *place = kept.found
     cdef size_t i, length
+    cdef bint is_added
     if kept.taken == 0:
         memcpy(out, live.codes, live.size)
         return
@@ -193,10 +203,31 @@ cdef void _put_in_order(uint8_t *out, Kept *kept, const Stream *live) noexcept n
     for i in range(kept.count):
         if kept.source[i] < <uint32_t>TAKEN:
             continue
-        p = added if kept.source[i] == <uint32_t>NO_SOURCE else live.codes + place[kept.source[i] - <uint32_t>TAKEN]
+        is_added = kept.source[i] == <uint32_t>NO_SOURCE
+        p = added if is_added else live.codes + place[kept.source[i] - <uint32_t>TAKEN]
         length = strlen(<const char *>p) + 1
         memcpy(out, p, length)
         out += length
-        if p == added:
+        if is_added:
             added += length
         kept.source[i] = <uint32_t>NO_SOURCE
+
+
+cdef void _write_all(
+    Stream *stream, const uint32_t *source, size_t count, const uint8_t *code, const uint32_t *code_start,
+    const uint8_t *live, const Texts *texts
+) noexcept nogil:
+    """Put all strings into a stream: those with a source from old codes as ``texts`` say, the live ones between."""
+    cdef uint8_t *begin = stream.memory + PAIR_GAP * CODES
+    cdef uint8_t *out = begin
+    cdef size_t i, length
+    for i in range(count):
+        if source[i] == <uint32_t>NO_SOURCE:
+            length = strlen(<const char *>live) + 1
+            memcpy(out, live, length)
+            live += length
+            out += length
+        else:
+            length = code_start[source[i] + 1] - code_start[source[i]]
+            out += _write_texts(out, code + code_start[source[i]], length, texts)
+    _stream_place(stream, <size_t>(out - begin))

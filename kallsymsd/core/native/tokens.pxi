@@ -88,27 +88,21 @@ cdef void _counts_replace(Counts *counts, uint8_t a, uint8_t b, uint8_t c, const
     counts.row_max[c] = pair_row_max(row_c)
 
 
-cdef int32_t _best_pair(Counts *counts, const uint8_t *identity, uint8_t *first, uint8_t *second) noexcept nogil:
-    """The most frequent pair and its count; among equals the lowest second, then first code.
-
-    ``identity[code]`` is the index under which ``counts`` keeps a code.
-    """
+cdef int32_t _best_pair(const Counts *counts, uint8_t *first, uint8_t *second) noexcept nogil:
+    """The most frequent pair and its count; among equals the lowest second, then first code."""
     cdef int32_t best = 0
     cdef int code
     cdef const int32_t *row
     for code in range(1, CODES):
         if counts.row_max[code] > best:
             best = counts.row_max[code]
+            second[0] = <uint8_t>code
     if best == 0:
         return 0
-    for code in range(1, CODES):
-        second[0] = identity[code]
-        if counts.row_max[second[0]] == best:
-            break
     row = counts.count + CODES * second[0]
     for code in range(1, CODES):
-        first[0] = identity[code]
-        if row[first[0]] == best:
+        if row[code] == best:
+            first[0] = <uint8_t>code
             break
     return best
 
@@ -197,14 +191,11 @@ cdef class TokenTable:
     cdef void run_from(self, Stream *stream, Counts *counts) noexcept nogil:
         """The steps behind those that the table has, whose effect ``stream`` and ``counts`` show."""
         cdef uint8_t codes[CODES]
-        cdef uint8_t identity[CODES]
-        cdef int free_codes = self.free_codes(codes), i
+        cdef int free_codes = self.free_codes(codes)
         cdef Step *step
         cdef uint8_t first, second
         self.has_zero = False
-        for i in range(CODES):
-            identity[i] = <uint8_t>i
-        while self.step_count < free_codes and _best_pair(counts, identity, &first, &second):
+        while self.step_count < free_codes and _best_pair(counts, &first, &second):
             if codes[self.step_count] == 0:
                 self.has_zero = True
                 self.zero_first = first
