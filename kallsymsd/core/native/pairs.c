@@ -20,6 +20,10 @@
 #include <immintrin.h>
 #endif
 
+/* How far ahead of the block in hand a stream is fetched: what processors fetch by themselves ends with the page, and
+ * streams of tens of megabytes are in no cache. Beyond the end it does nothing. */
+#define AHEAD 8192
+
 typedef size_t pass_function(uint8_t *, const uint8_t *, size_t, uint8_t, uint8_t, uint8_t, struct pair_stats *);
 typedef void spell_function(uint8_t *, const uint8_t *, size_t, uint8_t, uint8_t, struct spelled *);
 typedef int32_t row_max_function(const int32_t *);
@@ -39,6 +43,7 @@ INLINE size_t pass_with(mask_function *match_mask, uint8_t *dst, const uint8_t *
 		uint64_t mask = match_mask(block, a, b);
 		size_t from = taken;
 
+		__builtin_prefetch(block + AHEAD);
 		for (; mask; mask &= mask - 1) {
 			size_t at = (size_t)__builtin_ctzll(mask);
 
