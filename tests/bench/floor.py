@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """What the machine takes for what requests have to do, however good the program: the floor of the figures."""
 
+import mmap
 import os
 import time
 
@@ -11,6 +12,7 @@ from .job import Job
 from .recorder import Recorder
 
 TOUCH = "floor: 64 MB of memory touched for the first time"
+QUIET = "floor: 256 MB in huge pages touched after 3 s of quiet, when a host may have them back"
 READ = "floor: the map read into memory at hand"
 WRITE = "floor: an answer written to a new memory file, and freed"
 COPY = "floor: 43 MB copied, as much as ten times the symbols' strings are"
@@ -19,6 +21,9 @@ FASTEST = "floor: a loop that needs no memory, fastest of 20"
 SLOWEST = "floor: a loop that needs no memory, slowest of 20"
 
 _TOUCHED = 64 << 20
+_TOUCHED_LATER = 256 << 20
+_PAGE = 4096
+_QUIET = 3.0
 _COPIED = 43 * 10**6
 _TURNS = 100_000
 _LOOPS = 20
@@ -31,6 +36,7 @@ def measure(job: Job, recorder: Recorder) -> None:
     answer = made.text + made.binary
     memory = bytearray(text)
     strings, room = bytearray(b"\1" * _COPIED), bytearray(b"\2" * _COPIED)
+    after_quiet = _touched_after_quiet()
     begin = time.process_time()
     _native.touch_memory(_TOUCHED)  # of so much malloc keeps nothing, unless told otherwise as in the daemon
     touched = time.process_time()
@@ -47,6 +53,7 @@ def measure(job: Job, recorder: Recorder) -> None:
     loops = [_loop() for _ in range(_LOOPS)]
     for row, seconds in (
         (TOUCH, touched - begin),
+        (QUIET, after_quiet),
         (READ, read - touched),
         (WRITE, written - read),
         (COPY, copied - written),
@@ -54,6 +61,16 @@ def measure(job: Job, recorder: Recorder) -> None:
         (SLOWEST, max(loops)),
     ):
         recorder.amounts[row].append(seconds)
+
+
+def _touched_after_quiet() -> float:
+    """CPU seconds; small free blocks stay with the machine, so huge pages are asked for."""
+    time.sleep(_QUIET)
+    with mmap.mmap(-1, _TOUCHED_LATER, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS) as memory:
+        memory.madvise(mmap.MADV_HUGEPAGE)
+        begin = time.process_time()
+        memory[::_PAGE] = bytes(_TOUCHED_LATER // _PAGE)
+        return time.process_time() - begin
 
 
 def _loop() -> float:
