@@ -241,33 +241,31 @@ def splice(Bytes codes, Bytes code_starts, Bytes source, Bytes added_codes, Byte
     cdef const uint32_t *origin = <const uint32_t *>_pointer(source)
     cdef const uint8_t *fresh = _pointer(added_codes)
     cdef const uint8_t *name_of = _pointer(rename)
-    cdef size_t count = <size_t>source.shape[0] // 4, i, run, size = <size_t>added_codes.shape[0], length
-    cdef bytes spliced
+    cdef size_t count = <size_t>source.shape[0] // 4, i = 0, run, size = 0, length
+    cdef PyObject *spliced = NULL
     cdef uint8_t *out
-    with nogil:
-        for i in range(count):
-            if origin[i] != <uint32_t>NO_SOURCE:
-                size += start[origin[i] + 1] - start[origin[i]]
-    spliced = _bytes(NULL, size)
-    out = <uint8_t *>PyBytes_AS_STRING(spliced)
-    with nogil:
-        i = 0
-        while i < count:
-            if origin[i] == <uint32_t>NO_SOURCE:
-                length = strlen(<const char *>fresh) + 1
-                memcpy(out, fresh, length)
-                fresh += length
+    try:
+        # No old symbol is the source of two, so there is not more.
+        spliced = new_bytes(NULL, codes.shape[0] + added_codes.shape[0])
+        out = <uint8_t *>bytes_data(spliced)
+        with nogil:
+            while i < count:
                 run = 1
-            else:
-                run = 1
-                while i + run < count and origin[i + run] == origin[i] + run:
-                    run += 1
-                length = start[origin[i] + run] - start[origin[i]]
-                memcpy(out, code + start[origin[i]], length)
-            out += length
-            i += run
-        rename_codes(out - size, size, name_of)
-    return spliced
+                if origin[i] == <uint32_t>NO_SOURCE:
+                    length = strlen(<const char *>fresh) + 1
+                    memcpy(out + size, fresh, length)
+                    fresh += length
+                else:
+                    while i + run < count and origin[i + run] == origin[i] + run:
+                        run += 1
+                    length = start[origin[i] + run] - start[origin[i]]
+                    memcpy(out + size, code + start[origin[i]], length)
+                size += length
+                i += run
+            rename_codes(out, size, name_of)
+        return _finished(&spliced, size)
+    finally:
+        Py_XDECREF(spliced)
 
 
 cdef inline int _compare_names(const Names *names, uint32_t a, uint32_t b) noexcept nogil:

@@ -62,10 +62,11 @@ def encode_seqs(Bytes order):
     cdef bytes seqs = _bytes(NULL, 3 * count)
     cdef uint8_t *out = <uint8_t *>PyBytes_AS_STRING(seqs)
     with nogil:
-        for i in range(count):
-            out[3 * i] = <uint8_t>(position[i] >> 16)
-            out[3 * i + 1] = <uint8_t>(position[i] >> 8)
-            out[3 * i + 2] = <uint8_t>position[i]
+        # Four bytes at once, of which the last one is written over.
+        for i in range(count - 1 if count else 0):
+            store_be32(out + 3 * i, position[i] << 8)
+        for i in range(3 * count - 3 if count else 0, 3 * count):
+            out[i] = <uint8_t>(position[count - 1] >> (8 * (3 * count - 1 - i)))
     return seqs
 
 

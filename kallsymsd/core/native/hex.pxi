@@ -5,6 +5,7 @@ cdef extern from "text.h" nogil:
     enum:
         TEXT_BLOCK
     uint64_t load_be64(const uint8_t *at)
+    void store_be32(uint8_t *at, uint32_t value)
     bint plain_hex16(const uint8_t *digits, uint64_t *value)
     bint plain_hex(const uint8_t *digits, size_t width, uint64_t *value)
     const uint8_t *line_end(const uint8_t *at, const uint8_t *end)

@@ -29,6 +29,15 @@ static inline uint64_t load_be64(const uint8_t *at)
 	return value;
 }
 
+/* A number as four bytes, the most significant one first. */
+static inline void store_be32(uint8_t *at, uint32_t value)
+{
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+	value = __builtin_bswap32(value);
+#endif
+	memcpy(at, &value, sizeof(value));
+}
+
 /* Decode 8 lower-case hex digits; 0 for anything else. */
 static inline int plain_hex8(const uint8_t *digits, uint64_t *value)
 {
