@@ -26,8 +26,12 @@ cdef size_t _equal_bytes(const uint8_t *a, const uint8_t *b, size_t size) noexce
     cdef size_t i = 0
     while i + 4096 <= size and memcmp(a + i, b + i, 4096) == 0:
         i += 4096
+    while i + 512 <= size and memcmp(a + i, b + i, 512) == 0:
+        i += 512
     while i + 64 <= size and memcmp(a + i, b + i, 64) == 0:
         i += 64
+    while i + 8 <= size and load_be64(a + i) == load_be64(b + i):
+        i += 8
     while i < size and a[i] == b[i]:
         i += 1
     return i
