@@ -2,9 +2,12 @@
 """The order by name against sorted(), for names that agree in long beginnings, and in any number of them."""
 
 import random
+import threading
 from array import array
+from concurrent.futures import ThreadPoolExecutor
 from itertools import accumulate
 
+import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
@@ -51,6 +54,24 @@ def test_names_are_in_the_order_of_their_bytes_up_to_the_cut_and_equal_ones_as_t
     def name(at: int) -> bytes:
         return strings[at][1:].split(cut)[0] if cut else strings[at][1:]
 
+    assert _order(strings, cut) == sorted(range(len(strings)), key=name)
+
+
+def _order(strings: list[bytes], cut: bytes) -> list[int]:
     starts = array("I", accumulate((len(string) + 1 for string in strings), initial=0))
     order = _native.name_order(b"".join(string + b"\0" for string in strings), starts.tobytes(), cut)
-    assert memoryview(order).cast("I").tolist() == sorted(range(len(strings)), key=name)
+    return memoryview(order).cast("I").tolist()
+
+
+#: Far longer than a map's names, as those of an ELF file may be.
+@pytest.mark.parametrize(
+    "strings", [[b"t" + b"a" * 65535] * 16, [b"t" + b"a" * n for n in range(4000, 0, -1)]]
+)
+def test_names_that_agree_in_long_beginnings_take_little_stack(strings: list[bytes]) -> None:
+    before = threading.stack_size(256 << 10)
+    try:
+        with ThreadPoolExecutor(1) as pool:
+            order = pool.submit(_order, strings, b"").result()
+    finally:
+        threading.stack_size(before)
+    assert order == sorted(range(len(strings)), key=lambda at: strings[at][1:])

@@ -26,7 +26,7 @@ cdef enum:
     KALLSYMS = 2
 
     SHARED_MOST = 8           # times that names may use the bytes of the string table, for each name 16 more
-    NAME_MOST = 0xffff        # bytes of a name; sorting equal names goes one call deeper for each eight
+    NAME_MOST = 0xffff        # bytes of a name
 
 cdef struct Columns:
     # As decode_symbols() gives them.

@@ -67,11 +67,15 @@ cdef void _sort_few_names(Names *names, Entry *entries, size_t count) noexcept n
     """Sort entries that have keys; equal names keep their order."""
     cdef size_t first = 0, length
     _insertion_sort(entries, count)
+    # All at once without a call, so that calls are few deep however long equal names are.
+    while entries[0].key == entries[count - 1].key and entries[0].key & 0xff:
+        _next_keys(names, entries, count)
+        _insertion_sort(entries, count)
     while first < count:
         length = 1
         while first + length < count and entries[first + length].key == entries[first].key:
             length += 1
-        # A zero as last byte: these names ended, so they are equal.
+        # With a zero as last byte these names ended, so they are equal.
         if length > 1 and entries[first].key & 0xff:
             _next_keys(names, entries + first, length)
             _sort_few_names(names, entries + first, length)
