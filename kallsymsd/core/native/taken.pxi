@@ -220,14 +220,18 @@ cdef void _write_all(
     """Put all strings into a stream: those with a source from old codes as ``texts`` say, the live ones between."""
     cdef uint8_t *begin = stream.memory + PAIR_GAP * CODES
     cdef uint8_t *out = begin
-    cdef size_t i, length
-    for i in range(count):
+    cdef size_t i = 0, run, length
+    while i < count:
+        run = 1
         if source[i] == <uint32_t>NO_SOURCE:
             length = strlen(<const char *>live) + 1
             memcpy(out, live, length)
             live += length
             out += length
         else:
-            length = code_start[source[i] + 1] - code_start[source[i]]
+            while i + run < count and source[i + run] == source[i] + run:
+                run += 1
+            length = code_start[source[i] + run] - code_start[source[i]]
             out += _write_texts(out, code + code_start[source[i]], length, texts)
+        i += run
     _stream_place(stream, <size_t>(out - begin))
