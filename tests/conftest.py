@@ -2,11 +2,13 @@
 """Fixtures and settings of all tests."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import NoReturn
 
 import pytest
 from hypothesis import HealthCheck, settings
+
+from kallsymsd.core import _native
 
 from . import maps, oracles
 from .maps import RealMap
@@ -60,3 +62,14 @@ def real_oracle(real_map: RealMap, unavailable: Callable[[str], NoReturn]) -> Or
     """The kernel's own tool for ``real_map``."""
     found = oracles.find(real_map.dialect)
     return found or unavailable(oracles.missing(real_map.dialect))
+
+
+@pytest.fixture(scope="module", params=["portable", "sse2", "avx2"])
+def variant(request: pytest.FixtureRequest) -> Iterator[str]:
+    """Each instruction set in turn."""
+    name: str = request.param
+    chosen = _native.variant()
+    if not _native.choose_variant(name.encode()):
+        pytest.skip(f"this machine has no {name}")
+    yield name
+    _native.choose_variant(chosen.encode())

@@ -3,7 +3,6 @@
 
 import random
 import struct
-from collections.abc import Iterator
 
 import pytest
 from hypothesis import example, given
@@ -13,17 +12,6 @@ from kallsymsd.core import _native
 
 #: The native loop does so many codes at a time.
 PART = 4096
-
-
-@pytest.fixture(scope="module", params=["portable", "sse2", "avx2"])
-def variant(request: pytest.FixtureRequest) -> Iterator[str]:
-    """Each instruction set in turn."""
-    name: str = request.param
-    chosen = _native.variant()
-    if not _native.choose_variant(name.encode()):
-        pytest.skip(f"this machine has no {name}")
-    yield name
-    _native.choose_variant(chosen.encode())
 
 
 def written(

@@ -1,9 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """The native token pass, in each instruction set, against the readable specification."""
 
-from collections.abc import Iterator
-
-import pytest
 from hypothesis import event, example, given
 
 from kallsymsd.core import _native, tokens
@@ -17,17 +14,6 @@ ALL_BUT_ONE = bytes(range(1, 256))
 
 def _stream(strings: list[bytes]) -> bytes:
     return b"".join(string + b"\0" for string in strings)
-
-
-@pytest.fixture(scope="module", params=["portable", "sse2", "avx2"])
-def variant(request: pytest.FixtureRequest) -> Iterator[str]:
-    """Each instruction set in turn."""
-    name: str = request.param
-    chosen = _native.variant()
-    if not _native.choose_variant(name.encode()):
-        pytest.skip(f"this machine has no {name}")
-    yield name
-    _native.choose_variant(chosen.encode())
 
 
 @given(strings=strategies.bags_of_strings())

@@ -3,7 +3,6 @@
 
 import random
 from collections import Counter
-from collections.abc import Iterator
 
 import pytest
 from hypothesis import event, example, given
@@ -57,17 +56,6 @@ def _chains(draw: st.DrawFn) -> Chain:
             rng.shuffle(stay)
         bags.append(anchor + stay)
     return bags
-
-
-@pytest.fixture(scope="module", params=["portable", "sse2", "avx2"])
-def variant(request: pytest.FixtureRequest) -> Iterator[str]:
-    """Each instruction set in turn."""
-    name: str = request.param
-    chosen = _native.variant()
-    if not _native.choose_variant(name.encode()):
-        pytest.skip(f"this machine has no {name}")
-    yield name
-    _native.choose_variant(chosen.encode())
 
 
 @pytest.fixture(autouse=True)
