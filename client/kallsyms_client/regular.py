@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Opening files whose path somebody else can influence: regular files only, and without waiting.
 
-A lock, a log, a cached value, a map: each may be a pipe, a device or a link by now. Who opens one goes through
-here. The file is read to its end, whatever its size is said to be: procfs and FUSE say 0.
+A lock, a log, a cached value, a map: each may be a pipe, a device or a link by now. A file is read to its
+end, whatever its size is said to be: procfs and FUSE say 0.
 """
 
 import errno
