@@ -13,10 +13,13 @@ from kallsymsd.core.errors import InputError
 
 #: Bytes that :func:`read` needs; the file may have fewer.
 SIZE = 64
-#: e_machine of those whose symbols or relocations have habits of their own.
+#: e_machine of those whose symbols, sections or relocations have habits of their own.
 EM_MIPS = 8
+EM_PPC64 = 21
 EM_ARM = 40
+EM_IA_64 = 50
 EM_RISCV = 243
+EM_ALPHA = 0x9026
 #: e_shstrndx where the index is in the first section header; and the first index that names no section.
 XINDEX = 0xFFFF
 

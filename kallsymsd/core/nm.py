@@ -11,12 +11,12 @@ from kallsymsd.core.errors import InputError
 #: Whose nm: letters and order are those of binutils and of llvm-nm.
 BINUTILS = 0
 LLVM = 1
-# What "nm --version" begins with, and the versions whose letters and order are known to be these: what they
-# print of three kernels was compared (binutils 2.35.2, 2.40, 2.44 and a snapshot of 2.47; LLVM 13, 14, 15, 16
-# and 19). A newer one may have learned another letter.
+# What "nm --version" begins with. What these print of three kernels was compared: binutils 2.35.2, 2.40, 2.44
+# and a snapshot of 2.47; LLVM 13, 14, 15, 16 and 19. All are tried where they are met
+# (kallsyms_client.kbuild.map).
 _VERSIONS = (
-    (BINUTILS, re.compile(rb"GNU nm (?:\([^)\n]*\)|version) (\d+)\.(\d+)"), (2, 35), (2, 47)),
-    (LLVM, re.compile(rb"llvm-nm, [^\n]*\n[^\n]*\n?[^\n]*LLVM version (\d+)\.(\d+)\."), (13, 0), (19, 1)),
+    (BINUTILS, re.compile(rb"GNU nm (?:\([^)\n]*\)|version) \d+\.\d+")),
+    (LLVM, re.compile(rb"llvm-nm, [^\n]*\n[^\n]*\n?[^\n]*LLVM version \d+\.\d+\.")),
 )
 # Letters and order of scripts/kallsyms where it reads the ELF file itself.
 _KALLSYMS = 2
@@ -36,17 +36,27 @@ _DEBUG = {
 _PE = {b".drectve": b"i", b".edata": b"e", b".idata": b"i", b".pdata": b"p"}
 # What may follow them.
 _AFTER_PE = (b"", *(bytes([byte]) for byte in b".$0123456789"))
+# Sections whose data is addressed by one register and an offset (SEC_SMALL_DATA of BFD): by a flag on Alpha
+# and Itanium (SHF_ALPHA_GPREL, SHF_IA_64_SHORT), by name on 64-bit POWER. Tried with binutils 2.40, on each
+# machine below with each flag a section can have and with the usual names.
+_SMALL_BY_FLAG = {elfheader.EM_ALPHA: 0x10000000, elfheader.EM_IA_64: 0x10000000}
+_SMALL_BY_NAME = {elfheader.EM_PPC64: (b".sdata", b".sbss")}
+_SMALL_LETTERS = {b"d": b"g", b"b": b"s"}
+#: ELF machines (e_machine) whose nm of binutils was tried: EM_386, EM_68K, EM_MIPS, EM_PARISC, EM_PPC,
+#: EM_PPC64, EM_S390, EM_ARM, EM_SH, EM_SPARCV9, EM_IA_64, EM_X86_64, EM_AARCH64, EM_ARC_COMPACT2, EM_RISCV,
+#: EM_ALPHA.
+TRIED = frozenset((3, 4, 8, 15, 20, 21, 22, 40, 42, 43, 50, 62, 183, 195, 243, 0x9026))
+# What may be small data on a machine that was not: flags of the processor's own (SHF_MASKPROC without
+# SHF_EXCLUDE), or the name.
+_SHF_MASKPROC = 0x70000000
+_SMALL_NAMES = (b".sdata", b".sbss", b".scommon", b".srdata", b".lit")
 # Sections that BFD keeps to itself: symbols in them count as absolute.
 _HIDDEN = ("SHT_NULL", "SHT_SYMTAB", "SHT_SYMTAB_SHNDX")
 
 
 def of_version(text: bytes) -> int | None:
-    """Whose nm prints ``text`` for --version: BINUTILS or LLVM; None for others, and for unknown versions."""
-    for flavour, form, first, last in _VERSIONS:
-        found = form.match(text)
-        if found and first <= (int(found[1]), int(found[2])) <= last:
-            return flavour
-    return None
+    """Whose nm prints ``text`` for --version: BINUTILS or LLVM; None for others."""
+    return next((flavour for flavour, form in _VERSIONS if form.match(text)), None)
 
 
 def system_map(elf: ElfFile, dialect: Dialect, nm: int = BINUTILS, previous: ElfFile | None = None) -> bytes:
@@ -56,8 +66,8 @@ def system_map(elf: ElfFile, dialect: Dialect, nm: int = BINUTILS, previous: Elf
     previous  the object made of the last output of scripts/kallsyms, whose symbols v6.4 to v6.9 leave out;
               without it they are the labels that these dialects' output has
 
-    Raises InputError if there is no symbol table, if it is damaged, or if a name has a blank, a newline or
-    more than 65,535 bytes, which no map can hold.
+    Raises InputError if there is no symbol table, if it is damaged, if a name has a blank, a newline or more
+    than 65,535 bytes, which no map can hold, or if binutils' letter for a section is not known.
     """
     if dialect.reads_elf:
         nm = _KALLSYMS
@@ -105,6 +115,10 @@ def _letters(elf: ElfFile, nm: int) -> bytes:
     letters = bytearray(b"".join(_letter(section, nm) for section in elf.sections))
     if nm == BINUTILS:
         for section in elf.sections:
+            if _is_small(section, elf.machine):
+                letter = bytes(letters[section.index : section.index + 1])
+                letters[section.index] = _SMALL_LETTERS.get(letter, letter)[0]
+        for section in elf.sections:
             if section.type in _HIDDEN:
                 letters[section.index] = ord("a")
             if section.type == "SHT_SYMTAB" and section.link < len(letters):
@@ -114,6 +128,18 @@ def _letters(elf: ElfFile, nm: int) -> bytes:
     if nm == _KALLSYMS:  # which does not look an index up that has no room in the symbol
         letters[_LORESERVE:] = b"?" * len(letters[_LORESERVE:])
     return bytes(letters)
+
+
+def _is_small(section: Section, machine: int) -> bool:
+    """Whether BFD takes a section for one of small data; InputError where nobody has looked at that."""
+    if machine not in TRIED:
+        if section.flags & _SHF_MASKPROC or section.name.startswith(_SMALL_NAMES):
+            detail = b"what nm says of section %b is not known for ELF machine %d" % (section.name, machine)
+            raise InputError(b"no map can be made", detail=detail)
+        return False
+    return bool(section.flags & _SMALL_BY_FLAG.get(machine, 0)) or section.name.startswith(
+        _SMALL_BY_NAME.get(machine, ())
+    )
 
 
 def _letter(section: Section, nm: int) -> bytes:
