@@ -5,7 +5,7 @@ import posix
 
 from kallsyms_client.report import ClientError, DeferError
 from kallsyms_client.wire import MAP, BuildRequest
-from kallsymsd.core.dialects import BY_NAME
+from kallsymsd.core.dialects import exact
 from kallsymsd.core.errors import InputError
 from kallsymsd.engine.result import BuildResult
 
@@ -38,7 +38,7 @@ def read_input(request: BuildRequest, descriptor: int, size: int) -> bytes:
         from kallsymsd.core import vmlinux
     try:
         return vmlinux.map_text(
-            lambda buffer, offset: posix.preadv(descriptor, [buffer], offset), size, BY_NAME[request.dialect]
+            lambda buffer, offset: posix.preadv(descriptor, [buffer], offset), size, exact(request.dialect)
         )
     except InputError as error:
         raise ClientError(error.render(request.map_path)) from error

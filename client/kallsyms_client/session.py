@@ -12,7 +12,7 @@ from kallsyms_client.options import Command, UsageError, resolve, split
 from kallsyms_client.output import FileArgument, Piece, StandardOutput, write
 from kallsyms_client.report import ClientError, DeferError, failure, say, strerror
 from kallsymsd import __version__
-from kallsymsd.core.dialects import BY_NAME, DIALECTS, GETLINE, Dialect, find
+from kallsymsd.core.dialects import BY_NAME, DIALECTS, GETLINE, Dialect, exact, find
 
 # Reasons for going without a daemon that are no trouble.
 _SILENT = ("absent", "input", "starting")
@@ -245,7 +245,7 @@ def _read_input(request: wire.BuildRequest, descriptor: int, size: int) -> bytes
         return local.read_input(request, descriptor, size)
     except OSError as error:
         # Kernels with the older parser say nothing of it, or never end.
-        dialect = BY_NAME[request.dialect]
+        dialect = exact(request.dialect)
         is_told = request.source == wire.MAP and dialect.parser == GETLINE
         name = b"read_symbol" if is_told else request.map_path
         raise ClientError(name + b": " + strerror(error) + b"\n") from error

@@ -17,7 +17,7 @@ from kallsyms_client.local import read_input, read_map
 from kallsyms_client.output import Piece
 from kallsyms_client.report import ClientError, failure, strerror
 from kallsymsd.core import assembly, pipeline
-from kallsymsd.core.dialects import BY_NAME, OPTION_BITS
+from kallsymsd.core.dialects import OPTION_BITS, exact
 from kallsymsd.core.errors import InputError
 from kallsymsd.core.tables import Tables
 from kallsymsd.core.target import Target
@@ -79,7 +79,7 @@ def check(
     ``files`` are the .S, the .bin and the map.
     Returns who gave that. Raises ClientError with the first difference.
     """
-    dialect = BY_NAME[request.dialect]
+    dialect = exact(request.dialect)
     # A tool that writes files (v7.4, the mail of 2024) is not asked, nor is one about a map that is ours.
     is_asked = not dialect.positionals and request.source == wire.MAP
     tool = original_tool(environment) if is_asked else b""
@@ -113,7 +113,7 @@ def _compute(
     tables = None
     map_text = read_input(request, descriptor, posix.fstat(descriptor).st_size)
     try:
-        tables = pipeline.build(map_text, BY_NAME[request.dialect], request.options)
+        tables = pipeline.build(map_text, exact(request.dialect), request.options)
         made = form.encode(request, tables)
     except InputError:
         return tables, None

@@ -44,7 +44,7 @@ class BuildRequest:
     """What a client asks for. All that decides the output is in here, nothing is taken from the daemon.
 
     version     version of the client's package; a daemon of another version must not answer
-    dialect     name of a row of the dialect table
+    dialect     name of a dialect (kallsymsd.core.dialects.exact)
     options     bits of kallsymsd.core.dialects
     form        ASM or INCBIN
     bits        32 or 64 (INCBIN only, else 0)

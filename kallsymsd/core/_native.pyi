@@ -77,6 +77,7 @@ def read_map(
     all_symbols: bool,
     keep_start_stop: bool,
     absolute_percpu: bool,
+    name_limit: int,
 ) -> tuple[
     bytes,
     bytes,

@@ -93,9 +93,9 @@ class Dialect:
     comments        tables whose plain lines end in a comment with the symbol's name
     sizes           tables followed by a .size line
     binary          tables that the tool itself writes to a .bin, in its order
+    name_limit      KSYM_NAME_LEN: names of so many bytes and more are dropped with a warning
     marker_shift    log2 of the symbols per marker
     range_error     message for an address out of range; takes "absolute"/"relative" and the value in hex
-    marks, absent   texts that its scripts/kallsyms.c has, and has not
     """
 
     name: str
@@ -118,10 +118,9 @@ class Dialect:
     comments: tuple[str, ...]
     sizes: tuple[str, ...]
     binary: tuple[str, ...]
+    name_limit: int
     marker_shift: int
     range_error: str
-    marks: tuple[str, ...]
-    absent: tuple[str, ...]
 
     def __init__(self, **columns: object) -> None:
         """``columns`` has a value for each of the class's columns, and nothing else: TypeError."""
@@ -142,13 +141,10 @@ class Dialect:
         *,
         release: tuple[int, int] = (0, 0),
         commit: str = "",
-        marks: tuple[str, ...],
-        absent: tuple[str, ...] = (),
         **changes: object,
     ) -> "Dialect":
         """The row of a later form: what is not named here is as in this one."""
-        told = {"name": name, "release": release, "commit": commit, "marks": marks, "absent": absent}
-        return Dialect(**{**vars(self), **told, **changes})
+        return Dialect(**{**vars(self), "name": name, "release": release, "commit": commit, **changes})
 
 
 def _without(table: str, order: tuple[str, ...]) -> tuple[str, ...]:
@@ -224,10 +220,9 @@ _V6_1 = Dialect(
     comments=(),
     sizes=(),
     binary=(),
+    name_limit=512,
     marker_shift=8,
     range_error="kallsyms failure: %s symbol value %s out of range in relative mode",
-    marks=("base-relative", "is_ignored_symbol"),
-    absent=("kallsyms_seqs_of_names",),
 )
 _V6_2 = _V6_1.then(
     "v6.2",
@@ -238,15 +233,12 @@ _V6_2 = _V6_1.then(
     own_tables=(*_V6_1_TABLES, "kallsyms_seqs_of_names"),
     lto_cut=b".",
     order=OFFSETS_FIRST,
-    marks=("base-relative", "is_ignored_symbol", "kallsyms_seqs_of_names"),
-    absent=(".llvm.",),
 )
 # 6.1.y carries the backports of 6.2's table and of 6.6's cut.
 _V6_1_Y = _V6_2.then(
     "v6.1.y",
     commit="60443c88f3a8",
     lto_cut=b".llvm.",
-    marks=("base-relative", "is_ignored_symbol", "kallsyms_seqs_of_names", ".llvm."),
 )
 _V6_4 = _V6_2.then(
     "v6.4",
@@ -257,16 +249,12 @@ _V6_4 = _V6_2.then(
     own_tables=(),
     order=OFFSETS_LAST,
     comments=("offsets",),
-    marks=("base-relative", "fscanf"),
-    absent=(".plt_branch.", "getline"),
 )
 _V6_5 = _V6_4.then(
     "v6.5",
     release=(6, 5),
     commit="1c975da56a6f",
     parser=GETLINE,
-    marks=("base-relative", "getline"),
-    absent=(".llvm.",),
 )
 _V6_6 = _V6_5.then(
     "v6.6",
@@ -274,7 +262,6 @@ _V6_6 = _V6_5.then(
     commit="8cc32a9bbf29",
     mksysmap=SymbolFilter(*_MKSYSMAP_6_9, previous=True),
     lto_cut=b".llvm.",
-    marks=("base-relative", "getline", ".llvm."),
 )
 _V6_10 = _V6_6.then(
     "v6.10",
@@ -285,8 +272,6 @@ _V6_10 = _V6_6.then(
     mksysmap=SymbolFilter(*_MKSYSMAP_6_9),
     keep_start_stop=True,
     absolute_form=False,
-    marks=("lto-clang", "absolute-percpu", "__start_"),
-    absent=("base-relative", "incbin"),
 )
 _V6_11 = _V6_10.then(
     "v6.11",
@@ -297,8 +282,6 @@ _V6_11 = _V6_10.then(
     lto_cut=b"",
     empty=True,
     comments=("names", "offsets", "seqs_of_names"),
-    marks=("absolute-percpu",),
-    absent=("base-relative", "lto-clang"),
 )
 _V6_15 = _V6_11.then(
     "v6.15",
@@ -308,8 +291,6 @@ _V6_15 = _V6_11.then(
     usage=_usage("all-symbols"),
     mksysmap=SymbolFilter(*_MKSYSMAP_6_19),
     range_error="kallsyms failure: %s symbol value %s out of range",
-    marks=("all-symbols",),
-    absent=("absolute-percpu", "base-relative", "pc-relative"),
 )
 _V7_0 = _V6_15.then(
     "v7.0",
@@ -319,16 +300,12 @@ _V7_0 = _V6_15.then(
     mksysmap=SymbolFilter(*_MKSYSMAP_7_0),
     order=_without("relative_base", OFFSETS_LAST),
     preamble=False,
-    marks=("pc-relative",),
-    absent=("sysmap", ".size"),
 )
 # In v7.3, not yet in v7.2; the commit is not known.
 _V7_3 = _V7_0.then(
     "v7.3",
     release=(7, 3),
     sizes=("names", "markers", "token_table", "offsets"),
-    marks=("pc-relative", ".size"),
-    absent=("sysmap",),
 )
 _V7_4 = _V7_3.then(
     "v7.4",
@@ -339,15 +316,12 @@ _V7_4 = _V7_3.then(
     reads_elf=True,
     comments=("offsets",),
     binary=("names", "token_table", "seqs_of_names"),
-    marks=("pc-relative", "sysmap"),
-    absent=("KALLSYMS_MARKER_SHIFT",),
 )
 # No release is known to have it.
 _V7_4_MARKERS16 = _V7_4.then(
     "v7.4-markers16",
     commit="a79448913c91",
     marker_shift=4,
-    marks=("pc-relative", "sysmap", "KALLSYMS_MARKER_SHIFT"),
 )
 # Posted in February 2024, never merged; v6.8 with the first half of v6.10.
 _MAIL_2024 = _V6_6.then(
@@ -356,8 +330,6 @@ _MAIL_2024 = _V6_6.then(
     usage=_usage(*_OPTIONS_6_10, positionals="vmlinux in.map out.S out.bin"),
     positionals=4,
     absolute_form=False,
-    marks=("lto-clang", "incbin"),
-    absent=("pc-relative",),
 )
 
 #: Every dialect, oldest first; a form outside mainline behind what it is made of, or last.
@@ -383,8 +355,41 @@ BY_NAME = {dialect.name: dialect for dialect in DIALECTS}
 #: First mainline release whose form nobody has looked at: it is v7.4, v7.4-markers16, or a row to be written.
 UNSUPPORTED_SINCE = (7, 5)
 
+#: What a tree's KSYM_NAME_LEN may be. An encoded name has at most 0x3fff bytes, type letter included.
+NAME_LIMITS = range(128, 8193)
+# Between a row's name and another KSYM_NAME_LEN.
+_WITH_NAME_LIMIT = "+KSYM_NAME_LEN="
+_LONGEST_LIMIT = 4
+_variants: dict[str, Dialect] = {}
+
 # No kernel release is written in more characters, and int() raises for some thousand digits.
 _LONGEST_RELEASE = 20
+
+
+def with_name_limit(dialect: Dialect, limit: int) -> Dialect:
+    """``dialect`` in a tree that has set KSYM_NAME_LEN to ``limit``, one of :data:`NAME_LIMITS`.
+
+    Its name says so, as "v6.11+KSYM_NAME_LEN=1024" does, and is known to :func:`exact` and :func:`find`.
+    """
+    if limit == dialect.name_limit:
+        return dialect
+    name = f"{dialect.name}{_WITH_NAME_LIMIT}{limit}"
+    if name not in _variants:
+        _variants[name] = dialect.then(name, release=dialect.release, commit=dialect.commit, name_limit=limit)
+    return _variants[name]
+
+
+def exact(name: str) -> Dialect:
+    """The dialect of just this name; KeyError for any other."""
+    row, separator, limit = name.partition(_WITH_NAME_LIMIT)
+    if not separator:
+        return BY_NAME[row]
+    dialect = BY_NAME[row]
+    if not limit.isdecimal() or limit != limit.lstrip("0") or len(limit) > _LONGEST_LIMIT:
+        raise KeyError(name)
+    if int(limit) not in NAME_LIMITS or int(limit) == dialect.name_limit:
+        raise KeyError(name)
+    return with_name_limit(dialect, int(limit))
 
 
 def find(name: str) -> Dialect | None:
@@ -393,8 +398,10 @@ def find(name: str) -> Dialect | None:
     A mainline release between two rows has the form of the older row. None for a name or release that the
     table does not cover.
     """
-    if name in BY_NAME:
-        return BY_NAME[name]
+    try:
+        return exact(name)
+    except KeyError:
+        pass
     major, dot, minor = name.removeprefix("v").partition(".")
     if not (dot and major.isdecimal() and minor.isdecimal()) or len(name) > _LONGEST_RELEASE:
         return None

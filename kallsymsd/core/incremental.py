@@ -11,6 +11,8 @@ from kallsymsd.core.tables import Tables
 
 #: At most one in so many bytes of strings is taken out of the history to update a token table.
 TAKEN_SHARE = 8
+# NAME_LIMIT of the native module.
+_NAME_LIMIT = 512
 
 
 class Change:
@@ -104,6 +106,8 @@ def _update_tokens(
     old: Tables, symbols: SymbolTable, source: bytes, removed: bytes, added: bytes
 ) -> tuple[_native.TokenTable, bytes, int]:
     """Token table and codes of ``symbols``, and how many token steps stand."""
+    if old.dialect.name_limit > _NAME_LIMIT:  # a replay has no room for the text of such a token
+        return *_native.TokenTable.build(symbols.strings), 0
     before = old.symbols
     replay = _native.Replay.start(
         old.tokens,

@@ -25,11 +25,13 @@ def read(text: bytes, dialect: Dialect, options: int) -> SymbolTable:
             bool(options & ALL_SYMBOLS),
             dialect.keep_start_stop,
             bool(options & ABSOLUTE_PERCPU),
+            dialect.name_limit,
         )
     )
     warnings = b"".join(
-        b"Symbol %b too long for kallsyms (%d >= 512).\n"
-        b"Please increase KSYM_NAME_LEN both in kernel and kallsyms.c\n" % (text[at : at + length], length)
+        b"Symbol %b too long for kallsyms (%d >= %d).\n"
+        b"Please increase KSYM_NAME_LEN both in kernel and kallsyms.c\n"
+        % (text[at : at + length], length, dialect.name_limit)
         for at, length in overlong
     )
     if problem > 0:

@@ -3,7 +3,7 @@
 
 from kallsyms_client.wire import OK, BuildRequest, How
 from kallsymsd.core import pipeline
-from kallsymsd.core.dialects import BY_NAME
+from kallsymsd.core.dialects import exact
 from kallsymsd.core.errors import InputError
 from kallsymsd.engine.form import encode
 from kallsymsd.engine.result import BuildResult
@@ -14,7 +14,7 @@ def build(request: BuildRequest, map_text: bytes) -> BuildResult:
     """Compute the answer to ``request`` for the map whose contents are ``map_text``."""
     watch = Stopwatch()
     try:
-        tables = pipeline.build(map_text, BY_NAME[request.dialect], request.options, watch.lap)
+        tables = pipeline.build(map_text, exact(request.dialect), request.options, watch.lap)
         made = encode(request, tables)
     except InputError as error:
         return BuildResult.bad_input(error.render(request.map_path))

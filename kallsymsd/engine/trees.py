@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from kallsyms_client.wire import INCREMENTAL, OK, BuildRequest
-from kallsymsd.core.dialects import BY_NAME
+from kallsymsd.core.dialects import exact
 from kallsymsd.core.errors import InputError
 from kallsymsd.engine.form import encode
 from kallsymsd.engine.key import tree_key
@@ -72,7 +72,7 @@ class Trees:
     def build(self, request: BuildRequest, contents: MapText) -> BuildResult:
         """Compute the answer to ``request`` for ``contents`` from what is known of its tree."""
         watch = Stopwatch()
-        dialect = BY_NAME[request.dialect]
+        dialect = exact(request.dialect)
         key = tree_key(request)
         with self._lock:
             self._fit_largest(len(contents.text))
@@ -165,7 +165,7 @@ class Trees:
         if self._store is None or stored is None:
             return None
         try:
-            return TreeState.decode(stored, BY_NAME[request.dialect], request.options)
+            return TreeState.decode(stored, exact(request.dialect), request.options)
         except (ValueError, InputError):
             self._store.reject(key)
             return None

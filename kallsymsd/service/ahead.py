@@ -16,7 +16,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from kallsyms_client.wire import ELF, HIT
-from kallsymsd.core.dialects import BY_NAME
+from kallsymsd.core.dialects import exact
 from kallsymsd.service.builds import Outcome, Ticket
 from kallsymsd.service.foretelling import Foretelling, map_of_inputs
 from kallsymsd.service.paths import path_text
@@ -219,7 +219,7 @@ class Ahead:
         request = tree.requests.get(place[1])
         if request is None or kind is Kind.MAP:
             return None
-        dialect = BY_NAME[request.dialect]
+        dialect = exact(request.dialect)
         if kind is Kind.INPUT:
             return _Work(
                 place, written, request, lambda _: map_of_inputs(directory, dialect), time.monotonic()

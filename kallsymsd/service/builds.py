@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from weakref import WeakKeyDictionary, ref
 
 from kallsyms_client.wire import ELF, HIT, STAGES, BuildRequest, How, patience
-from kallsymsd.core.dialects import BY_NAME
+from kallsymsd.core.dialects import exact
 from kallsymsd.core.errors import InputError
 from kallsymsd.service.history import History
 from kallsymsd.service.paths import path_text
@@ -242,7 +242,7 @@ def _read(ticket: Ticket, engine: Engine) -> bytes:
     if ticket.foretell is not None:
         return ticket.foretell(ticket.descriptor)
     if ticket.request.source == ELF:
-        return read_elf(ticket.descriptor, BY_NAME[ticket.request.dialect])
+        return read_elf(ticket.descriptor, exact(ticket.request.dialect))
     return read_map(ticket.descriptor, engine.alike)
 
 

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from kallsyms_client import wire
 from kallsyms_client.wire import BuildRequest, WireError
-from kallsymsd.core.dialects import BY_NAME
+from kallsymsd.core.dialects import exact
 from kallsymsd.service import waiting
 from kallsymsd.service.ahead import Ahead
 from kallsymsd.service.builds import Builds, Outcome, Ticket
@@ -188,8 +188,11 @@ class Server:
         """Why this daemon cannot answer the request, "" if it can; and the kind of frame that says so."""
         if request.version != self._version:
             return self._version, wire.VERSION
-        dialect = BY_NAME.get(request.dialect)
-        if dialect is None or not dialect.accepts(request.options):
+        try:
+            is_known = exact(request.dialect).accepts(request.options)
+        except KeyError:
+            is_known = False
+        if not is_known:
             unknown = f"no dialect {request.dialect!r:.40} with options {request.options:#x} is known here"
             return unknown, wire.FAILURE
         return "", wire.FAILURE

@@ -2,7 +2,7 @@
 """Map lines -> symbols, with the filters that need only the line itself."""
 
 cdef enum:
-    NAME_LIMIT = 512          # KSYM_NAME_LEN: longer names are dropped with a warning
+    NAME_LIMIT = 512          # KSYM_NAME_LEN of releases: no string, and no token, of their tables is longer
     SCANF_WIDTH = 2048        # longest word that "%2048s" takes
     COPY_BLOCK = 64           # bytes copied at once
     NO_ROOM = -3              # the columns are too small
@@ -20,8 +20,9 @@ cdef extern from "lines.h" nogil:
 cdef struct Parsed:
     columns columns
     Ranges ranges
+    size_t name_limit         # KSYM_NAME_LEN: longer names are dropped with a warning
     size_t width              # digits of every kept symbol's address: 8 or 16; 0 as soon as one differs
-    # Names of 512 bytes and more, as (offset, length) in the text.
+    # Names of that length and more, as (offset, length) in the text.
     size_t *overlong
     size_t overlong_count, overlong_room
 
@@ -56,7 +57,7 @@ cdef inline int _take(
     cdef columns *to = &parsed.columns
     cdef uint8_t *out
     cdef uint32_t place = <uint32_t>(name - text)
-    if length >= NAME_LIMIT:
+    if length >= parsed.name_limit:
         return _overlong(parsed, place, length)
     if length == 5 and _is(name, length, "_text"):
         parsed.ranges.text = address

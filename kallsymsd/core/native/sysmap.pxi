@@ -216,7 +216,7 @@ cdef Py_ssize_t _read(
 
 def read_map(
     Bytes text, bint getline, bint own_filter, bytes own_tables, bint all_symbols, bint keep_start_stop,
-    bint absolute_percpu
+    bint absolute_percpu, size_t name_limit
 ):
     """The symbols of a map, in the order of the tables.
 
@@ -228,7 +228,7 @@ def read_map(
                   symbol is left out because of its address; else 0
     ranges        addresses of _text, __per_cpu_start, __per_cpu_end
     range_places  where the names of these begin in the text, 0 for none
-    overlong      list of (offset, length) of names of 512 bytes and more in the text
+    overlong      list of (offset, length) of names of ``name_limit`` bytes and more in the text
     problem       0, the number of a malformed line (and no columns), or -2 for an end of file inside a line
     """
     cdef const uint8_t *data = _pointer(text)
@@ -254,6 +254,7 @@ def read_map(
                 column[each] = NULL
             free(parsed.overlong)
             memset(&parsed, 0, sizeof(parsed))
+            parsed.name_limit = name_limit
             parsed.columns.room = most
             parsed.columns.strings_room = (size // 4 * 3 if most < size // 4 else size) + 2 * COPY_BLOCK
             column[ADDRESS] = new_bytes(NULL, most * sizeof(uint64_t))
