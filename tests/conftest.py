@@ -50,6 +50,16 @@ def oracle(request: pytest.FixtureRequest, unavailable: Callable[[str], NoReturn
     return found or unavailable(oracles.missing(request.param))
 
 
+@pytest.fixture(scope="session")
+def source(unavailable: Callable[[str], NoReturn]) -> Callable[..., bytes]:
+    """The text of a file in scripts/, kallsyms.c or the one named, of the kernel that is a dialect's oracle."""
+
+    def text(dialect: str, name: str = "kallsyms.c") -> bytes:
+        return oracles.source(dialect, name) or unavailable(oracles.missing(dialect))
+
+    return text
+
+
 @pytest.fixture(scope="session", params=sorted(maps.EXPECTED))
 def real_map(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> RealMap:
     """Each of the real maps in turn, decompressed once."""

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The kernel's own tools: where they are and how to run them.
+"""The kernel's own tools: where they are and how to run them; and the texts they come from.
 
-Debian packages scripts/kallsyms in linux-kbuild-VERSION. tests/fetch-oracles unpacks two of them below
-.cache/oracles; KALLSYMSD_ORACLES names another directory. Installed packages are found too.
+Debian packages scripts/kallsyms in linux-kbuild-VERSION, and the texts in linux-source-VERSION. tests/fetch-oracles
+unpacks two of each below .cache/oracles; KALLSYMSD_ORACLES names another directory. Installed packages are found too.
 """
 
 import functools
@@ -91,6 +91,13 @@ def find(dialect: str) -> Oracle | None:
 
 def _version_key(oracle: Oracle) -> list[int]:
     return [int(number) for number in re.findall(r"[0-9]+", oracle.version)]
+
+
+def source(dialect: str, name: str) -> bytes | None:
+    """The text of scripts/NAME in the kernel that is a dialect's oracle; None if there is none on this machine."""
+    directory = Path(os.environ.get("KALLSYMSD_ORACLES") or ROOT / ".cache" / "oracles")
+    path = directory / f"linux-source-{SERIES[dialect]}" / "scripts" / name
+    return path.read_bytes() if path.exists() else None
 
 
 def missing(dialect: str) -> str:

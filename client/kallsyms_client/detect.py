@@ -4,9 +4,12 @@
 import posix
 
 from kallsyms_client.options import UsageError, resolve
-from kallsymsd.core.dialects import DIALECTS, Dialect
+from kallsymsd.core.dialects import DIALECTS, NAME_LIMITS, Dialect, exact, with_name_limit
 
 _SOURCE = b"scripts/kallsyms.c"
+# In normal form (kallsyms_client.kbuild.normal).
+_DEFINE = b"# define KSYM_NAME_LEN "
+_LONGEST_VALUE = 5
 
 
 def detect(
@@ -38,7 +41,7 @@ def detect(
     if not fitting:
         # Wrong in every dialect; the newest one says what is wrong.
         fitting = [dialect for dialect in DIALECTS if not dialect.positionals]
-    found = b"%b is of no known dialect" % path if path else b"no %b in $srctree, source or ." % _SOURCE
+    found = b"%b is not a text that is known" % path if path else b"no %b in $srctree, source or ." % _SOURCE
     return fitting[-1], b"%b, taking the newest that fits, %b; name one: --dialect or KALLSYMSD_DIALECT" % (
         found,
         fitting[-1].name.encode(),
@@ -46,13 +49,34 @@ def detect(
 
 
 def of_source(text: bytes) -> Dialect | None:
-    """The dialect of a tool whose source, scripts/kallsyms.c, has this text; None if it is of none."""
-    for dialect in DIALECTS:
-        if all(mark.encode() in text for mark in dialect.marks) and not any(
-            mark.encode() in text for mark in dialect.absent
-        ):
-            return dialect
-    return None
+    """The dialect of a tool whose source, scripts/kallsyms.c, has this text; None if it is not known in full.
+
+    KSYM_NAME_LEN may be another one than in releases; the dialect then says so.
+    """
+    from kallsyms_client.kbuild.known import TOOLS
+    from kallsyms_client.kbuild.normal import c_text, digest
+
+    normal = c_text(text)
+    limit = name_limit(normal)
+    if limit is None:
+        return None
+    name = TOOLS.get(digest(normal.replace(_define(limit), b"")))
+    return None if name is None else with_name_limit(exact(name), limit)
+
+
+def name_limit(normal: bytes) -> int | None:
+    """The KSYM_NAME_LEN that a text of normal form defines; None for none, or one out of range."""
+    _, found, rest = normal.partition(_DEFINE)
+    value = rest.partition(b" ")[0]
+    if not found or _DEFINE in rest or not value.isdigit() or len(value) > _LONGEST_VALUE:
+        return None
+    if value.startswith(b"0"):  # octal
+        return None
+    return int(value) if int(value) in NAME_LIMITS else None
+
+
+def _define(limit: int) -> bytes:
+    return _DEFINE + b"%d \n" % limit
 
 
 def _source(srctree: bytes) -> tuple[bytes, bytes]:

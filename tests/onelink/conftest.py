@@ -27,7 +27,7 @@ def kernel(request: pytest.FixtureRequest, unavailable: Callable[[str], NoReturn
 
 @pytest.fixture(scope="session")
 def trees(tmp_path_factory: pytest.TempPathFactory) -> Callable[[oracles.Oracle], Tree]:
-    """A tree of each kernel that was linked in the state BASE, for others to begin with."""
+    """A tree of each kernel in which all was tried, linked in the state BASE, for others to begin with."""
     made: dict[str, Tree] = {}
 
     def linked(kernel: oracles.Oracle) -> Tree:
@@ -35,9 +35,9 @@ def trees(tmp_path_factory: pytest.TempPathFactory) -> Callable[[oracles.Oracle]
             directory = tmp_path_factory.mktemp("tree")
             tree = create(directory / "tree", kernel, directory)
             tree.put(BASE)
+            tree.try_out()
             done = tree.link()
-            assert not done.err
-            assert (done.status, len(done.links)) == (0, 2)
+            assert (done.status, done.err, len(done.links)) == (0, "", 1)
             made[kernel.dialect] = tree
         return made[kernel.dialect]
 
@@ -77,8 +77,9 @@ def stock(kernel: oracles.Oracle, stocks: Callable[[oracles.Oracle], Stock]) -> 
 
 
 @pytest.fixture
-def fresh(kernel: oracles.Oracle, tmp_path: Path) -> Tree:
-    """A tree that was never linked, in the state BASE."""
+def fresh(kernel: oracles.Oracle, trees: Callable[[oracles.Oracle], Tree], tmp_path: Path) -> Tree:
+    """A tree that was never linked, in the state BASE, of a kind that was tried in another one."""
+    bring_verdicts(trees(kernel), tmp_path)
     tree = create(tmp_path / "fresh", kernel, tmp_path)
     tree.put(BASE)
     return tree
@@ -87,5 +88,25 @@ def fresh(kernel: oracles.Oracle, tmp_path: Path) -> Tree:
 @pytest.fixture
 def tree(kernel: oracles.Oracle, trees: Callable[[oracles.Oracle], Tree], tmp_path: Path) -> Tree:
     """A tree that was linked in the state BASE, so that the next link is foretold."""
+    bring_verdicts(trees(kernel), tmp_path)
     shutil.copytree(trees(kernel).directory, tmp_path / "tree")
     return create(tmp_path / "tree", kernel, tmp_path)
+
+
+@pytest.fixture
+def untried(kernel: oracles.Oracle, tmp_path: Path) -> Tree:
+    """A tree that was never linked, in the state BASE, of a user who has never built one."""
+    tree = create(tmp_path / "untried", kernel, tmp_path)
+    tree.put(BASE)
+    return tree
+
+
+def bring_verdicts(tree: Tree, home: Path) -> None:
+    """Let the user whose home that is know what was tried in ``tree``."""
+    cache = Path(tree.environment["HOME"], ".cache")
+    shutil.copytree(
+        cache,
+        home / ".cache",
+        dirs_exist_ok=True,
+        ignore=lambda _, names: [name for name in names if name == "fallbacks"],
+    )

@@ -121,6 +121,9 @@ strip_debug=
 if is_enabled CONFIG_KALLSYMS; then
 	true > .tmp_vmlinux.kallsyms0.syms
 	kallsyms .tmp_vmlinux.kallsyms0.syms .tmp_vmlinux0.kallsyms
+fi
+
+if is_enabled CONFIG_KALLSYMS || is_enabled CONFIG_DEBUG_INFO_BTF; then
 	if ! is_enabled CONFIG_DEBUG_INFO_BTF; then
 		strip_debug=1
 	fi

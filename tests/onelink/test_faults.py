@@ -170,7 +170,7 @@ def test_interrupted(tree: Tree, stock: Stock, verb: str, number: signal.Signals
     wait = f": > {reached}; exec sleep 60"
     recipe = tree.recipe()
     environment = {**tree.environment, "KALLSYMSD_ONE_LINK": "1"}
-    shell = str(tree.hook / "sh")
+    shell = str(tree.shell)
     if verb == "linker":
         environment["LINKER_FAULT"] = wait
     else:
@@ -277,7 +277,6 @@ def test_daemon_killed_between_prediction_and_patch(tree: Tree, stock: Stock, tm
     environment = {
         **tree.environment,
         "KALLSYMSD_SOCKET": str(socket),
-        "XDG_CACHE_HOME": str(tmp_path / "cache"),
     }
     daemon = subprocess.Popen([sys.executable, "-m", "kallsymsd"], env=environment)
     try:

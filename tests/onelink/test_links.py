@@ -42,6 +42,8 @@ def test_a_file_of_another_name(fresh: Tree, stock: Stock) -> None:
     fresh.made = "vmlinux.unstripped"
     assert fresh.stock().links[-1] == fresh.made
     assert fresh.results() == stock(BASE)
+    fresh.try_out()
+    fresh.clean()
     for edit in (BASE, _EDITS["functions and variables"]):
         fresh.put(edit)
         done = fresh.link()
@@ -71,6 +73,8 @@ def test_other_tools(fresh: Tree, unavailable: Callable[[str], NoReturn], variab
     assert fresh.stock().status == 0
     expected = fresh.results()
     assert expected != usual
+    fresh.try_out()
+    fresh.clean()
     for links in (2, 1):
         assert right(fresh.link(), links)
         assert fresh.results() == expected
@@ -133,12 +137,15 @@ def test_a_class_of_symbols_that_was_not_there(tree: Tree, stock: Stock) -> None
     assert "in section .init.text was there in the last link" in tree.outcome().reason
 
 
-@pytest.mark.parametrize(("without", "links"), [("KALLSYMS_ALL", (1, 2)), ("MODULES", (2,))])
-def test_another_configuration(tree: Tree, stock: Stock, without: str, links: tuple[int, ...]) -> None:
+@pytest.mark.parametrize("without", ["KALLSYMS_ALL", "MODULES"])
+def test_another_configuration(tree: Tree, stock: Stock, without: str) -> None:
     if without == "MODULES":
         (tree.directory / ".vmlinux.export.o").unlink()
     options = tuple(option for option in CONFIGURATION if option != without)
     tree.configure(*options)
+    tree.try_out()
+    tree.clean()
+    links: tuple[int, ...] = (2,)
     for _ in range(2):
         done = tree.link()
         assert not done.err
@@ -252,13 +259,14 @@ def test_a_script_that_is_not_known(tree: Tree, stock: Stock, how: str) -> None:
     assert right(done, 3)
     assert done.own_tool == 0
     assert tree.results() == stock(BASE)
-    assert tree.outcome().reason == "scripts/link-vmlinux.sh is not one that is known"
+    assert tree.outcome().reason.startswith("scripts/link-vmlinux.sh is not that of a release: ")
 
 
 @pytest.mark.parametrize(("shell", "verbose"), [("/bin/bash", ""), ("/bin/bash", "1"), ("/bin/sh -e", "1")])
 def test_shells(tree: Tree, stock: Stock, shell: str, verbose: str) -> None:
     script = tree.directory / "scripts/link-vmlinux.sh"
     script.write_text(script.read_text().replace("#!/bin/sh", f"#!{shell}", 1))
+    tree.try_out()
     done = tree.link(KBUILD_VERBOSE=verbose)
     assert (done.status, done.links) == (0, ONE)
     assert bool(done.err) == bool(verbose)  # "set -x"

@@ -2,14 +2,15 @@
 """A kernel tree in miniature that is linked by its script: as it stands, or with one link."""
 
 import os
+import re
 import shlex
 import subprocess
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from kallsyms_client.kbuild import verdicts
 from kallsyms_client.kbuild.outcome import Outcome
-from kallsymsd.core.dialects import BY_NAME
 from kallsymsd.hook.files import prepare
 from tests.client.conftest import PYTHONPATH
 from tests.oracles import Oracle
@@ -21,6 +22,7 @@ from .scripts import SCRIPTS
 # The tools note their calls, and have a fault when a test wants one.
 _LINKER = """\
 #!/bin/sh
+[ "$1" != --version ] || exec ${LINKER:-x86_64-linux-gnu-ld} --version
 echo "$*" >>links.log
 eval "${LINKER_FAULT:-}"
 exec ${LINKER:-x86_64-linux-gnu-ld} -m elf_x86_64 "$@"
@@ -45,6 +47,7 @@ case $5 in
 esac
 exec {python} "$@"
 """
+_LAUNCHER = Path(__file__).with_name("launcher.py")
 _FLAGS = "-z max-page-size=0x200000 --build-id=sha1"
 #: Options of the configuration that every tree has.
 CONFIGURATION = (
@@ -77,14 +80,14 @@ class Tree:
     """Source and object tree in one.
 
     directory    where it is
-    hook         directory of the hook's files
+    shell        the hook's, to which the script in miniature is one that it knows
     environment  that of every command
     limit        of the size of files that are written, in blocks of 512 bytes; 0 for none
     made         name of the file that is linked
     """
 
     directory: Path
-    hook: Path
+    shell: Path
     environment: dict[str, str] = field(default_factory=dict)
     limit: int = 0
     made: str = "vmlinux"
@@ -104,7 +107,28 @@ class Tree:
 
     def link(self, **environment: str) -> Linked:
         """Run it with one link, as a hooked make does."""
-        return self._run(str(self.hook / "sh"), {"KALLSYMSD_ONE_LINK": "1", **environment})
+        return self._run(str(self.shell), {"KALLSYMSD_ONE_LINK": "1", **environment})
+
+    def try_out(self, **environment: str) -> None:
+        """Link as often as it takes until all that is in this tree has been tried."""
+        for _ in range(3):
+            before = self.verdicts()
+            done = self.link(**environment)
+            assert not done.err
+            assert done.status == 0
+            if self.verdicts() == before:
+                return
+        raise AssertionError("something is tried without an end")
+
+    def clean(self) -> None:
+        """Forget the last link, as "make clean" does."""
+        for path in self.directory.glob(".tmp_*"):
+            path.unlink()
+
+    def verdicts(self) -> list[tuple[str, str, str]]:
+        """What trials have found: kind, result and reason of each."""
+        place = verdicts.place({os.fsencode(k): os.fsencode(v) for k, v in self.environment.items()})
+        return sorted((each.kind, each.result, each.reason) for each in verdicts.everything(place))
 
     def link_with_fault(self, verb: str, fault: str) -> Linked:
         """As link(), but the shell command ``fault`` happens where the script asks for ``verb``."""
@@ -117,7 +141,7 @@ class Tree:
         interpreter.write_text(_INTERPRETER.format(python=shlex.quote(sys.executable)))
         interpreter.chmod(0o755)
         run = 'exec /bin/sh -c "$edited"'
-        text = (self.hook / "sh").read_text()
+        text = self.shell.read_text()
         assert run in text
         script = shlex.quote(f"s|{sys.executable}|{interpreter}|")
         shell = self.directory / "faulty-sh"
@@ -136,7 +160,7 @@ class Tree:
     def recipe(self) -> str:
         """What kbuild gives to the shell."""
         script = self.directory / "scripts/link-vmlinux.sh"
-        words = f'{script} "{self.directory}/ld" "" "{_FLAGS}" "{self.made}"'
+        words = f'{script} "mini-ld" "" "{_FLAGS}" "{self.made}"'
         return f"set -e; printf '%s\\n' 'cmd := {words}' >/dev/null; {words}; true"
 
     def _run(self, shell: str, environment: dict[str, str]) -> Linked:
@@ -170,13 +194,13 @@ def create(directory: Path, oracle: Oracle, state: Path) -> Tree:
     files = {
         "scripts/link-vmlinux.sh": SCRIPTS[oracle.dialect],
         "scripts/mksysmap": RULES[oracle.dialect],
-        "scripts/kallsyms.c": "\n".join(BY_NAME[oracle.dialect].marks),
+        "scripts/kallsyms.c": f"/* that of {oracle.dialect} in miniature */\n",
         "scripts/kallsyms": _TOOL.format(tool=oracle.tool.absolute()),
         "include/asm/bitsperlong.h": "#define BITS_PER_LONG 64\n",
         "include/config/auto.conf": "",
         "vmlinux.lds": SCRIPT,
-        "ld": _LINKER,
-        "cc": _COMPILER,
+        "bin/mini-ld": _LINKER,
+        "bin/mini-cc": _COMPILER,
     }
     for name, text in files.items():
         path = directory / name
@@ -184,7 +208,7 @@ def create(directory: Path, oracle: Oracle, state: Path) -> Tree:
         path.write_text(text)
         path.chmod(0o755)
     environment = {
-        "PATH": os.environ["PATH"],
+        "PATH": f"{directory}/bin:{os.environ['PATH']}",
         "PYTHONPATH": PYTHONPATH,
         "HOME": str(state),
         "CI": "1",  # starts no daemon
@@ -192,8 +216,19 @@ def create(directory: Path, oracle: Oracle, state: Path) -> Tree:
         "LC_ALL": "C",
         "srctree": str(directory),
         "NM": "x86_64-linux-gnu-nm",
-        "CC": str(directory / "cc"),
+        "CC": "mini-cc",
     }
-    tree = Tree(directory, prepare({"XDG_DATA_HOME": str(state)}).parent, environment)
+    tree = Tree(directory, _shell(directory, state), environment)
     tree.configure(*CONFIGURATION)
     return tree
+
+
+def _shell(directory: Path, state: Path) -> Path:
+    """The hook's shell with another program for the recipe."""
+    text = (prepare({"XDG_DATA_HOME": str(state)}).parent / "sh").read_text()
+    shell = directory / "sh"
+    shell.write_text(
+        re.sub("^module=.*$", f"module={shlex.quote(str(_LAUNCHER))}", text, count=1, flags=re.MULTILINE)
+    )
+    shell.chmod(0o755)
+    return shell

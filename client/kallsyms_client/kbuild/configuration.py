@@ -24,11 +24,16 @@ class Configuration:
         """Whether ``name``, such as CONFIG_KALLSYMS, is y."""
         return name.encode() + b"=y" in self._lines
 
-    def number(self, name: str) -> int:
-        """The value of ``name``, such as CONFIG_PAHOLE_VERSION; 0 where it has none."""
+    def value(self, name: str) -> str:
+        """The value of ``name``, such as CONFIG_CC_VERSION_TEXT, as it is written; "" where it has none."""
         start = name.encode() + b"="
         value = next((line[len(start) :] for line in self._lines if line.startswith(start)), b"")
-        return int(value) if value.isdigit() else 0
+        return value.decode("utf-8", "surrogateescape")
+
+    def number(self, name: str) -> int:
+        """The value of ``name``, such as CONFIG_PAHOLE_VERSION; 0 where it has none."""
+        value = self.value(name)
+        return int(value) if value.isdecimal() else 0
 
     def options(self, conditions: str) -> list[str]:
         """The options that the script would give, for what :func:`conditions` found in it."""

@@ -15,12 +15,15 @@ kallsymsd_mksysmap()
 		[ ${status} -ne 100 ]
 		;;
 	*)
-		kallsymsd_map "$@" || kallsymsd_stock_map "$@"
+		kallsymsd_map "$@" || status=$?
+		[ ${status} -ne 0 ] || return 0
+		kallsymsd_stock_map "$@"
+		[ ${status} -ne 102 ] || kallsymsd_map "$@" compare || :
 		;;
 	esac
 }
 
-# Exit statuses 100 and 101 are FAILED and DEFERRED of kallsyms_client.main.
+# Exit statuses 100 and 101 are FAILED and DEFERRED of kallsyms_client.main, 102 is UNTRIED of ....kbuild.map.
 kallsymsd_map()
 {
 	local status=0
@@ -33,7 +36,7 @@ kallsymsd_map()
 	KALLSYMSD_NM=${kallsymsd_nm} KALLSYMSD_RULES=${kallsymsd_rules} \
 		"${kallsymsd_python}" -I -S "${kallsymsd_module}" map "$@" || status=$?
 	case ${status} in
-	0 | 100 | 101)
+	0 | 100 | 101 | 102)
 		;;
 	129 | 130 | 143) # the build was stopped: SIGHUP, SIGINT, SIGTERM
 		exit ${status}

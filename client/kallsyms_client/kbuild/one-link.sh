@@ -1,28 +1,57 @@
-# Put into the text of scripts/link-vmlinux.sh by kallsyms_client.kbuild.script, never run by itself.
+# Put into the text of scripts/link-vmlinux.sh by kallsyms_client.kbuild.single, never run by itself.
 #
 # Leaves vmlinux and System.map as the rest of the script would have made them, and is true; or is false,
-# and then the script goes on as if nothing had been. "set -e" does not hold in here. Each link here but the
-# one without tables is like the script's last: debug information kept, and tables of the right sizes, or of
-# sizes hoped to be right. With BTF it is the same: the last one, hoped to be right, or that of these sources.
+# and then the script goes on as if nothing had been. "set -e" does not hold in here.
 kallsymsd_one_link()
 {
+	kallsymsd_link_once predict || return 1
+	# For the script's own check of System.map.
+	kallsyms_sysmap=.tmp_vmlinux2.syms
+	kallsyms_vmlinux=.tmp_vmlinux2
+	info KSYMS ${kallsymsd_vmlinux}
+	mv -f ${kallsymsd_linked} ${kallsymsd_vmlinux} && cp ${kallsyms_sysmap} System.map
+}
+
+# Where nobody knows yet whether one link gives the same in this tree: after the script's own links, one of
+# ours beside them, which is compared and thrown away. Nothing of it is left but what was found.
+kallsymsd_try()
+{
+	local status=0
+
+	[ -n "${kallsymsd_trial}" ] || return 0
+	info TRY "one link of ${kallsymsd_vmlinux}"
+	(
+		kallsymsd_trying=yes
+		kallsymsd_link_once try
+	) || status=$?
+	kallsymsd_tool compare ${kallsymsd_linked} ${kallsymsd_vmlinux} ${status} || :
+	rm -f ${kallsymsd_linked}
+}
+
+# ${kallsymsd_linked}, linked once where that is possible, and its map, for tables as ${1} says: "predict", or "try".
+# Each link here but the one without tables is like the script's last: debug information kept, and tables of the
+# right sizes, or of sizes hoped to be right. With BTF it is the same: the last one, hoped to be right, or that of
+# these sources.
+kallsymsd_link_once()
+{
 	local tables=${kallsymsd_tables}
-	local linked=.tmp_vmlinux1
 	local first=.tmp_vmlinux1
 	local btf=
 	local hoped=
 	local links=0
 	local status=0
 
+	kallsymsd_trial=
+	kallsymsd_linked=.tmp_vmlinux1
 	if is_enabled CONFIG_DEBUG_INFO_BTF; then
-		linked=.tmp_vmlinux2
+		kallsymsd_linked=.tmp_vmlinux2
 		first=${kallsymsd_typed}
 		btf=${kallsymsd_btf}
 		hoped=${btf}
 	fi
 
-	# 80 and 81: DONE and DIFFERS of kallsyms_client.kbuild.onelink.
-	kallsymsd_tool predict ${tables} || status=$?
+	# The numbers are those of kallsyms_client.kbuild.onelink: DONE, DIFFERS, UNTRIED.
+	kallsymsd_tool ${1} ${tables} || status=$?
 	case ${status} in
 	80)
 		;;
@@ -35,6 +64,10 @@ kallsymsd_one_link()
 		fi
 		kallsymsd_tool tables ${first} ${tables} ${btf} || status=$?
 		[ ${status} -eq 80 ] || return 1
+		;;
+	82)
+		kallsymsd_trial=yes
+		return 1
 		;;
 	*)
 		return 1
@@ -50,20 +83,15 @@ kallsymsd_one_link()
 		{
 			{
 				{
-					kallsymsd_quietly kallsymsd_link ${linked} ${tables}.o ${btf} &&
-						kallsymsd_renew_btf ${linked} ${links} ${hoped}
+					kallsymsd_quietly kallsymsd_link ${kallsymsd_linked} ${tables}.o ${btf} &&
+						kallsymsd_renew_btf ${kallsymsd_linked} ${links} ${hoped}
 				} >&3 && echo linked
-			} | kallsymsd_tool patch ${linked} ${tables} ${links} ${hoped}
+			} | kallsymsd_tool patch ${kallsymsd_linked} ${tables} ${links} ${hoped}
 		} 3>&1 || status=$?
 		hoped=
 		case ${status} in
 		80)
-			# For the script's own check of System.map.
-			kallsyms_sysmap=.tmp_vmlinux2.syms
-			kallsyms_vmlinux=.tmp_vmlinux2
-			info KSYMS ${kallsymsd_vmlinux}
-			mv -f ${linked} ${kallsymsd_vmlinux} && kallsymsd_resolve_btfids &&
-				cp ${kallsyms_sysmap} System.map
+			kallsymsd_resolve_btfids ${kallsymsd_linked}
 			return
 			;;
 		81)	# the tables that it needs have been written, for the next link
@@ -74,6 +102,15 @@ kallsymsd_one_link()
 		esac
 	done
 	return 1
+}
+
+# kallsyms_client.kbuild.onelink, which hears how this script links.
+kallsymsd_tool()
+{
+	KALLSYMSD_BTF=${kallsymsd_btf} KALLSYMSD_CONDITIONS=${kallsymsd_conditions} \
+		KALLSYMSD_SCRIPT=${kallsymsd_script} KALLSYMSD_LD="${LD}" \
+		KALLSYMSD_LDFLAGS="${KBUILD_LDFLAGS} ${LDFLAGS_vmlinux}" KALLSYMSD_TRYING=${kallsymsd_trying} \
+		"${kallsymsd_python}" -I -S "${kallsymsd_module}" one-link "$@"
 }
 
 # What pahole makes of ${1}, the ${2}-th link, in place of the BTF that was linked in, ${3}, if any.

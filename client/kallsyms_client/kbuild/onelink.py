@@ -2,10 +2,13 @@
 """One link of vmlinux instead of three: what the edited scripts/link-vmlinux.sh asks for (docs/one-link.md).
 
 predict TABLES             tables as the coming link will need them
+try TABLES                 as predict, for a link beside those that the script has done, which is compared
 tables LINKED TABLES [BTF] the tables that a linked file needs; an object with BTF must have some
 untyped LINKED COPY LINKS  a copy for pahole, that has no BTF
 patch LINKED TABLES LINKS [BTF]
                            these tables, into the file itself, and what is in the object BTF
+compare LINKED VMLINUX STATUS
+                           decide on the link that was tried; STATUS is not 0 where that has failed
 
 LINKS were done to get LINKED. TABLES stands for TABLES.S and TABLES.bin. The working directory is the object
 tree. The exit status is one of those below; any other means that we have failed, and the script goes on by
@@ -20,9 +23,10 @@ import shutil
 from pathlib import Path
 
 from kallsyms_client import session
-from kallsyms_client.kbuild import btf
+from kallsyms_client.kbuild import btf, combination, linktrial, verdicts
 from kallsyms_client.kbuild.configuration import Configuration
 from kallsyms_client.kbuild.outcome import Outcome
+from kallsyms_client.kbuild.verdicts import Verdict
 from kallsyms_client.output import FileArgument, Piece, write
 from kallsyms_client.patching import flavour
 from kallsyms_client.report import ClientError
@@ -39,6 +43,8 @@ from kallsymsd.engine import lastlink, memory
 DONE = 80
 #: Exit status: the layout differs, TABLES are those needed now (patch); sizes cannot be foretold (predict).
 DIFFERS = 81
+#: Exit status: whether one link gives the same in such a tree was never tried (predict).
+UNTRIED = 82
 #: Exit status: this is not for us.
 FAILED = 1
 
@@ -46,6 +52,8 @@ FAILED = 1
 OBJECT = "KALLSYMSD_BTF"
 #: Where it says which options it gives on what condition (configuration.conditions()).
 CONDITIONS = "KALLSYMSD_CONDITIONS"
+#: Where it says that the link is one that is tried beside its own.
+TRYING = "KALLSYMSD_TRYING"
 
 # What else comes out of the script's links than vmlinux and System.map.
 _STOCK = {
@@ -70,6 +78,10 @@ def main(arguments: list[str]) -> int:
         match verb:
             case "predict":
                 return job.predict(*operands)
+            case "try":
+                return job.attempt(*operands)
+            case "compare":
+                return job.compare(*operands)
             case "tables":
                 return job.tables(*operands)
             case "untyped":
@@ -99,17 +111,21 @@ class _Job:
             raise _StockError(f"not for the dialect {os.environ['KALLSYMSD_DIALECT']}")
         self.dialect: Dialect = dialect
         self.options = self.configuration.options(os.environ[CONDITIONS])
+        self.option_bits = sum(OPTION_BITS[option.removeprefix("--")] for option in self.options)
 
     def predict(self, tables: str) -> int:
         """See above."""
         self._check()
+        verdict = self._verdict()
+        if verdict is None or verdict.result == verdicts.BEGUN:
+            return UNTRIED
+        if verdict.result == verdicts.DIFFERENT:
+            raise _StockError(f"one link was tried in such a tree, but {verdict.reason}")
         outcome = Outcome()
         inputs, prediction = lastlink.foretell(_TREE, self.dialect)
         lastlink.forget(_TREE)
         lastlink.note(_TREE, inputs)
-        doubt = ""
-        if self.configuration.is_enabled(_BTF):
-            doubt = btf.doubt(self.configuration, Path(os.environ[OBJECT]), os.environ)
+        doubt = self._doubt()
         if isinstance(prediction, UnpredictableError) or doubt:
             outcome.reason = doubt or str(prediction)
             outcome.save()
@@ -125,6 +141,31 @@ class _Job:
         outcome.predicted = True
         outcome.removed, outcome.added = prediction.removed, prediction.added
         outcome.begin()
+        return DONE
+
+    def attempt(self, tables: str) -> int:
+        """See above."""
+        coming, _ = lastlink.foretell(_TREE, self.dialect)
+        lastlink.forget(_TREE)
+        lastlink.note(_TREE, coming)
+        if doubt := self._doubt():
+            Outcome(reason=doubt).save()
+            return DIFFERS
+        moved = linktrial.moved((_TREE / linktrial.SYSMAP).read_bytes())
+        elf = _open(_TREE / lastlink.FILES[0])
+        _write(pipeline.build(moved, self.dialect, self.option_bits), elf, tables)
+        Outcome().begin()
+        return DONE
+
+    def compare(self, linked: str, vmlinux: str, status: str) -> int:
+        """See above."""
+        outcome = Outcome.load()
+        outcome.links = 0
+        is_linked = int(status) == 0
+        if linktrial.decide(self._key(), Path(linked), Path(vmlinux), is_linked=is_linked, outcome=outcome):
+            lastlink.learn(_TREE, Path(linktrial.MAP).read_bytes())
+        Path(linktrial.MAP).unlink(missing_ok=True)
+        Outcome(reason=outcome.reason).finish()
         return DONE
 
     def tables(self, linked: str, tables: str, made: str = "") -> int:
@@ -170,6 +211,9 @@ class _Job:
             for offset, data in plan.replacements:
                 file.seek(offset)
                 file.write(data)
+        if os.environ.get(TRYING):
+            Path(linktrial.MAP).write_bytes(map_text)
+            return DONE
         lastlink.learn(_TREE, map_text)
         outcome.finish()
         return DONE
@@ -190,11 +234,26 @@ class _Job:
             if self.configuration.is_enabled(name):
                 raise _StockError(f"{name} is set: {reason}")
 
+    def _key(self) -> str:
+        return combination.key(self.configuration, self.dialect, self.options, os.environ)
+
+    def _verdict(self) -> Verdict | None:
+        """What a trial has found, None if there was none; _StockError where it could not be kept."""
+        place = verdicts.place(dict(os.environb))
+        if not place:
+            raise _StockError("what a trial finds cannot be kept: there is no cache directory")
+        return verdicts.find(place, self._key())
+
+    def _doubt(self) -> str:
+        """Why BTF from the last link is not to be linked in again, "" if it may be or there is none."""
+        if not self.configuration.is_enabled(_BTF):
+            return ""
+        return btf.doubt(self.configuration, Path(os.environ[OBJECT]), os.environ)
+
     def _needed(self, elf: ElfFile) -> tuple[Tables, bytes]:
         """The tables that a linked file needs, and its map."""
         map_text = nm.system_map(elf, self.dialect, flavour(dict(os.environb)))
-        options = sum(OPTION_BITS[option.removeprefix("--")] for option in self.options)
-        return pipeline.build(map_text, self.dialect, options), map_text
+        return pipeline.build(map_text, self.dialect, self.option_bits), map_text
 
 
 def _write(made: Tables, elf: ElfFile, tables: str) -> None:

@@ -64,18 +64,19 @@ def rewrite(text: bytes, program: bytes, environment: dict[bytes, bytes]) -> byt
         raise _without(b"the recipe of vmlinux is not one that it knows")
     name = text[slice(*span)]
     script = read(name)
-    variables = [
-        (b"KALLSYMSD_DIALECT", environment.get(b"KALLSYMSD_DIALECT") or _dialect(name)),
-        (b"KALLSYMSD_ORIGINAL", environment.get(b"KALLSYMSD_ORIGINAL") or b"scripts/kallsyms"),
-    ]
     edited, shell = edit(script, program), interpreter(script)
-    if edited is None or not shell:
+    if edited is None or not shell or not posix.access(name, posix.X_OK):
         raise _without(b"%b is not a script that it knows" % name)
+    tool = environment.get(b"KALLSYMSD_ORIGINAL") or b"scripts/kallsyms"
+    dialect, trial = _dialect(name, tool, environment)
+    variables = [(b"KALLSYMSD_DIALECT", dialect), (b"KALLSYMSD_ORIGINAL", tool)]
+    if trial:
+        variables.append((b"KALLSYMSD_TRIAL", trial))
     edited = with_map(edited, environment.get(b"srctree", b""), read)
     if environment.get(b"KALLSYMSD_ONE_LINK") == b"1":
         from kallsyms_client.kbuild.single import with_one_link
 
-        edited = with_one_link(edited)
+        edited = with_one_link(script, edited, is_tool_tried=not trial)
     if not posix.access(program, posix.X_OK):
         raise _without(program + b" does not run; kallsymsctl run or install makes it anew")
     words = [b"%b=%b" % (variable, quote(value)) for variable, value in variables]
@@ -118,20 +119,23 @@ def read(path: bytes) -> bytes:
         raise _without(path + b": " + strerror(error)) from error
 
 
-def _dialect(script: bytes) -> bytes:
-    """The dialect of the tool whose source lies beside ``script``."""
+def _dialect(script: bytes, tool: bytes, environment: dict[bytes, bytes]) -> tuple[bytes, bytes]:
+    """The dialect of ``tool``, whose source lies beside ``script``; the key of its trial, b"" for none."""
+    if given := environment.get(b"KALLSYMSD_DIALECT"):
+        return given, b""
     try:
-        from kallsyms_client.detect import of_source
+        from kallsyms_client.kbuild.tool import UntrustedError, trust
     except ImportError:
         from kallsyms_client.locate import import_with_site
 
-        import_with_site("kallsyms_client.detect")
-        from kallsyms_client.detect import of_source
+        import_with_site("kallsyms_client.kbuild.tool")
+        from kallsyms_client.kbuild.tool import UntrustedError, trust
     source = script[: -len(SCRIPT)] + b"scripts/kallsyms.c"
-    dialect = of_source(read(source))
-    if dialect is None:
-        raise _without(source + b" is of no dialect that it knows")
-    return dialect.name.encode()
+    try:
+        trusted = trust(read(source), tool, environment)
+    except UntrustedError as error:
+        raise _without(b"scripts/kallsyms: " + str(error).encode("utf-8", "surrogateescape")) from error
+    return trusted.dialect.encode(), trusted.trial.encode()
 
 
 def _without(reason: bytes) -> ClientError:

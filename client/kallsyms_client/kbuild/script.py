@@ -6,8 +6,11 @@ Only whole lines of a known form are touched. A script that lacks one is left al
 
 import re
 
+from kallsyms_client.kbuild.known import SCRIPT_PARTS
+from kallsyms_client.kbuild.normal import digest, parts
+
 #: The line that runs the tool, from 6.1 to 7.4: what stands before the tool's name, and what behind it.
-CALL = re.compile(rb"^([ \t]*)scripts/kallsyms( [^\n]*)$", re.MULTILINE)
+CALL = re.compile(rb"(?<!\\\n)^([ \t]*)scripts/kallsyms( [^\n]*)$", re.MULTILINE)
 
 _COMMENT = re.compile(rb"^[ \t]*#[^\n]*$", re.MULTILINE)
 _FIRST_LINE = re.compile(rb"#![ \t]*(/(?:usr/)?bin/(?:ba)?sh(?:[ \t]+-[a-z]+)?)[ \t]*\n")
@@ -22,6 +25,19 @@ def edit(script: bytes, program: bytes) -> bytes | None:
         return None
     edited, count = CALL.subn(lambda line: line[1] + quote(program) + line[2], script)
     return edited if count else None
+
+
+def unknown_part(script: bytes) -> str:
+    """A part of the script that is not one of a release, for a person; "" where all of it is known in full.
+
+    Every part counts: what an edit leaves out, what that calls, and what comes before and behind it.
+    """
+    seen = set()
+    for name, text in parts(script):
+        if name in seen or digest(text) not in SCRIPT_PARTS.get(name, ()):
+            return name
+        seen.add(name)
+    return ""
 
 
 def quote(word: bytes) -> bytes:

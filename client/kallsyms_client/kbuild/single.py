@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """scripts/link-vmlinux.sh with one link (docs/one-link.md): what is put into its text, and where.
 
-Everything from the first mention of BTF to System.map becomes the alternative to one shell function
-(one-link.sh), which either makes the same files or leaves all to the script. What comes after that, such as
-the check of System.map, is the script's in both cases.
+All its links, up to System.map, become the alternative to one shell function (one-link.sh), which either
+makes the same files or leaves all to the script. What comes before and after that, such as the check of
+System.map, is the script's in both cases. A script of which any part is not known in full stays as it is.
 """
 
 import re
@@ -12,22 +12,25 @@ from collections.abc import Callable
 from pathlib import Path
 
 from kallsyms_client.kbuild.configuration import conditions
+from kallsyms_client.kbuild.normal import digest, parts
 from kallsyms_client.kbuild.outcome import Outcome
-from kallsyms_client.kbuild.script import quote
+from kallsyms_client.kbuild.script import interpreter, quote, unknown_part
 from kallsyms_client.report import say
 
 _FUNCTIONS = Path(__file__).with_name("one-link.sh")
-_BEGIN = re.compile(rb'^btf_vmlinux_bin_o=(?:"")?$', re.MULTILINE)
+_BEGIN = re.compile(rb'^btf_vmlinux_bin_o=""$', re.MULTILINE)
 _END = re.compile(rb'^mksysmap "?(vmlinux|\$\{VMLINUX\})"? System\.map(?: \$\{kallsymso\})?$', re.MULTILINE)
-_DEFINED = (b"\nvmlinux_link()\n", b"\ninfo()\n", b"\nis_enabled() {\n")
-# Since 6.11 even the first link has tables: those of an empty map.
-_EMPTY = re.compile(rb"^\ttrue > \.tmp_\S+\n\tkallsyms \.tmp_\S+ \.tmp_\S+$", re.MULTILINE)
+# Since 6.11 even the first link has tables: those of an empty map. With them begins what is replaced.
+_EMPTY = re.compile(
+    rb"^if is_enabled CONFIG_KALLSYMS; then\n(\ttrue > \.tmp_\S+\n\tkallsyms \.tmp_\S+ \.tmp_\S+)\nfi$",
+    re.MULTILINE,
+)
 # How BTF is made: pahole is run on the first link that has debug information. At the end the IDs of types are
 # written into the finished file.
 _PAHOLE = b'\n\tLLVM_OBJCOPY="${OBJCOPY}" ${PAHOLE} -J ${PAHOLE_FLAGS} ${1}\n'
 _RESOLVE = re.compile(
-    rb"^if is_enabled CONFIG_DEBUG_INFO_BTF(?: && is_enabled CONFIG_BPF)?; then\n"
-    rb"\tinfo BTFIDS [^\n]*\n(?:\t[^\n]*\n)+fi$",
+    rb"^(if is_enabled CONFIG_DEBUG_INFO_BTF(?: && is_enabled CONFIG_BPF)?; then\n"
+    rb"\tinfo BTFIDS [^\n]*\n\t\$\{RESOLVE_BTFIDS\}[^\n]*) (?:vmlinux|\"\$\{VMLINUX\}\")\nfi$",
     re.MULTILINE,
 )
 
@@ -84,12 +87,24 @@ _BTF_BY_ARGUMENTS = (
 )
 
 
-def with_one_link(script: bytes) -> bytes:
-    """The script with one link where that is possible; as it is where it is not one that is known."""
-    edited = _edited(script)
-    if edited is None:
-        Outcome(reason="scripts/link-vmlinux.sh is not one that is known").finish()
-    return edited or script
+def with_one_link(script: bytes, edited: bytes, *, is_tool_tried: bool) -> bytes:
+    """The text ``edited`` with one link, where ``script``, of which it was made, is known in full.
+
+    Without ``is_tool_tried`` the tree's own tool is to make the tables this time. Where the text is left as
+    it is, the outcome says why.
+    """
+    unknown = unknown_part(script)
+    made = None
+    if unknown:
+        reason = f"scripts/link-vmlinux.sh is not that of a release: {unknown}"
+    elif not is_tool_tried:
+        reason = "scripts/kallsyms is being tried"
+    else:
+        reason = "scripts/link-vmlinux.sh is of a release that is not linked once"
+        made = _edited(edited, _identity(script))
+    if made is None:
+        Outcome(reason=reason).finish()
+    return made or edited
 
 
 def ask(arguments: list[str]) -> int:
@@ -119,34 +134,38 @@ def _entry() -> Callable[[list[str]], int]:
     return main
 
 
-def _edited(script: bytes) -> bytes | None:
-    begin, end = list(_BEGIN.finditer(script)), list(_END.finditer(script))
+def _identity(script: bytes) -> str:
+    """Digest of all that the script does, and of the shell that runs it."""
+    return digest(b" ".join(interpreter(script)), *(text for _, text in parts(script)))
+
+
+def _edited(script: bytes, identity: str) -> bytes | None:
+    empty = list(_EMPTY.finditer(script))
+    begin, end = empty or list(_BEGIN.finditer(script)), list(_END.finditer(script))
     options = conditions(script)
-    if len(begin) != 1 or len(end) != 1 or options is None or not all(name in script for name in _DEFINED):
+    if len(begin) != 1 or len(end) != 1 or options is None or begin[0].start() > end[0].end():
         return None
     first, last = begin[0].start(), end[0].end()
-    if first > last:
-        return None
-    empty = _EMPTY.search(script)
-    by_variables = b"\n\tstrip_debug=1\n" in script
-    if by_variables and empty is None:
-        return None
     encoding = sys.getfilesystemencoding()
     python = sys.executable.encode(encoding, "surrogateescape")
     module = str(Path(__file__).with_name("__main__.py")).encode(encoding, "surrogateescape")
     added = b"".join(
         (
             _FUNCTIONS.read_bytes(),
-            _BY_VARIABLES % empty.group() if by_variables and empty else _BY_ARGUMENTS,
+            _BY_VARIABLES % empty[0][1] if empty else _BY_ARGUMENTS,
             b"kallsymsd_vmlinux=%b\n" % end[0][1],
-            _btf(script[first:last], script, by_variables=by_variables),
-            b"kallsymsd_tool()\n{\n\tKALLSYMSD_BTF=${kallsymsd_btf} "
-            b'KALLSYMSD_CONDITIONS=%b %b -I -S %b one-link "$@"\n}\n'
-            % (quote(options), quote(python), quote(module)),
+            b"kallsymsd_conditions=%b\n" % quote(options),
+            b"kallsymsd_script=%b\n" % identity.encode(),
+            b"kallsymsd_python=%b\n" % quote(python),
+            b"kallsymsd_module=%b\n" % quote(module),
+            _btf(script[first:last], script, by_variables=bool(empty)),
+            b"kallsymsd_trying=\n",
             b"if kallsymsd_one_link; then\n\t:\nelse\n",
+            # As they were before.
+            b"btf_vmlinux_bin_o=\nkallsymso=\nstrip_debug=\n" if empty else b"",
         )
     )
-    return b"".join((script[:first], added, script[first:last], b"\nfi", script[last:]))
+    return b"".join((script[:first], added, script[first:last], b"\nkallsymsd_try\nfi", script[last:]))
 
 
 def _btf(links: bytes, script: bytes, *, by_variables: bool) -> bytes:
@@ -156,10 +175,12 @@ def _btf(links: bytes, script: bytes, *, by_variables: bool) -> bytes:
     """
     typed, made, lines = _BTF_BY_VARIABLES if by_variables else _BTF_BY_ARGUMENTS
     resolve = _RESOLVE.findall(links)
-    if len(resolve) != 1 or script.count(b"${PAHOLE} -J") != 1 or not all(line in script for line in lines):
-        typed, made, resolve = b"", b"", [b"\t:"]
+    if len(resolve) == 1 and script.count(b"${PAHOLE} -J") == 1 and all(line in script for line in lines):
+        resolving = resolve[0] + b' "${1}"\nfi'
+    else:
+        typed, made, resolving = b"", b"", b"\t:"
     return b"kallsymsd_typed=%b\nkallsymsd_btf=%b\nkallsymsd_resolve_btfids()\n{\n%b\n}\n" % (
         typed,
         made,
-        resolve[0],
+        resolving,
     )
