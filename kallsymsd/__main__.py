@@ -16,10 +16,12 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from kallsyms_client.report import printable
 from kallsyms_client.tally import take
 from kallsymsd import __version__
 from kallsymsd.engine import memory
 from kallsymsd.engine.private import NotPrivateError, private_directory
+from kallsymsd.service import costs
 from kallsymsd.service.config import (
     CACHE_DIR,
     CACHE_LIMIT,
@@ -35,7 +37,7 @@ from kallsymsd.service.installed import Installed
 from kallsymsd.service.instance import AlreadyRunningError, Instance
 from kallsymsd.service.kept import Kept, load, save
 from kallsymsd.service.manager import BadSocketError, inherited_listener, notify
-from kallsymsd.service.paths import BadPathError, cache_directory, own_uid, socket_path
+from kallsymsd.service.paths import BadPathError, notes_directory, own_uid, socket_path
 from kallsymsd.service.server import Server
 from kallsymsd.service.tally import Tally
 
@@ -51,6 +53,9 @@ _MEBIBYTE = 1 << 20
 _DESCRIPTORS = 8192
 # Fewest to serve with: a dozen are in use before the first client comes.
 _FEWEST_DESCRIPTORS = 64
+# Seconds that reading the configuration may take. On a dead file server it would never end, and each build
+# would start another daemon beside this one.
+_READING = 30
 # Signals that end the daemon.
 _END = (signal.SIGTERM, signal.SIGINT)
 
@@ -60,12 +65,17 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser().parse_args(arguments)
     # Once and for all: everything the daemon makes is for its owner alone.
     os.umask(0o077)
-    logging.basicConfig(handlers=[_StandardError()], format="kallsymsd: %(message)s", level=logging.INFO)
+    handler = _StandardError()
+    handler.setFormatter(_Formatter("kallsymsd: %(message)s"))
+    logging.basicConfig(handlers=[handler], level=logging.INFO)
+    signal.alarm(_READING)
     try:
         configuration = load_configuration(vars(options), os.environ)
     except ConfigurationError as error:
         _log.error("%s", error)
         return 2
+    finally:
+        signal.alarm(0)
     descriptors = _raise_descriptor_limit()
     if descriptors < _FEWEST_DESCRIPTORS:
         _log.error(
@@ -87,10 +97,10 @@ def main(arguments: list[str] | None = None) -> int:
     notify(os.environ, "READY=1")
     memory.fit(0)  # before there are threads: malloc gives each its own arena otherwise
     cache = configuration[CACHE_DIR]
-    tally = Tally(lambda kept: _save(cache, kept), time.monotonic(), load(cache))
+    tally = Tally(lambda kept: _save(cache, kept), time.monotonic(), load(cache), stock=costs.load(cache))
     limit = configuration[CACHE_LIMIT] * _MEBIBYTE
     tally.limit(limit)
-    noted_in = os.fsencode(cache_directory(os.environ))  # clients read no configuration
+    noted_in = notes_directory(os.environ)
     server = Server(
         instance,
         lambda: _make_engine(configuration),
@@ -106,7 +116,7 @@ def main(arguments: list[str] | None = None) -> int:
         idle_limit=configuration[IDLE_EXIT],
         watch=configuration[WATCH],
         replaced=Installed().replaced,
-        take_noted=lambda: take(noted_in),
+        take_noted=lambda: take(os.fsencode(noted_in)) if noted_in is not None else [],
     )
     for number in _END:
         signal.signal(number, lambda *_: server.request_stop())
@@ -119,9 +129,16 @@ class _StandardError(logging.Handler):
     """Writes to descriptor 2 as it is: nobody may be reading it any more, which is no reason to fail."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        line = (self.format(record) + "\n").encode("utf-8", "backslashreplace")
+        lines = printable(self.format(record)) + "\n"  # what is raised may have names in it, too
         with contextlib.suppress(OSError):
-            os.write(2, line)
+            os.write(2, lines.encode("utf-8", "backslashreplace"))
+
+
+class _Formatter(logging.Formatter):
+    """A message is one line, whatever the names in it; only what is raised has more."""
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802  as logging calls it
+        return printable(super().formatMessage(record), keep="")
 
 
 _DESCRIPTION = """\

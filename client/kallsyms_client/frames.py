@@ -28,7 +28,7 @@ __all__ = [
     "stop",
 ]
 
-PROTOCOL = 3
+PROTOCOL = 4
 MAGIC = b"KSYM"
 PREAMBLE_SIZE = 8
 HEADER_SIZE = 8

@@ -169,6 +169,7 @@ def _obtain(request: wire.BuildRequest, descriptor: int, environment: Environmen
         from kallsyms_client import verify
 
         if not verify.is_nested(environment):
+            request.verify = True
             descriptor = verify.as_file(descriptor, request.map_path)
             result = _ask_or_compute(request, descriptor, environment, policy)
             result.verified = verify.check(

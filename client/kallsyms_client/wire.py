@@ -52,6 +52,7 @@ class BuildRequest:
     debug       put the listing into the .S
     source      MAP or ELF: what the descriptor gives
     sysmap      send the map, too (ELF only)
+    verify      asked to compare the answer: no build's request, and not counted as one
     bin_name    name that the .S includes, as the assembler will open it; empty for ASM, but where the tool of
                 the dialect makes a .bin
     map_path    where the map, or the ELF file, was opened, absolute: for display and watching
@@ -70,6 +71,7 @@ class BuildRequest:
         "source",
         "sysmap",
         "tree",
+        "verify",
         "version",
     )
 
@@ -85,6 +87,7 @@ class BuildRequest:
         debug: bool = False,
         source: int = MAP,
         sysmap: bool = False,
+        verify: bool = False,
         bin_name: bytes = b"",
         map_path: bytes = b"",
         tree: bytes = b"",
@@ -98,17 +101,19 @@ class BuildRequest:
         self.debug = debug
         self.source = source
         self.sysmap = sysmap
+        self.verify = verify
         self.bin_name = bin_name
         self.map_path = map_path
         self.tree = tree
 
     def encode(self) -> bytes:
-        """Body of a BUILD frame: u8 form, bits, big_endian, debug, source, sysmap, u32 options, then five
-        strings (u32 length, bytes): version, dialect, bin_name, map_path, tree.
+        """Body of a BUILD frame: u8 form, bits, big_endian, debug, source, sysmap, verify, u32 options, then
+        five strings (u32 length, bytes): version, dialect, bin_name, map_path, tree.
         """
+        flags = self.big_endian, self.debug, self.source, self.sysmap, self.verify
         return b"".join(
             (
-                bytes((self.form, self.bits, self.big_endian, self.debug, self.source, self.sysmap)),
+                bytes((self.form, self.bits, *flags)),
                 self.options.to_bytes(4, "little"),
                 string(self.version.encode()),
                 string(self.dialect.encode()),
@@ -122,13 +127,13 @@ class BuildRequest:
     def decode(cls, body: bytes) -> "BuildRequest":
         """The request in a BUILD frame's body; WireError for anything malformed or out of range."""
         reader = Reader(body)
-        form, bits, big_endian, debug, source, sysmap = reader.take(6)
+        form, bits, big_endian, debug, source, sysmap, verify = reader.take(7)
         options = reader.number(4)
         strings = [reader.string() for _ in range(5)]
         reader.end()
         if form not in (ASM, INCBIN) or bits not in (0, 32, 64) or source not in (MAP, ELF):
             raise WireError("build request with a field out of range")
-        if max(big_endian, debug, sysmap) > 1 or sysmap > source:
+        if max(big_endian, debug, sysmap, verify) > 1 or sysmap > source:
             raise WireError("build request with a flag out of range")
         if form == INCBIN and (bits == 0 or not strings[2]):
             raise WireError("build request for a .bin without target or name")
@@ -146,6 +151,7 @@ class BuildRequest:
             debug=bool(debug),
             source=source,
             sysmap=bool(sysmap),
+            verify=bool(verify),
             bin_name=strings[2],
             map_path=strings[3],
             tree=strings[4],

@@ -8,6 +8,7 @@ from pathlib import Path
 from kallsymsd.ctl import command
 from kallsymsd.ctl.command import CommandError, Context, Parsers
 from kallsymsd.ctl.query import ask, is_running
+from kallsymsd.ctl.terminal import tell
 
 _TEXT = """\
 Forgets what is known of TREE, or of all trees: in the daemon's memory, and in
@@ -42,10 +43,10 @@ def _run(context: Context, options: argparse.Namespace) -> int:
     tree = os.fsencode(options.tree.resolve()) if options.tree else None
     if is_running(context.socket):
         count = ask(context.socket, "clear", more={"tree": tree} if tree is not None else None)["trees"]
-        print(f"Forgotten: {count} in memory, and what is stored of {options.tree or 'all trees'}.")
+        tell(f"Forgotten: {count} in memory, and what is stored of {options.tree or 'all trees'}.")
         return 0
     _clear_store(context, tree)
-    print(f"Forgotten: what is stored of {options.tree or 'all trees'}.")
+    tell(f"Forgotten: what is stored of {options.tree or 'all trees'}.")
     return 0
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 from kallsymsd.service.config import CACHE_DIR, ConfigurationError, load
+from kallsymsd.service.paths import check_socket_path, own_uid, socket_path
 
 #: What add_subparsers() returns; it has no public name.
 Parsers: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"  # noqa: SLF001  argparse has no public way
@@ -18,15 +19,23 @@ class CommandError(Exception):
 
 
 class Context:
-    """Where a subcommand works.
+    """Where a subcommand works. What it does not ask for here cannot hinder it."""
 
-    socket  the daemon's socket
-    """
+    def __init__(self, socket: Path | None, cache: Path | None) -> None:
+        """``socket`` is the daemon's, None for that of the XDG rules.
 
-    def __init__(self, socket: Path, cache: Path | None) -> None:
-        """``cache`` is the cache directory, None for the configured one."""
-        self.socket = socket
+        ``cache`` is the cache directory, None for the configured one.
+        """
+        self._socket = socket
         self._cache = cache
+
+    @property
+    def socket(self) -> Path:
+        """The daemon's socket. BadPathError if it has a name that none can have."""
+        if self._socket is None:
+            self._socket = socket_path(os.environ, own_uid())
+        check_socket_path(self._socket)
+        return self._socket
 
     @property
     def cache(self) -> Path:

@@ -2,13 +2,13 @@
 """kallsymsctl config: the settings, and where each comes from."""
 
 import argparse
-import json
 import os
 
 from kallsymsd.ctl import command, status
 from kallsymsd.ctl.command import CommandError, Context, Parsers
 from kallsymsd.ctl.query import ask, is_running, reading
 from kallsymsd.ctl.show import show_tables
+from kallsymsd.ctl.terminal import as_json
 from kallsymsd.service.config import TABLE, ConfigurationError, file_path, load
 
 _TEXT = """\
@@ -55,13 +55,13 @@ def _run(context: Context, options: argparse.Namespace) -> int:
         with reading(answer):
             rows = list(answer["settings"])
     else:
-        title = f"Settings of a daemon started from here ({file_path(os.environ)})"
+        title = f"Settings of a daemon started from here ({file_path(os.environ) or 'no file'})"
         try:
             rows = load({}, os.environ).rows()
         except ConfigurationError as error:
             raise CommandError(str(error)) from error
     if options.json:
-        print(json.dumps(rows, indent=2))
+        print(as_json(rows))
     else:
         show_tables([(title, status.settings(rows))])
     return 0

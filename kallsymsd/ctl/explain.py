@@ -3,7 +3,6 @@
 
 import argparse
 import os
-import sys
 import textwrap
 import time
 from collections.abc import Mapping
@@ -12,11 +11,12 @@ from typing import Any
 
 from kallsyms_client import tally
 from kallsyms_client.wire import STAGES
-from kallsymsd.ctl import command, passes
+from kallsymsd.ctl import absence, command, notes, passes
 from kallsymsd.ctl.command import CommandError, Context, Parsers
 from kallsymsd.ctl.query import ask, is_running, reading
 from kallsymsd.ctl.show import counted_text, seconds_text
-from kallsymsd.service.paths import cache_directory, path_text
+from kallsymsd.ctl.terminal import complain, tell
+from kallsymsd.service.paths import path_text
 
 # Fallbacks that are told of, as the daemon tells of so many requests.
 _FALLBACKS = 20
@@ -40,7 +40,9 @@ If TREE has the maps of a link's last pass and of the finished kernel
 (.tmp_vmlinux*.syms and System.map), tells what differs between them. With
 --maps, what differs between any two maps. That is what the kernel's script
 means by "Inconsistent kallsyms data": the tables linked in describe another
-layout than the kernel has.
+layout than the kernel has. Of a link that failed or was interrupted (no
+vmlinux, or a System.map that is older than its passes, or cut short) that is
+told instead. The empty map of pass 0 is compared with nothing.
 """
 _EXAMPLES = """\
 kallsymsctl explain                # the last requests of all trees
@@ -82,15 +84,26 @@ def register(parsers: Parsers) -> None:
 
 def _run(context: Context, options: argparse.Namespace) -> int:
     if options.maps:
+        for path in options.maps:
+            if passes.is_first(path):
+                raise CommandError(
+                    f"{path}: is of pass 0, before there are symbols; name that of a later pass"
+                )
         return _explain_maps(*options.maps)
     told = _tell_requests(context, options.tree)
     told = _tell_link(options.tree or Path()) or told
-    pair = passes.find(options.tree or Path())
-    if pair is None:
+    found = passes.find(options.tree or Path())
+    if found is None:
         return 0 if told else 1
     if told:
         print()
-    return _explain_maps(*pair)
+    problem = found.problem
+    if not problem and passes.is_cut_short(found.last, found.final):
+        problem = f"{found.final.name} was cut short"
+    if problem:
+        _tell_unfinished(found, problem)
+        return 0
+    return _explain_maps(found.last, found.final)
 
 
 # Requests.
@@ -107,15 +120,12 @@ def _tell_requests(context: Context, tree: Path | None) -> bool:
             requests = [(each["time"], _told(each, with_tree=tree is None)) for each in answer["requests"]]
             noted = [*answer["fallbacks"], *noted]
     else:
-        print(
-            f"kallsymsctl: no daemon serves {context.socket}; it has taken what it knew along",
-            file=sys.stderr,
-        )
+        complain(f"{absence.told(context)}; what one knew of earlier requests is gone with it")
     told = requests + [(each["time"], _told_fallback(each)) for each in _from(tree, noted)[-_FALLBACKS:]]
     if not told:
-        print(f"kallsymsctl: no request{f' from {tree}' if tree else ''} is remembered", file=sys.stderr)
+        complain(f"no request{f' from {tree}' if tree else ''} is remembered")
     for _, lines in sorted(told):
-        print(*lines, sep="\n")
+        tell(*lines)
     return bool(told)
 
 
@@ -127,13 +137,13 @@ def _tell_link(tree: Path) -> bool:
     described = outcome.describe()
     if described:
         text = path_text(os.fsencode(f"{_clock(outcome.when)}  vmlinux: {described}"))
-        print(*textwrap.wrap(text, _WIDTH, subsequent_indent=_INDENT), sep="\n")
+        tell(*textwrap.wrap(text, _WIDTH, subsequent_indent=_INDENT))
     return bool(described)
 
 
 def _noted() -> list[Mapping[str, Any]]:
     """What clients have noted and the daemon has not taken yet, in the form that it tells of the rest."""
-    noted = tally.fallbacks(tally.read(os.fsencode(cache_directory(os.environ))))
+    noted = tally.fallbacks(notes.read())
     return [{"reason": each.reason, "time": each.time, "tree": each.tree} for each in noted]
 
 
@@ -211,12 +221,21 @@ def _how(request: Mapping[str, Any]) -> str:
 # Maps.
 
 
+def _tell_unfinished(found: passes.Passes, problem: str) -> None:
+    """Print why the maps of the last link are not compared: they would differ, whatever the tables are."""
+    said = (
+        f"The last link has failed or was interrupted: {problem}. Its maps are not compared; that is done by"
+    )
+    tell(*textwrap.wrap(said, _WIDTH, break_on_hyphens=False, break_long_words=False))
+    tell(f"{_INDENT}kallsymsctl explain --maps {found.last} {found.final}")
+
+
 def _explain_maps(earlier: Path, later: Path) -> int:
     difference = passes.compare(passes.read(earlier), passes.read(later))
     if difference.is_empty:
-        print(f"{earlier} and {later} are equal: the link has settled")
+        tell(f"{earlier} and {later} are equal: the link has settled")
         return 0
-    print(f"{earlier} and {later} differ; where they are a link's last pass and its kernel,")
+    tell(f"{earlier} and {later} differ; where they are a link's last pass and its kernel,")
     print('the kernel\'s script says "Inconsistent kallsyms data":')
     for title, lines in (
         ("added", difference.added),
@@ -225,7 +244,7 @@ def _explain_maps(earlier: Path, later: Path) -> int:
     ):
         if lines:
             print(f"  {len(lines):,} {title}:")
-            print(*(f"    {line}" for line in lines[:_SHOWN]), sep="\n")
+            tell(*(f"    {line}" for line in lines[:_SHOWN]))
             if len(lines) > _SHOWN:
                 print(f"    ... and {len(lines) - _SHOWN:,} more")
     print()

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from kallsymsd.ctl import command
 from kallsymsd.ctl.command import CommandError, Context, Parsers
+from kallsymsd.ctl.terminal import tell
 
 _TEXT = """\
 From now on every make in OBJTREE links its kernel with kallsyms of kallsymsd
@@ -75,7 +76,7 @@ def _install(_: Context, options: argparse.Namespace) -> int:
     except (TreeError, HookError) as error:
         raise CommandError(str(error)) from error
     if note:
-        print(f"note: {note}")
+        tell(f"note: {note}")
     return 0
 
 

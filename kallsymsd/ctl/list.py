@@ -2,12 +2,12 @@
 """kallsymsctl list: the kernel trees with the hook, and whether it works there."""
 
 import argparse
-import json
 import os
 from typing import TYPE_CHECKING
 
 from kallsymsd.ctl import command
 from kallsymsd.ctl.command import Context, Parsers
+from kallsymsd.ctl.terminal import as_json, tell
 from kallsymsd.service.paths import path_text
 
 if TYPE_CHECKING:
@@ -46,7 +46,10 @@ def register(parsers: Parsers) -> None:
 
 
 def installed() -> "list[tuple[Path, State]]":
-    """Each object tree in which the hook was installed, and what has become of it."""
+    """Each object tree in which the hook was installed, and what has become of it.
+
+    BadPathError where there is no home directory, and so no list of them.
+    """
     from kallsymsd.hook.files import program_of  # noqa: PLC0415  takes time to load
     from kallsymsd.hook.registry import Registry, data_directory  # noqa: PLC0415  as above
     from kallsymsd.hook.trees import state  # noqa: PLC0415  as above
@@ -60,14 +63,10 @@ def _run(_: Context, options: argparse.Namespace) -> int:
         for objects, state in installed()
     ]
     if options.json:
-        print(
-            json.dumps(
-                [dict(zip(("tree", "works", "one_link", "remark"), each, strict=True)) for each in found],
-                indent=2,
-            )
-        )
+        keys = "tree", "works", "one_link", "remark"
+        print(as_json([dict(zip(keys, each, strict=True)) for each in found]))
     else:
         for tree, works, one_link, remark in found:
             words = ("ok" if works else "", "one link" if one_link else "", remark)
-            print(f"{tree}: {', '.join(filter(None, words))}")
+            tell(f"{tree}: {', '.join(filter(None, words))}")
     return 0 if all(works for _, works, _, _ in found) else 1

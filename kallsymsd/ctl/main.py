@@ -5,7 +5,9 @@ import argparse
 import os
 import sys
 from pathlib import Path
+from typing import NoReturn
 
+from kallsyms_client.report import printable
 from kallsymsd import __version__
 from kallsymsd.ctl import (
     clear,
@@ -19,12 +21,13 @@ from kallsymsd.ctl import (
     stats,
     status,
     stop,
+    terminal,
     top,
     verify,
 )
 from kallsymsd.ctl import list as list_command
 from kallsymsd.ctl.command import CommandError, Context
-from kallsymsd.service.paths import BadPathError, check_socket_path, own_uid, socket_path
+from kallsymsd.service.paths import BadPathError
 
 # In the order of the help.
 _COMMANDS = (
@@ -67,15 +70,17 @@ _NO_READER = 141
 
 def main(arguments: list[str] | None = None) -> int:
     """Run one command; returns the exit status."""
+    with terminal.guarded():
+        return _main(arguments)
+
+
+def _main(arguments: list[str] | None) -> int:
     options = parser().parse_args(arguments)
     try:
-        path = options.socket or socket_path(os.environ, own_uid())
-        check_socket_path(path)
-        context = Context(path, options.cache_dir)
-        result: int = options.run(context, options)
+        result: int = options.run(Context(options.socket, options.cache_dir), options)
         sys.stdout.flush()
     except (BadPathError, CommandError) as error:
-        print(f"kallsymsctl: {error}", file=sys.stderr)
+        terminal.complain(str(error))
         return 1
     except KeyboardInterrupt:
         return _INTERRUPTED
@@ -85,14 +90,21 @@ def main(arguments: list[str] | None = None) -> int:
         return _NO_READER
     except OSError as error:
         where = f"{os.fsdecode(error.filename)}: " if isinstance(error.filename, str | bytes) else ""
-        print(f"kallsymsctl: {where}{error.strerror or error}", file=sys.stderr)
+        terminal.complain(f"{where}{error.strerror or error}")
         return 1
     return result
 
 
+class _Parser(argparse.ArgumentParser):
+    """Says what is wrong in one line, whatever the arguments. Those of the subcommands are of this class."""
+
+    def error(self, message: str) -> NoReturn:
+        super().error(printable(message, keep=""))
+
+
 def parser() -> argparse.ArgumentParser:
     """The whole command line; man pages and completions are made of it too."""
-    made = argparse.ArgumentParser(
+    made = _Parser(
         prog="kallsymsctl",
         description=_DESCRIPTION,
         epilog=_EPILOG,

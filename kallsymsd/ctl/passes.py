@@ -15,11 +15,15 @@ from kallsymsd.ctl.command import CommandError
 
 #: The map of the finished kernel.
 FINAL = "System.map"
+# What a link makes; vmlinux comes of the second one since v6.15.
+_LINKED = ("vmlinux", "vmlinux.unstripped")
 
-# Maps of passes: .tmp_vmlinux1.syms since Linux v6.11, .tmp_vmlinux.kallsyms1.syms before.
+# Maps of passes: .tmp_vmlinux1.syms since Linux v6.11, .tmp_vmlinux.kallsyms1.syms before. That of pass 0,
+# with which a link begins since v6.11, is empty.
 _PASS = re.compile(r"\.tmp_vmlinux(\.kallsyms)?([0-9]+)\.syms")
 # No map is that large.
 _MAX_MAP = 1 << 30
+_PIECE = 1 << 20
 
 
 class Difference(NamedTuple):
@@ -40,15 +44,57 @@ class Difference(NamedTuple):
         return not (self.added or self.removed or self.moved)
 
 
-def find(tree: Path) -> tuple[Path, Path] | None:
-    """The last pass's map in ``tree``, and the finished kernel's; None if one of them is not there."""
+class Passes(NamedTuple):
+    """The maps that a link has left in a tree.
+
+    last      that of its last pass
+    final     that of the finished kernel
+    problem   why there is nothing to compare, as the link has not come so far; "" if there is
+    """
+
+    last: Path
+    final: Path
+    problem: str
+
+
+def find(tree: Path) -> Passes | None:
+    """The maps of the last link in ``tree``; None if none of its passes has left one."""
     found = [
         (path.stat().st_mtime_ns, int(match[2]), path)
         for path in tree.glob(".tmp_vmlinux*.syms")
         if (match := _PASS.fullmatch(path.name))
     ]
+    if not any(number for _, number, _ in found):
+        return None
+    last = max(each for each in found if each[1])[2]
     final = tree / FINAL
-    return (max(found)[2], final) if found and final.exists() else None
+    return Passes(last, final, _problem(tree, max(found)[2], final))
+
+
+def is_first(path: Path) -> bool:
+    """Whether a map is that of pass 0 by its name."""
+    match = _PASS.fullmatch(path.name)
+    return match is not None and not int(match[2])
+
+
+def _problem(tree: Path, newest: Path, final: Path) -> str:
+    """Why the link that made ``newest``, a pass's map, has not come to its end; "" if it seems to have."""
+    if not final.exists():
+        return f"there is no {FINAL}"
+    if final.stat().st_mtime_ns < newest.stat().st_mtime_ns:
+        return f"{FINAL} is older than {newest.name}"
+    if not any((tree / name).exists() for name in _LINKED):
+        return "there is no vmlinux"
+    return ""
+
+
+def is_cut_short(earlier: Path, later: Path) -> bool:
+    """Whether ``later`` is as ``earlier``, but ends before: writing it was interrupted."""
+    with earlier.open("rb") as whole, later.open("rb") as part:
+        while piece := part.read(_PIECE):
+            if piece != whole.read(len(piece)):
+                return False
+        return bool(whole.read(1))
 
 
 def read(path: Path) -> list[tuple[int, str]]:

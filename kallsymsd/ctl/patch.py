@@ -3,11 +3,11 @@
 
 import argparse
 import os
-import sys
 from pathlib import Path
 
 from kallsymsd.ctl import command
 from kallsymsd.ctl.command import CommandError, Context, Parsers
+from kallsymsd.ctl.terminal import pass_on
 
 _TEXT = """\
 Prints a patch of a few lines for the source tree's scripts/link-vmlinux.sh,
@@ -48,5 +48,5 @@ def _run(_: Context, options: argparse.Namespace) -> int:
         text = make(options.srctree)
     except PatchError as error:
         raise CommandError(str(error)) from error
-    sys.stdout.buffer.write(os.fsencode(text))
+    pass_on(os.fsencode(text))
     return 0

@@ -38,7 +38,11 @@ def is_running(path: Path) -> bool:
 
 
 def ask(
-    path: Path, command: str, deadline: float = DEADLINE, *, more: Mapping[str, str | bytes] | None = None
+    path: Path,
+    command: str,
+    deadline: float = DEADLINE,
+    *,
+    more: Mapping[str, str | bytes | float] | None = None,
 ) -> dict[str, Any]:
     """The daemon's answer to ``command``, which may say ``more``.
 

@@ -1,14 +1,13 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """What ``kallsymsctl stats`` reports, and its forms for programs: one list of items makes them all."""
 
-import json
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from kallsymsd.ctl.saved import Saved
+from kallsymsd.ctl import terminal
 from kallsymsd.service.figures import Figures
 from kallsymsd.service.latency import BOUNDS, Histogram
-from kallsymsd.service.stats import TABLE, Row, Unit
+from kallsymsd.service.stats import TABLE, Counter, Row, Unit
 
 #: Percentiles that are reported of each stage.
 PERCENTILES = (50, 90, 99)
@@ -21,15 +20,15 @@ class Report(NamedTuple):
     """What is reported.
 
     figures  what was counted
-    saved    estimates made of it
     begin    since when, in seconds of the epoch; 0 for the first request ever
     running  whether a daemon runs
+    unknown  counters that say nothing, as what they need was never measured
     """
 
     figures: Figures
-    saved: Saved
     begin: float
     running: bool
+    unknown: frozenset[Counter] = frozenset()
 
 
 class Item(NamedTuple):
@@ -41,18 +40,11 @@ class Item(NamedTuple):
     help: str
 
 
-_SAVED_HELP = {
-    "saved_seconds_cold": "estimated time saved against cold runs, from those measured here",
-    "saved_seconds_stock": "estimated time saved against the kernel's own tool, as verify measured it here",
-}
-
-
 def items(report: Report) -> Iterator[Item]:
     """All numbers of a report, in the order of display."""
     for row in TABLE:
-        yield Item(row.counter.value, report.figures.counters[row.counter], row.unit, row.help)
-    for key, seconds in zip(_SAVED_HELP, report.saved, strict=True):
-        yield Item(key, seconds, Unit.SECONDS, _SAVED_HELP[key])
+        value = report.figures.counters[row.counter] if row.counter not in report.unknown else None
+        yield Item(row.counter.value, value, row.unit, row.help)
     for name, histogram in report.figures.latencies.items():
         for percentile in PERCENTILES:
             what = "a request" if name == "request" else f"the stage {name}"
@@ -63,7 +55,7 @@ def items(report: Report) -> Iterator[Item]:
 def as_json(report: Report) -> str:
     """One JSON object."""
     values: dict[str, object] = {item.key: _rounded(item) for item in items(report)}
-    return json.dumps({**values, "since": report.begin, "running": report.running}, indent=2)
+    return terminal.as_json({**values, "since": report.begin, "running": report.running})
 
 
 def as_tab(report: Report) -> str:
@@ -76,13 +68,11 @@ def as_prometheus(report: Report) -> str:
     """The text exposition format, version 0.0.4, which node_exporter's textfile collector reads."""
     lines = _metric("kallsymsd_up", "gauge", "whether a daemon runs", [("", int(report.running))])
     for row in TABLE:
+        if row.counter in report.unknown:
+            continue
         kind = "gauge" if row.gauge else "counter"
         value = report.figures.counters[row.counter]
         lines += _metric(metric_name(row), kind, row.help, [("", value)])
-    for key, seconds in zip(_SAVED_HELP, report.saved, strict=True):
-        if seconds is not None:
-            name = f"kallsymsd_{key.replace('_seconds', '')}_seconds"
-            lines += _metric(name, "gauge", _SAVED_HELP[key], [("", seconds)])
     samples = []
     for stage, histogram in report.figures.latencies.items():
         samples += _buckets(stage, histogram)
@@ -92,8 +82,9 @@ def as_prometheus(report: Report) -> str:
 
 def metric_name(row: Row) -> str:
     """Name of a counter's metric: the unit goes last, but for a sum's _total."""
-    unit = "" if row.unit is Unit.COUNT or row.counter.endswith(row.unit) else f"_{row.unit.value}"
-    return f"kallsymsd_{row.counter.value}{unit}{'' if row.gauge else '_total'}"
+    name = row.counter.value.replace("_seconds_", "_")
+    unit = "" if row.unit is Unit.COUNT or name.endswith(row.unit) else f"_{row.unit.value}"
+    return f"kallsymsd_{name}{unit}{'' if row.gauge else '_total'}"
 
 
 def _buckets(stage: str, histogram: Histogram) -> list[tuple[str, float]]:

@@ -5,8 +5,11 @@ import argparse
 import os
 import sys
 
-from kallsymsd.ctl import command
+from kallsymsd.ctl import absence, command
 from kallsymsd.ctl.command import CommandError, Context, Parsers
+from kallsymsd.ctl.query import is_running
+from kallsymsd.ctl.terminal import complain
+from kallsymsd.service.paths import BadPathError
 
 # Exit statuses of a command that was not found, and that could not be run (POSIX, 2.8.2).
 _NOT_FOUND = 127
@@ -52,13 +55,14 @@ def register(parsers: Parsers) -> None:
     )
 
 
-def _run(_: Context, options: argparse.Namespace) -> int:
+def _run(context: Context, options: argparse.Namespace) -> int:
     words = options.command[1:] if options.command[:1] == ["--"] else options.command
     if not words:
         raise CommandError("run: no command; try: kallsymsctl run make")
     environment = dict(os.environ)
     fragment = _fragment()
     if fragment:
+        _warn(context)
         others = [each for each in environment.get("MAKEFILES", "").split() if each != fragment]
         environment["MAKEFILES"] = " ".join([*others, fragment])
     if options.one_link:
@@ -67,7 +71,7 @@ def _run(_: Context, options: argparse.Namespace) -> int:
     try:
         os.execvpe(words[0], words, environment)  # noqa: S606  what the user asked for
     except OSError as error:
-        print(f"kallsymsctl: {words[0]}: {error.strerror}", file=sys.stderr)
+        complain(f"{words[0]}: {error.strerror}")
         return _NOT_FOUND if isinstance(error, FileNotFoundError) else _NOT_RUN
 
 
@@ -77,6 +81,18 @@ def _fragment() -> str:
 
     try:
         return str(prepare(os.environ))
-    except HookError as error:
-        print(f"kallsymsctl: warning: built without kallsymsd: {error}", file=sys.stderr)
+    except (BadPathError, HookError) as error:
+        complain(f"warning: built without kallsymsd: {error}")
         return ""
+
+
+def _warn(context: Context) -> None:
+    """Say why no daemon can be had, where something hinders it that a person must mend."""
+    if os.environ.get("KALLSYMSD") == "off":
+        return
+    try:
+        problem = absence.problem()
+        if problem and not is_running(context.socket):
+            complain(f"warning: {absence.told(context)}")
+    except (BadPathError, CommandError, OSError) as error:
+        complain(f"warning: no daemon is asked: {error}")

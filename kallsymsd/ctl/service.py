@@ -8,6 +8,7 @@ import subprocess
 from kallsymsd.ctl import command, stop, unitfiles
 from kallsymsd.ctl.command import CommandError, Context, Parsers
 from kallsymsd.ctl.query import ask, is_running, wait_until_gone
+from kallsymsd.ctl.terminal import tell
 from kallsymsd.ctl.unitfiles import SERVICE, SOCKET
 
 # Seconds the service manager has for one command; starting a unit waits for it.
@@ -67,7 +68,7 @@ def _run(context: Context, options: argparse.Namespace) -> int:
 def _install(context: Context, *, hardened: bool) -> int:
     where = unitfiles.directory(os.environ)
     unitfiles.write(where, unitfiles.texts(unitfiles.program(), hardened=hardened))
-    print(f"wrote {where / SERVICE} and {SOCKET}")
+    tell(f"wrote {where / SERVICE} and {SOCKET}")
     if not _has_manager():
         print(
             "no user manager of systemd runs here; where one does, run:\n"
@@ -93,7 +94,7 @@ def _uninstall(context: Context) -> int:
         _manager("stop", SERVICE)
     _stop(context)
     for path in unitfiles.remove(where):
-        print(f"removed {path}")
+        tell(f"removed {path}")
     if managed:
         _manager("daemon-reload")
     return 0
@@ -102,16 +103,16 @@ def _uninstall(context: Context) -> int:
 def _status(context: Context) -> int:
     where = unitfiles.directory(os.environ)
     found = unitfiles.installed(where)
-    print(f"units    {', '.join(str(path) for path in found) or f'none in {where}'}")
+    tell(f"units    {', '.join(str(path) for path in found) or f'none in {where}'}")
     if found:
         starts, ours = unitfiles.started_by(where), unitfiles.exec_start(unitfiles.program())
-        print(f"starts   {starts}{'' if starts == ours else f' (this installation: {ours})'}")
+        tell(f"starts   {starts}{'' if starts == ours else f' (this installation: {ours})'}")
     if _has_manager():
         for unit in (SOCKET, SERVICE):
-            print(f"{unit.partition('.')[2]:8} {_state('is-enabled', unit)}, {_state('is-active', unit)}")
+            tell(f"{unit.partition('.')[2]:8} {_state('is-enabled', unit)}, {_state('is-active', unit)}")
     else:
         print("manager  none runs here")
-    print(f"daemon   {'serves' if is_running(context.socket) else 'none serves'} {context.socket}")
+    tell(f"daemon   {'serves' if is_running(context.socket) else 'none serves'} {context.socket}")
     return 0 if found else 1
 
 

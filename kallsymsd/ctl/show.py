@@ -6,6 +6,8 @@ import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from kallsyms_client.report import printable
+from kallsymsd.ctl.terminal import console, tell
 from kallsymsd.service.stats import Unit
 
 if TYPE_CHECKING:
@@ -21,14 +23,12 @@ def show_tables(tables: Sequence[tuple[str, Rows]], *, numbers: bool = False) ->
     ``numbers``: the values are numbers, to be aligned at their right.
     """
     if sys.stdout.isatty():
-        from rich.console import Console  # noqa: PLC0415  costs more start-up time than all else
-
-        Console(highlight=False).print(rich_tables(tables, numbers=numbers))
+        console().print(rich_tables(tables, numbers=numbers))
         return
     width = max(len(key) for _, rows in tables for key, _, _ in rows)
     for _, rows in tables:
         for key, value, _ in rows:
-            print(f"{key:{width}} {value}".rstrip())
+            tell(f"{key:{width}} {value}".rstrip())
 
 
 def rich_tables(tables: Sequence[tuple[str, Rows]], *, numbers: bool = False) -> "Group":
@@ -36,6 +36,9 @@ def rich_tables(tables: Sequence[tuple[str, Rows]], *, numbers: bool = False) ->
     from rich.console import Group  # noqa: PLC0415  as above
     from rich.table import Table  # noqa: PLC0415  as above
     from rich.text import Text  # noqa: PLC0415  as above
+
+    def text(cell: str, style: str = "") -> Text:
+        return Text(printable(cell, keep=""), style)
 
     rows = [row for _, rows in tables for row in rows]
     widths = [max(len(row[column]) for row in rows) for column in range(2)]
@@ -49,8 +52,8 @@ def rich_tables(tables: Sequence[tuple[str, Rows]], *, numbers: bool = False) ->
             table.add_column(overflow="fold")
         table.add_column(style="dim", overflow="fold")
         for key, value, explanation in rows_of_title:
-            table.add_row(Text(f"  {key}"), Text(value), Text(explanation))
-        parts += [Text(title, style="bold"), table]
+            table.add_row(text(f"  {key}"), text(value), text(explanation))
+        parts += [text(title, style="bold"), table]
     return Group(*parts)
 
 

@@ -2,23 +2,20 @@
 """kallsymsctl stats: what was counted."""
 
 import argparse
-import os
-import sys
 import time
 from collections.abc import Iterable
 from pathlib import Path
 
-from kallsyms_client import tally
 from kallsyms_client.tally import Note
-from kallsymsd.ctl import command, report, saved
+from kallsymsd.ctl import command, notes, report
 from kallsymsd.ctl.command import CommandError, Context, Parsers
 from kallsymsd.ctl.query import ask, is_running
 from kallsymsd.ctl.report import Report
 from kallsymsd.ctl.since import Span, since
-from kallsymsd.service import kept
+from kallsymsd.ctl.terminal import complain
+from kallsymsd.service import costs, kept
 from kallsymsd.service.kept import Kept
-from kallsymsd.service.paths import cache_directory
-from kallsymsd.service.stats import Snapshot, noted
+from kallsymsd.service.stats import Counter, Snapshot, noted
 
 _TEXT = """\
 What the daemon has counted, over all its lives, until it is set to zero.
@@ -36,11 +33,16 @@ The daemon notes its counters when a build begins, and after each half hour
 of uninterrupted work. The newest note is taken that leaves nothing out, so
 that a bit more than asked for may be in the numbers; "since" tells.
 
-The time saved is an estimate: the symbols in the answers, times what a symbol
+The time saved is an estimate: the symbols in an answer, times what a symbol
 costs in a cold run of this daemon, or in a run of the kernel's own tool as
-"kallsymsctl verify" last measured it on this machine, less the time that the
-answers took. That of links that "--one-link" saved is their number, times what
-the one that was done took.
+"kallsymsctl verify" measured it on this machine, less the time that the answer
+took. It is reckoned when the answer is given, by what was measured until then,
+and added up; later measurements change nothing of it. That of links that
+"--one-link" saved is their number, times what the one that was done took.
+
+Requests of KALLSYMSD=verify and "kallsymsctl verify", and those about the
+empty map with which a link begins since v6.11, are no builds: they are counted
+apart, and are in no other number.
 """
 _EXAMPLES = """\
 kallsymsctl stats                    # a summary
@@ -84,9 +86,7 @@ def _run(context: Context, options: argparse.Namespace) -> int:
     if known is None:
         raise CommandError(f"no daemon serves {context.socket}, and no counters have been kept")
     span = since(known, options.since, time.time())
-    place = os.fsencode(cache_directory(os.environ))  # where clients leave them, whatever is configured
-    notes = tally.take(place) if options.zero else tally.read(place)
-    span = with_notes(span, notes)
+    span = with_notes(span, notes.take() if options.zero else notes.read())
     made = made_of(span, context.cache, running=running)
     match options.format:
         case "json":
@@ -99,25 +99,27 @@ def _run(context: Context, options: argparse.Namespace) -> int:
             from kallsymsd.ctl.summary import show_report  # noqa: PLC0415  programs do not need it
 
             if not running:
-                print(
-                    f"kallsymsctl: no daemon serves {context.socket}; these are the counters it kept",
-                    file=sys.stderr,
-                )
+                complain(f"no daemon serves {context.socket}; these are the counters it kept")
             show_report(made)
     return 0
 
 
-def with_notes(span: Span, notes: Iterable[Note]) -> Span:
+def with_notes(span: Span, left: Iterable[Note]) -> Span:
     """The span with what clients have noted since it began. The daemon counts that when it starts."""
-    added = noted(each for each in notes if each.time >= int(span.begin))
+    added = noted(each for each in left if each.time >= int(span.begin))
     counters: Snapshot = {key: value + added[key] for key, value in span.figures.counters.items()}
     return span._replace(figures=span.figures._replace(counters=counters))
 
 
 def made_of(span: Span, cache: Path, *, running: bool) -> Report:
     """The report of a span."""
-    estimate = saved.estimate(span.figures, saved.load(cache))
-    return Report(span.figures, estimate, span.begin, running)
+    counters = span.figures.counters
+    unknown = set()
+    if not counters[Counter.SAVED_COLD] and not counters[Counter.COLD_SYMBOLS]:
+        unknown.add(Counter.SAVED_COLD)
+    if not counters[Counter.SAVED_STOCK] and costs.load(cache) is None:
+        unknown.add(Counter.SAVED_STOCK)
+    return Report(span.figures, span.begin, running, frozenset(unknown))
 
 
 def _known(context: Context, *, running: bool, zero: bool) -> Kept | None:
@@ -128,7 +130,8 @@ def _known(context: Context, *, running: bool, zero: bool) -> Kept | None:
     if known is not None and zero:
         try:
             # What says how things are now stays.
-            kept.save(context.cache, Kept(known.figures.minus(known.figures), [], zero=time.time()))
+            empty = known.figures.minus(known.figures)
+            kept.save(context.cache, Kept(empty, [], zero=time.time(), cold_each=known.cold_each))
         except OSError as error:
             raise CommandError(f"{context.cache}: cannot be written: {error.strerror}") from error
     return known

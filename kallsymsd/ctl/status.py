@@ -2,19 +2,20 @@
 """kallsymsctl status: what the daemon is and does."""
 
 import argparse
-import json
+import contextlib
 import os
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from kallsymsd import __version__
-from kallsymsd.ctl import command
+from kallsymsd.ctl import absence, command
 from kallsymsd.ctl.command import CommandError, Context, Parsers
 from kallsymsd.ctl.list import installed
 from kallsymsd.ctl.query import ask, is_running, reading
 from kallsymsd.ctl.show import Rows, bytes_text, counted_text, long_text, seconds_text, show_tables
+from kallsymsd.ctl.terminal import as_json
 from kallsymsd.service.config import TABLE
-from kallsymsd.service.paths import path_text
+from kallsymsd.service.paths import BadPathError, path_text
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -54,10 +55,10 @@ def register(parsers: Parsers) -> None:
 
 def _run(context: Context, options: argparse.Namespace) -> int:
     if not is_running(context.socket):
-        raise CommandError(f"no daemon serves {context.socket}; builds work without, or start kallsymsd")
+        raise CommandError(absence.told(context))
     answer = ask(context.socket, "status")
     if options.json:
-        print(json.dumps(answer, indent=2))
+        print(as_json(answer))
     else:
         with reading(answer):
             tables = sections(answer)
@@ -78,6 +79,11 @@ def sections(answer: Mapping[str, Any]) -> list[tuple[str, Rows]]:
 
 def hooked() -> list[tuple[str, Rows]]:
     """The trees with the hook, as a table; no table where there are none."""
+    found: list[tuple[Path, State]] = []
+    with contextlib.suppress(
+        BadPathError
+    ):  # no home: no tree was installed; the daemon is told of all the same
+        found = installed()
     rows = [
         (
             "hook" if state.works else "no hook",
@@ -88,7 +94,7 @@ def hooked() -> list[tuple[str, Rows]]:
             ),
             "",
         )
-        for objects, state in installed()
+        for objects, state in found
     ]
     return [("Trees with the hook (kallsymsctl list)", rows)] if rows else []
 

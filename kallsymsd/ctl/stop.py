@@ -2,11 +2,11 @@
 """kallsymsctl stop: lets the daemon end."""
 
 import argparse
-import sys
 
 from kallsymsd.ctl import command
 from kallsymsd.ctl.command import CommandError, Context, Parsers
 from kallsymsd.ctl.query import ask, is_running, wait_until_gone
+from kallsymsd.ctl.terminal import complain
 
 #: Seconds a daemon has to end: five to finish its work, and some to write down its counters.
 LIMIT = 7.0
@@ -38,7 +38,7 @@ def register(parsers: Parsers) -> None:
 
 def _run(context: Context, _: argparse.Namespace) -> int:
     if not is_running(context.socket):
-        print(f"kallsymsctl: no daemon serves {context.socket}", file=sys.stderr)
+        complain(f"no daemon serves {context.socket}")
         return 0
     ask(context.socket, "stop")
     if not wait_until_gone(context.socket, LIMIT):

@@ -60,6 +60,13 @@ def _requests(report: Report) -> Rows:
         value = counters[counter]
         if value or counter in _ALWAYS:
             rows.append((key, f"{value:,}", f"{share_text(value, total):>7}  {text}"))
+    # No part of the total.
+    for key, counter, text in (
+        ("verify", Counter.VERIFY_REQUESTS, "asked to compare only"),
+        ("empty map", Counter.EMPTY_REQUESTS, "the first pass of a link, without a symbol"),
+    ):
+        if counters[counter]:
+            rows.append((key, f"{counters[counter]:,}", f"{'':7}  {text}"))
     return rows
 
 
@@ -118,12 +125,14 @@ def _latencies(report: Report) -> Rows:
 
 
 def _saved(report: Report) -> Rows:
-    cold, stock = report.saved
+    counters = report.figures.counters
     rows = []
-    if cold is not None:
-        rows.append(("against cold runs", seconds_text(cold), "at the cost of those measured here"))
-    if stock is not None:
-        rows.append(("against stock", seconds_text(stock), "the kernel's own tool, as measured here"))
+    if Counter.SAVED_COLD not in report.unknown:
+        seconds = seconds_text(counters[Counter.SAVED_COLD])
+        rows.append(("against cold runs", seconds, "at the cost of those measured here by then"))
+    if Counter.SAVED_STOCK not in report.unknown:
+        seconds = seconds_text(counters[Counter.SAVED_STOCK])
+        rows.append(("against stock", seconds, "the kernel's own tool, as measured here by then"))
     else:
         rows.append(("against stock", "unknown", "kallsymsctl verify measures it"))
     return rows

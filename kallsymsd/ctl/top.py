@@ -6,12 +6,13 @@ import sys
 import time
 from typing import TYPE_CHECKING
 
-from kallsymsd.ctl import command, stats, status
+from kallsymsd.ctl import absence, command, stats, status
 from kallsymsd.ctl.command import CommandError, Context, Parsers
 from kallsymsd.ctl.query import QueryError, ask, is_running, reading, wait_until_gone
 from kallsymsd.ctl.show import Rows, bytes_text, counted_text, rich_tables
 from kallsymsd.ctl.since import Span
 from kallsymsd.ctl.stop import LIMIT
+from kallsymsd.ctl.terminal import complain, console
 from kallsymsd.service import kept
 from kallsymsd.service.stats import Counter
 
@@ -47,15 +48,13 @@ def register(parsers: Parsers) -> None:
 
 def _run(context: Context, options: argparse.Namespace) -> int:
     if not is_running(context.socket):
-        raise CommandError(f"no daemon serves {context.socket}; builds work without, or start kallsymsd")
+        raise CommandError(absence.told(context))
     if not sys.stdout.isatty():
         raise CommandError("top needs a terminal; kallsymsctl stats --json is for programs")
-    from rich.console import Console  # noqa: PLC0415  takes time to load
-    from rich.live import Live  # noqa: PLC0415  as above
+    from rich.live import Live  # noqa: PLC0415  takes time to load
 
     begin = Span(kept.read(ask(context.socket, "stats")).figures, time.time())
-    console = Console(highlight=False)
-    with Live(_screen(context, begin), console=console, screen=True, auto_refresh=False) as live:
+    with Live(_screen(context, begin), console=console(), screen=True, auto_refresh=False) as live:
         while is_running(context.socket):
             try:
                 live.update(_screen(context, begin), refresh=True)
@@ -65,7 +64,7 @@ def _run(context: Context, options: argparse.Namespace) -> int:
                     raise
                 break
             time.sleep(options.interval)
-    print("kallsymsctl: the daemon has ended", file=sys.stderr)
+    complain("the daemon has ended")
     return 0
 
 

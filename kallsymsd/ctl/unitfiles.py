@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from kallsymsd.ctl.command import CommandError
+from kallsymsd.service.paths import base_directory
 
 #: In the order they are written; the drop-in is optional.
 SERVICE, SOCKET, HARDENING = "kallsymsd.service", "kallsymsd.socket", "kallsymsd.service.d/hardening.conf"
@@ -17,9 +18,8 @@ _PACKAGED = "ExecStart=/usr/bin/kallsymsd\n"
 
 
 def directory(environment: Mapping[str, str]) -> Path:
-    """Where a user's own units are."""
-    home = Path(environment.get("XDG_CONFIG_HOME", ""))
-    return (home if home.is_absolute() else Path.home() / ".config") / "systemd" / "user"
+    """Where a user's own units are. BadPathError where there is no home directory."""
+    return base_directory(environment, "XDG_CONFIG_HOME", ".config") / "systemd" / "user"
 
 
 def program() -> list[str]:

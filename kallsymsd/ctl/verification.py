@@ -17,9 +17,9 @@ from kallsymsd.ctl.command import CommandError, Context
 from kallsymsd.ctl.programs import run
 from kallsymsd.ctl.progress import Progress
 from kallsymsd.ctl.query import is_running
-from kallsymsd.ctl.saved import Stock
 from kallsymsd.ctl.show import bytes_text, seconds_text
 from kallsymsd.ctl.subject import Subject
+from kallsymsd.service.costs import Stock
 
 _BIN = "ours.bin"
 
@@ -113,6 +113,7 @@ class Verification:
             bin_name=_BIN.encode(),
             map_path=os.fsencode(subject.map.absolute()),
             tree=os.fsencode(subject.tree.absolute()),
+            verify=True,
         )
         began = self._progress.step("asking the daemon")
         descriptor = os.open(subject.map, os.O_RDONLY | os.O_CLOEXEC)

@@ -2,16 +2,18 @@
 """kallsymsctl verify: proves our tables against the kernel's own tool."""
 
 import argparse
-import sys
 import tempfile
 from pathlib import Path
 
 from kallsymsd.core.dialects import OPTION_BITS
-from kallsymsd.ctl import command, saved
+from kallsymsd.ctl import command
 from kallsymsd.ctl.command import CommandError, Context, Parsers
-from kallsymsd.ctl.saved import Stock
+from kallsymsd.ctl.query import ask, is_running
 from kallsymsd.ctl.show import show_tables
+from kallsymsd.ctl.terminal import complain
 from kallsymsd.engine.private import NotPrivateError, private_directory
+from kallsymsd.service import costs
+from kallsymsd.service.costs import Stock
 
 _TEXT = """\
 Makes the tables of one map three times: by the kernel's own tool, in this
@@ -88,6 +90,8 @@ def _run(context: Context, options: argparse.Namespace) -> int:
 def _keep(context: Context, stock: Stock) -> None:
     try:
         private_directory(context.cache)
-        saved.save(context.cache, stock)
-    except (NotPrivateError, OSError) as error:
-        print(f"kallsymsctl: the costs measured are not kept: {error}", file=sys.stderr)
+        costs.save(context.cache, stock)
+        if is_running(context.socket):
+            ask(context.socket, "stock", more=stock._asdict())
+    except (CommandError, NotPrivateError, OSError) as error:
+        complain(f"the costs measured are not kept: {error}")

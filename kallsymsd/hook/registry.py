@@ -9,11 +9,15 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
+from kallsymsd.service.paths import base_directory
+
 
 def data_directory(environment: Mapping[str, str]) -> Path:
-    """The directory of what kallsymsctl keeps: kallsymsd in $XDG_DATA_HOME, or in ~/.local/share."""
-    home = Path(environment.get("XDG_DATA_HOME", ""))
-    return (home if home.is_absolute() else Path.home() / ".local" / "share") / "kallsymsd"
+    """The directory of what kallsymsctl keeps: kallsymsd in $XDG_DATA_HOME, or in ~/.local/share.
+
+    Raises BadPathError where there is no home directory, either.
+    """
+    return base_directory(environment, "XDG_DATA_HOME", ".local/share") / "kallsymsd"
 
 
 class Registry:

@@ -80,14 +80,16 @@ class Ticket:
 class Outcome(NamedTuple):
     """What became of a ticket: an answer, or a line of text that says why there is none.
 
-    how     how the answer was made for this client; ready if that was done, or begun, before anybody asked
-    shared  the computation is another ticket's
+    how       how the answer was made for this client; ready if that was done, or begun, before anybody asked
+    shared    the computation is another ticket's
+    is_empty  there are tables of no symbol at all: the first pass of a link since v6.11
     """
 
     answer: Answer | None
     how: How
     failure: str = ""
     shared: bool = False
+    is_empty: bool = False
 
 
 class Builds:
@@ -151,7 +153,7 @@ class Builds:
         last = self.history.last_map(ticket.request, question.map)
         try:
             answer, how = engine.build(question)
-            outcome = Outcome(answer, how)
+            outcome = Outcome(answer, how, is_empty=answer.ok and not question.map.text)
         except Exception as error:  # noqa: BLE001  as above
             outcome = _broken(error)
         with self._running_lock:

@@ -12,7 +12,8 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from kallsymsd.service.paths import cache_directory
+from kallsyms_client.regular import read_regular
+from kallsymsd.service.paths import BadPathError, base_directory, cache_directory
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -20,6 +21,15 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 _LARGEST = 1 << 20
+_LONGEST = 1 << 31  # seconds
+# Bytes of the file, and characters of a line: a path has up to 4,096. tomllib takes time that grows with the
+# square of a line's length.
+_MAX_FILE = 1 << 16
+_MAX_LINE = 5000
+# Digits in a row that Python makes no number of.
+_MAX_DIGITS = 4300
+# Brackets in a line that nobody writes.
+_DEEP = 50
 _TRUE = frozenset({"1", "on", "true", "yes"})
 _FALSE = frozenset({"0", "off", "false", "no"})
 
@@ -80,6 +90,8 @@ def _seconds(value: object) -> int:
     number = _integer(value)
     if number < 0:
         raise ValueError("a number of seconds, 0 for never")
+    if number > _LONGEST:
+        raise ValueError(f"a number of seconds up to {_LONGEST}")
     return number
 
 
@@ -99,7 +111,7 @@ def _switch(value: object) -> bool:
 
 
 def _directory(value: object) -> Path:
-    if not isinstance(value, str) or not Path(value).is_absolute():
+    if not isinstance(value, str) or not Path(value).is_absolute() or "\0" in value:
         raise ValueError("an absolute path")
     return Path(value)
 
@@ -173,7 +185,7 @@ def load(flags: Mapping[str, Any], environment: Mapping[str, str]) -> Configurat
         flag, variable = flags.get(setting.name), environment.get(setting.variable, "")
         if flag is not None:
             if setting is CACHE_DIR:
-                flag = str(Path(flag).absolute())  # a person may name one below where they are
+                flag = _absolute(flag)  # a person may name one below where they are
             values[setting.name] = _parsed(setting, flag, setting.flag), setting.flag
         elif variable:
             values[setting.name] = _parsed(setting, variable, setting.variable), setting.variable
@@ -181,53 +193,112 @@ def load(flags: Mapping[str, Any], environment: Mapping[str, str]) -> Configurat
             value, origin = in_file[setting.name]
             values[setting.name] = _parsed(setting, value, f"{origin}: {setting.name}"), origin
         else:
-            values[setting.name] = setting.default(environment), "default"
+            values[setting.name] = _default(setting, environment), "default"
     return Configuration(values)
 
 
-def file_path(environment: Mapping[str, str]) -> Path:
-    """The configuration file: $KALLSYMSD_CONFIG, else kallsymsd/config.toml by the XDG rules."""
+def file_path(environment: Mapping[str, str]) -> Path | None:
+    """The configuration file: $KALLSYMSD_CONFIG, else kallsymsd/config.toml by the XDG rules.
+
+    None where there is no home directory that it could be in.
+    """
     named = environment.get(FILE_VARIABLE, "")
     if named:
         return Path(named)
-    home = Path(environment.get("XDG_CONFIG_HOME", ""))
-    return (home if home.is_absolute() else Path.home() / ".config") / "kallsymsd" / "config.toml"
+    try:
+        return base_directory(environment, "XDG_CONFIG_HOME", ".config") / "kallsymsd" / "config.toml"
+    except BadPathError:
+        return None
+
+
+def _absolute(path: str) -> str:
+    try:
+        return str(Path(path).absolute())
+    except OSError as error:
+        raise ConfigurationError(f"{CACHE_DIR.flag}: the working directory: {error.strerror}") from error
+
+
+def _default(setting: Setting[Any], environment: Mapping[str, str]) -> object:
+    try:
+        value: object = setting.default(environment)
+    except BadPathError as error:
+        raise ConfigurationError(f"{setting.name}: {error} or {setting.variable}") from None
+    return value
 
 
 def _parsed(setting: Setting[Any], value: object, place: str) -> object:
     try:
         parsed: object = setting.parse(value)
     except ValueError as error:
-        raise ConfigurationError(f"{place}: must be {error}, not {value!r:.60}") from None
+        raise ConfigurationError(f"{place}: must be {error}, not {_shown(value)}") from None
     return parsed
 
 
-def _read(path: Path, *, required: bool) -> dict[str, tuple[object, str]]:
-    """Value and place of each key in the file."""
+def _shown(value: object) -> str:
+    """The begin of a value, for a person."""
     try:
-        text = path.read_bytes().decode()
-    except FileNotFoundError:
+        return f"{value!r:.60}"
+    except (ValueError, RecursionError):  # a number of thousands of digits, a table in thousands of others
+        return f"so large a {type(value).__name__}"
+
+
+def _read(path: Path | None, *, required: bool) -> dict[str, tuple[object, str]]:
+    """Value and place of each key in the file."""
+    if path is None:
+        return {}
+    try:
+        data = read_regular(str(path), _MAX_FILE, follow=True)
+    except (FileNotFoundError, NotADirectoryError) as error:
         if required:
-            raise ConfigurationError(f"{path}: No such file or directory; see {FILE_VARIABLE}") from None
+            raise ConfigurationError(f"{path}: {error.strerror}; see {FILE_VARIABLE}") from None
         return {}
     except OSError as error:
         raise ConfigurationError(f"{path}: {error.strerror}") from error
-    except UnicodeDecodeError:
-        raise ConfigurationError(f"{path}: is not UTF-8") from None
-    import tomllib  # noqa: PLC0415  most have no such file, and loading it takes as long as starting Python
-
-    try:
-        content = tomllib.loads(text)
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
-        raise ConfigurationError(f"{path}: {error}") from None
+    text = _decoded(path, data)
+    content = _parse(path, text)
     places = {key: f"{path}:{_line(text, key)}" for key in content}
     for key in content:
         if key not in _BY_NAME:
             why = f"there are {', '.join(_BY_NAME)}"
             if key == "socket":
                 why = "set KALLSYMSD_SOCKET, since clients do not read this file"
-            raise ConfigurationError(f"{places[key]}: no setting {key!r:.60}; {why}")
+            raise ConfigurationError(f"{places[key]}: no setting {_shown(key)}; {why}")
     return {key: (value, places[key]) for key, value in content.items()}
+
+
+def _decoded(path: Path, data: bytes) -> str:
+    """The file's text, in lines that can be dealt with."""
+    for number, line in enumerate(data.split(b"\n"), 1):
+        if len(line) > _MAX_LINE:
+            raise ConfigurationError(f"{path}:{number}: has more than {_MAX_LINE} characters")
+    try:
+        return data.decode()
+    except UnicodeDecodeError as error:
+        number = data.count(b"\n", 0, error.start) + 1
+        raise ConfigurationError(f"{path}:{number}: is not UTF-8") from None
+
+
+def _parse(path: Path, text: str) -> dict[str, Any]:
+    """What the file says, as TOML."""
+    import tomllib  # noqa: PLC0415  most have no such file, and loading it takes as long as starting Python
+
+    try:
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        said = re.fullmatch(r"(.*) \(at line ([0-9]+), column [0-9]+\)", str(error), re.DOTALL)
+        place, what = (f"{path}:{said[2]}", said[1]) if said else (str(path), str(error))
+        raise ConfigurationError(f"{place}: {what}") from None
+    except ValueError:  # which it lets through
+        number = _first_line(text, lambda line: bool(re.search(rf"[0-9_]{{{_MAX_DIGITS}}}", line)))
+        raise ConfigurationError(f"{path}:{number}: a number has too many digits") from None
+    except RecursionError:
+        number = _first_line(text, lambda line: line.count("[") + line.count("{") > _DEEP)
+        raise ConfigurationError(f"{path}:{number}: values are nested too deeply") from None
+
+
+def _first_line(text: str, is_meant: Callable[[str], bool]) -> int:
+    """Number of the first line that is meant; 1 if there is none."""
+    return next((number for number, line in enumerate(text.splitlines(), 1) if is_meant(line)), 1)
 
 
 def _line(text: str, key: str) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from kallsymsd.service import costs
 from kallsymsd.service.paths import path_text
 
 if TYPE_CHECKING:
@@ -34,6 +35,7 @@ class Control:
         self._commands: dict[str, Callable[[Mapping[str, Any]], Mapping[str, Any]]] = {
             "stats": self._stats,
             "zero": self._zero,
+            "stock": self._stock,
             "status": lambda _: {**status(), **self._engine_status()},
             "explain": self._explain,
             "clear": self._clear,
@@ -54,6 +56,14 @@ class Control:
         before = self._tally.snapshot(self._builds.store).message()
         self._tally.zero()
         return before
+
+    def _stock(self, message: Mapping[str, Any]) -> Mapping[str, Any]:
+        """What was measured counts for answers from now on."""
+        stock = costs.read(message)
+        if stock is None:
+            return {"error": "these costs make no sense"}
+        self._tally.learn(stock)
+        return {}
 
     def _explain(self, message: Mapping[str, Any]) -> Mapping[str, Any]:
         history = self._builds.history

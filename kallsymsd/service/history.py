@@ -119,7 +119,7 @@ class History:
         self._lock = threading.Lock()
 
     def last_map(self, request: BuildRequest, contents: MapText) -> MapText | None:
-        """The map before ``contents`` in the request's tree, if it is still in memory."""
+        """The map before ``contents`` in the request's tree, if it is in memory; none before an empty one."""
         key = request.tree, request.dialect, request.options
         with self._lock:
             known = self._maps.pop(key, None)
@@ -129,7 +129,7 @@ class History:
                 self._maps[key] = newest
             if len(self._maps) > _MOST_TREES:
                 self._maps.popitem(last=False)
-        return known() if known is not None else None
+        return known() if known is not None and contents.text else None
 
     def add(
         self,
@@ -176,6 +176,8 @@ def _why(outcome: Outcome, *, is_first: bool) -> str:
         return outcome.answer.message.decode("utf-8", "replace").partition("\n")[0]
     if how.made == HIT:
         return ""
+    if outcome.is_empty:
+        return "the map is empty: with that a link begins, before there are symbols"
     if how.made == ADDRESSES:
         return "the map differs from the last one in addresses only"
     if how.made == INCREMENTAL and not how.changed:

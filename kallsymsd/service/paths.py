@@ -2,6 +2,7 @@
 """Where the socket and the cache are, by the XDG base directory rules."""
 
 import os
+import pwd
 import socket
 import struct
 from collections.abc import Mapping
@@ -63,10 +64,46 @@ def lock_path(socket_path: Path) -> Path:
     return socket_path.with_name(socket_path.name + ".lock")
 
 
+def base_directory(environment: Mapping[str, str], variable: str, below_home: str) -> Path:
+    """The directory that ``variable`` names if that is an absolute path, else one below the home directory.
+
+    The home directory is $HOME, else what the passwd database says. Raises BadPathError where neither is an
+    absolute path: in containers without such a user, in services with a dynamic one.
+    """
+    named = environment.get(variable, "")
+    if named.startswith("/"):
+        return Path(named)
+    home = environment.get("HOME", "")
+    if not home.startswith("/"):
+        try:
+            home = pwd.getpwuid(os.getuid()).pw_dir
+        except KeyError:
+            home = ""
+    if not home.startswith("/"):
+        raise BadPathError(
+            f"there is no home directory: HOME is not an absolute path, and user {os.getuid()} has none "
+            f"in the passwd database; set HOME or {variable}"
+        )
+    return Path(home, below_home)
+
+
 def cache_directory(environment: Mapping[str, str]) -> Path:
-    """The cache directory: kallsymsd in $XDG_CACHE_HOME, or in ~/.cache unless that is an absolute path."""
-    home = Path(environment.get("XDG_CACHE_HOME", ""))
-    return (home if home.is_absolute() else Path.home() / ".cache") / "kallsymsd"
+    """The cache directory: kallsymsd in $XDG_CACHE_HOME, or in ~/.cache unless that is an absolute path.
+
+    Raises BadPathError where there is no home directory, either.
+    """
+    return base_directory(environment, "XDG_CACHE_HOME", ".cache") / "kallsymsd"
+
+
+def notes_directory(environment: Mapping[str, str]) -> Path | None:
+    """Where clients leave notes, and the log of a daemon that they start, whatever is configured.
+
+    None where there is no home directory: they leave none.
+    """
+    try:
+        return cache_directory(environment)
+    except BadPathError:
+        return None
 
 
 def _runtime_directory(environment: Mapping[str, str], uid: int) -> Path:

@@ -174,11 +174,10 @@ class Server:
 
     def _build(self, connection: Connection, request: BuildRequest) -> None:
         ticket = Ticket(request, connection.take_descriptor(), time.monotonic())
-        self._tally.request()
         refusal, kind = self._refusal(request)
         if refusal:
             ticket.close()
-            self._tally.failure()
+            self._tally.failure(request)
             self._hub.fail(connection, refusal, kind)
             return
         self._waiting.add(ticket, connection)
@@ -209,10 +208,10 @@ class Server:
             if connection is None:
                 continue  # it has hung up
             if connection.closing:  # it left the protocol meanwhile
-                self._tally.hangup()
+                self._tally.hangup(ticket.request)
                 continue
             connection.deadline = now + PEER_LIMIT
-            self._tally.outcome(outcome, now - ticket.began)
+            self._tally.outcome(ticket.request, outcome, now - ticket.began)
             if outcome.answer is None:
                 self._hub.fail(connection, outcome.failure)
                 continue
@@ -226,7 +225,7 @@ class Server:
     def _gone(self, connection: Connection) -> None:
         """A connection ended."""
         if connection.ticket is not None:
-            self._tally.hangup()
+            self._tally.hangup(connection.ticket.request)
             self._waiting.abandon(connection.ticket)
 
     # What is asked about us.

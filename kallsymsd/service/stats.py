@@ -21,6 +21,8 @@ class Counter(StrEnum):
     COLD = "cold"
     SHARED = "shared"
     BAD_INPUT = "bad_input"
+    VERIFY_REQUESTS = "verify_requests"
+    EMPTY_REQUESTS = "empty_requests"
     FAILURES = "failures"
     HANGUPS = "hangups"
     FALLBACKS = "fallbacks"
@@ -62,6 +64,8 @@ class Counter(StrEnum):
     COLD_SECONDS = "cold_seconds"
     WARM_SYMBOLS = "warm_symbols"
     WARM_SECONDS = "warm_seconds"
+    SAVED_COLD = "saved_seconds_cold"
+    SAVED_STOCK = "saved_seconds_stock"
     CACHE_ENTRIES = "cache_entries"
     CACHE_BYTES = "cache_bytes"
     CACHE_LIMIT = "cache_limit"
@@ -91,7 +95,7 @@ class Row(NamedTuple):
 
 #: Every counter, in the order of display.
 TABLE = (
-    Row(Counter.REQUESTS, "build requests received"),
+    Row(Counter.REQUESTS, "build requests, answered or not"),
     Row(Counter.HITS, "requests answered without computing anything"),
     Row(Counter.MISSES, "requests whose answer was computed"),
     Row(Counter.ADDRESSES, "misses whose map differed from the last one in addresses only"),
@@ -99,6 +103,8 @@ TABLE = (
     Row(Counter.COLD, "misses computed from nothing"),
     Row(Counter.SHARED, "misses that joined a computation under way for another client"),
     Row(Counter.BAD_INPUT, "misses whose map cannot be made into tables"),
+    Row(Counter.VERIFY_REQUESTS, "requests to compare an answer, by verify; in no other number"),
+    Row(Counter.EMPTY_REQUESTS, "requests about an empty map, with which links begin; in no other number"),
     Row(Counter.FAILURES, "requests that the daemon could not serve"),
     Row(Counter.HANGUPS, "requests whose client did not wait for the answer"),
     Row(Counter.FALLBACKS, "requests that a client met without the daemon"),
@@ -123,6 +129,8 @@ TABLE = (
     Row(Counter.COLD_SECONDS, "computing time of the cold runs", Unit.SECONDS),
     Row(Counter.WARM_SYMBOLS, "symbols of the answers made in any other way"),
     Row(Counter.WARM_SECONDS, "time from request to answer of these", Unit.SECONDS),
+    Row(Counter.SAVED_COLD, "estimated time saved against cold runs, as measured by then", Unit.SECONDS),
+    Row(Counter.SAVED_STOCK, "estimated time saved against the kernel's own tool, likewise", Unit.SECONDS),
     Row(Counter.CACHE_ENTRIES, "entries in the cache directory: answers, and states of trees", gauge=True),
     Row(Counter.CACHE_BYTES, "size of the cache directory", Unit.BYTES, gauge=True),
     Row(Counter.CACHE_LIMIT, "size it may have", Unit.BYTES, gauge=True),

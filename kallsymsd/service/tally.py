@@ -8,6 +8,8 @@ import time
 from typing import TYPE_CHECKING
 
 from kallsyms_client.wire import ADDRESSES, COLD, HIT, INCREMENTAL, STAGES
+from kallsymsd.service import costs
+from kallsymsd.service.costs import Costs, Stock
 from kallsymsd.service.figures import Figures
 from kallsymsd.service.kept import Kept
 from kallsymsd.service.latency import LatencyCounts
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from kallsyms_client.tally import Note
+    from kallsyms_client.wire import BuildRequest
     from kallsymsd.engine.store import Store
     from kallsymsd.service.builds import Outcome
 
@@ -33,7 +36,10 @@ _WAYS = {
 
 
 class Tally:
-    """Every request is counted once as it comes, and once as a hit, miss, failure or hang-up."""
+    """Every request is counted when it ends: once as one, and once as a hit, miss, failure or hang-up.
+
+    Those of ``verify`` and about an empty map are no build's work; they are counted apart, and nowhere else.
+    """
 
     def __init__(
         self,
@@ -41,12 +47,18 @@ class Tally:
         now: float,
         kept: Kept | None = None,
         clock: Callable[[], float] = time.time,
+        stock: Stock | None = None,
     ) -> None:
-        """``save`` writes to disk, ``kept`` is where an earlier daemon left off, ``clock`` tells the time."""
+        """``save`` writes to disk, ``kept`` is where an earlier daemon left off, ``clock`` tells the time.
+
+        ``stock`` is what a pass costs without us, if it was measured.
+        """
         self._counters = Counters(kept.figures.counters if kept is not None else None)
         self._latencies = LatencyCounts(kept.figures.latencies if kept is not None else None)
         self._marks = Marks(kept.marks, kept.last_request) if kept is not None else Marks()
         self._zero = kept.zero if kept is not None else 0.0
+        self._cold_each = kept.cold_each if kept is not None else 0.0
+        self._stock = stock
         self._save = save
         self._clock = clock
         self._saved = self._counters.changes
@@ -58,21 +70,19 @@ class Tally:
         """How many bytes the cache may have."""
         self._counters.set(Counter.CACHE_LIMIT, count)
 
-    def request(self) -> None:
-        """A build request came."""
-        # Asked for only where a mark is set: the figures are many, and requests come fast.
-        self._marks.request(
-            self._clock(), lambda: Figures(self._counters.snapshot(), self._latencies.snapshot())
-        )
-        self._counters.add(Counter.REQUESTS)
+    def learn(self, stock: Stock) -> None:
+        """What a pass costs without us was measured."""
+        self._stock = stock
 
-    def failure(self) -> None:
+    def failure(self, request: BuildRequest) -> None:
         """A request could not be served."""
-        self._counters.add(Counter.FAILURES)
+        if self._is_builds(request):
+            self._counters.add(Counter.FAILURES)
 
-    def hangup(self) -> None:
+    def hangup(self, request: BuildRequest) -> None:
         """A client left without its answer."""
-        self._counters.add(Counter.HANGUPS)
+        if self._is_builds(request):
+            self._counters.add(Counter.HANGUPS)
 
     def fall_back(self, notes: Iterable[Note]) -> None:
         """Clients had to help themselves, or linked a kernel."""
@@ -91,14 +101,17 @@ class Tally:
         """Events of watched directories were lost."""
         self._counters.add(Counter.WATCH_OVERFLOWS)
 
-    def outcome(self, outcome: Outcome, seconds: float) -> None:
+    def outcome(self, request: BuildRequest, outcome: Outcome, seconds: float) -> None:
         """A request got its outcome, so long after it came."""
         add = self._counters.add
+        answer, how = outcome.answer, outcome.how
+        add(Counter.AHEAD_USED, int(how.ready))
+        if not self._is_builds(request, is_empty=outcome.is_empty):
+            return
         add(Counter.SECONDS, seconds)
         self._latencies.add("request", round(seconds * 1e6))
-        answer, how = outcome.answer, outcome.how
         if answer is None:
-            self.failure()
+            add(Counter.FAILURES)
             return
         add(Counter.BYTES, answer.size)
         if how.made != HIT:
@@ -107,12 +120,7 @@ class Tally:
         if not answer.ok:
             add(Counter.BAD_INPUT)
             return
-        add(_WAYS[how.made])
-        add(Counter.SYMBOLS, how.symbols)
-        add(Counter.AHEAD_USED, int(how.ready))
-        if how.made != COLD:
-            add(Counter.WARM_SYMBOLS, how.symbols)
-            add(Counter.WARM_SECONDS, seconds)
+        self._made(outcome, seconds)
         if outcome.shared:
             return  # what was computed counts for the client that caused it
         for stage, microseconds in zip(STAGES, how.stages, strict=True):
@@ -127,8 +135,41 @@ class Tally:
             add(Counter.TOKEN_STEPS, how.steps)
             add(Counter.TOKEN_STEPS_KEPT, how.kept)
 
+    def _made(self, outcome: Outcome, seconds: float) -> None:
+        """A client got tables: in which way, and what that saved."""
+        add, how = self._counters.add, outcome.how
+        known = Costs(self._known_cold(), self._stock)
+        add(_WAYS[how.made])
+        add(Counter.SYMBOLS, how.symbols)
+        add(Counter.SAVED_STOCK, costs.saved_stock(known, how.symbols, seconds))
+        if how.made != COLD:
+            add(Counter.WARM_SYMBOLS, how.symbols)
+            add(Counter.WARM_SECONDS, seconds)
+            add(Counter.SAVED_COLD, costs.saved_cold(known, how.symbols, seconds))
+
+    def _is_builds(self, request: BuildRequest, *, is_empty: bool = False) -> bool:
+        """Count a request that has ended; whether it was a build's, so that what became of it counts too."""
+        if request.verify:
+            self._counters.add(Counter.VERIFY_REQUESTS)
+            return False
+        if is_empty:
+            self._counters.add(Counter.EMPTY_REQUESTS)
+            return False
+        # Asked for only where a mark is set: the figures are many, and requests come fast.
+        self._marks.request(
+            self._clock(), lambda: Figures(self._counters.snapshot(), self._latencies.snapshot())
+        )
+        self._counters.add(Counter.REQUESTS)
+        return True
+
+    def _known_cold(self) -> float:
+        """Seconds of a cold run for each symbol; what was known before zero until there is one after it."""
+        symbols = self._counters[Counter.COLD_SYMBOLS]
+        return self._counters[Counter.COLD_SECONDS] / symbols if symbols else self._cold_each
+
     def zero(self) -> None:
         """Begin to count from nothing."""
+        self._cold_each = self._known_cold()
         limit = self._counters[Counter.CACHE_LIMIT]
         self._counters = Counters()
         self._counters.set(Counter.CACHE_LIMIT, limit)
@@ -147,7 +188,7 @@ class Tally:
             self._counters.add(Counter.CACHE_EVICTIONS, evictions - self._evictions)
             self._damaged, self._evictions = damaged, evictions
         figures = Figures(self._counters.snapshot(), self._latencies.snapshot())
-        return Kept(figures, list(self._marks), self._marks.last_request, self._zero)
+        return Kept(figures, list(self._marks), self._marks.last_request, self._zero, self._known_cold())
 
     def save_due(self) -> float:
         """When the counters are to be written next; never (inf) while nothing has changed."""

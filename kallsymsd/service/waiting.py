@@ -66,7 +66,7 @@ class Waiting:
         for ticket, connection in list(self._connections.items()):
             if now >= ticket.began + WORK_LIMIT:
                 self.abandon(ticket)
-                self._tally.failure()
+                self._tally.failure(ticket.request)
                 self._hub.fail(connection, f"the build takes longer than {WORK_LIMIT:.0f} s")
         self._next_beat = now + HEARTBEAT
         for connection in list(self._connections.values()):

@@ -208,7 +208,7 @@ def test_of_a_long_difference_the_begin_is_shown(tmp_path: Path, capsys: pytest.
 def test_the_last_pass_in_a_tree_is_compared_with_the_finished_kernel(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], number: str
 ) -> None:
-    (tmp_path / "System.map").write_text(NEW)
+    link(tmp_path, NEW)
     for index, text in ((1, OLD), (2, NEW)):
         path = tmp_path / f".tmp_vmlinux{number}{index}.syms"
         path.write_text(text)
@@ -227,9 +227,113 @@ def test_files_of_other_names_are_no_passes(tmp_path: Path) -> None:
         (tmp_path / name).write_text(NEW)
     assert passes.find(tmp_path) is None
     (tmp_path / ".tmp_vmlinux1.syms").write_text(NEW)
-    assert passes.find(tmp_path) == (tmp_path / ".tmp_vmlinux1.syms", tmp_path / "System.map")
-    (tmp_path / "System.map").unlink()
-    assert passes.find(tmp_path) is None
+    found = passes.find(tmp_path)
+    assert found is not None
+    assert (found.last, found.final) == (tmp_path / ".tmp_vmlinux1.syms", tmp_path / "System.map")
+
+
+# Links that did not come to their end.
+
+
+def link(tree: Path, final: str, name: str = "vmlinux") -> None:
+    """A finished kernel."""
+    (tree / name).touch()
+    (tree / "System.map").write_text(final)
+
+
+def leave(tree: Path, name: str, text: str, *, at: float) -> None:
+    """A map of a pass, so many seconds after the kernel's."""
+    path = tree / name
+    path.write_text(text)
+    moment = (tree / "System.map").stat().st_mtime + at if (tree / "System.map").exists() else 1.0
+    os.utime(path, (moment, moment))
+
+
+def remains(tree: Path, what: str) -> None:
+    """What a link that has failed or was interrupted leaves behind."""
+    if what != "no map":
+        link(tree, NEW)
+    match what:
+        case "an older map":  # and vmlinux of the link before
+            leave(tree, ".tmp_vmlinux1.syms", OLD, at=5)
+        case "the map of pass 0 only is newer":
+            leave(tree, ".tmp_vmlinux2.syms", OLD, at=-5)
+            leave(tree, ".tmp_vmlinux0.syms", "", at=5)
+        case "no vmlinux":  # make has removed it
+            leave(tree, ".tmp_vmlinux.kallsyms2.syms", OLD, at=-5)
+            (tree / "vmlinux").unlink()
+        case "an older map and no vmlinux":
+            leave(tree, ".tmp_vmlinux2.syms", OLD, at=5)
+            (tree / "vmlinux").unlink()
+        case "no map":
+            leave(tree, ".tmp_vmlinux2.syms", OLD, at=0)
+        case "a map cut short":
+            leave(tree, ".tmp_vmlinux2.syms", NEW + "4000 T e\n", at=-5)
+        case "an empty map":
+            (tree / "System.map").write_text("")
+            leave(tree, ".tmp_vmlinux2.syms", NEW, at=-5)
+
+
+@pytest.mark.parametrize(
+    ("what", "told"),
+    [
+        ("an older map", "System.map is older than .tmp_vmlinux1.syms"),
+        ("the map of pass 0 only is newer", "System.map is older than .tmp_vmlinux0.syms"),
+        ("no vmlinux", "there is no vmlinux"),
+        ("an older map and no vmlinux", "System.map is older than .tmp_vmlinux2.syms"),
+        ("no map", "there is no System.map"),
+        ("a map cut short", "System.map was cut short"),
+        ("an empty map", "System.map was cut short"),
+    ],
+)
+def test_of_a_link_that_did_not_end_no_table_is_called_wrong(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], what: str, told: str
+) -> None:
+    remains(tmp_path, what)
+    assert explain(tmp_path) == 0
+    out = " ".join(capsys.readouterr().out.split())
+    assert f"has failed or was interrupted: {told}." in out
+    assert "kallsymsctl explain --maps" in out
+    for word in ("Inconsistent", "wrong", "differ", "added", "removed", "moved"):
+        assert word not in out
+
+
+@pytest.mark.parametrize("name", ["vmlinux", "vmlinux.unstripped"])
+def test_of_one_that_did_end_the_difference_is_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str
+) -> None:
+    link(tmp_path, NEW, name)
+    leave(tmp_path, ".tmp_vmlinux0.syms", "", at=-7)
+    leave(tmp_path, ".tmp_vmlinux2.syms", OLD, at=-5)
+    assert explain(tmp_path) == 1
+    assert "so they are wrong" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("name", [".tmp_vmlinux0.syms", ".tmp_vmlinux.kallsyms0.syms"])
+def test_the_map_of_pass_0_is_compared_with_nothing(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str
+) -> None:
+    link(tmp_path, NEW)
+    leave(tmp_path, name, "", at=-5)
+    assert explain(tmp_path) == 1  # there is nothing to tell
+    assert explain("--maps", tmp_path / name, tmp_path / "System.map") == 1
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert "is of pass 0, before there are symbols" in captured.err
+
+
+def test_a_request_about_an_empty_map_is_not_compared_with_the_last_one(
+    socket_path: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "m.syms"
+    with serving(socket_path, lambda: Engine(None)) as daemon:
+        for text in (OLD, ""):
+            path.write_text(text)
+            build(daemon, path, tmp_path)
+        assert explain(tmp_path) == 0
+    out = capsys.readouterr().out
+    assert "    the map is empty: with that a link begins, before there are symbols" in out
+    assert "first in line" not in out
 
 
 @pytest.mark.parametrize(

@@ -10,17 +10,17 @@ import pytest
 
 from kallsyms_client import tally
 from kallsyms_client.tally import Fallback
-from kallsymsd.ctl import main, report, saved, since, stats
+from kallsymsd.ctl import main, report, since, stats
 from kallsymsd.ctl.command import CommandError
 from kallsymsd.ctl.report import Report
-from kallsymsd.ctl.saved import Saved, Stock
 from kallsymsd.ctl.show import seconds_text
 from kallsymsd.ctl.since import Span
-from kallsymsd.service import figures, kept
+from kallsymsd.service import costs, figures, kept
+from kallsymsd.service.costs import Stock
 from kallsymsd.service.figures import Figures
 from kallsymsd.service.kept import Kept
 from kallsymsd.service.marks import Mark
-from kallsymsd.service.stats import TABLE
+from kallsymsd.service.stats import TABLE, Counter
 from tests.service.peer import Daemon
 
 HOUR = 3600.0
@@ -35,10 +35,12 @@ SOME = figures.read(
         "requests": 4,
         "seconds": 1.5,
         "cache_bytes": 7,
+        "saved_seconds_cold": 2.5,
         "latencies": {"parse": {"microseconds": 60, "counts": [0, 0, 0, 2, 1]}},
     }
 )
-REPORT = Report(SOME, Saved(2.5, None), 100.0, running=True)
+REPORT = Report(SOME, 100.0, running=True)
+UNMEASURED = REPORT._replace(unknown=frozenset({Counter.SAVED_STOCK}))
 
 
 @pytest.fixture
@@ -63,15 +65,17 @@ def test_every_counter_is_in_every_form() -> None:
 
 
 def test_json_has_percentiles_and_estimates() -> None:
-    values = json.loads(report.as_json(REPORT))
+    values = json.loads(report.as_json(UNMEASURED))
     assert 3e-6 < values["p50_parse"] <= 4e-6 < values["p99_parse"] <= 6e-6
     assert (values["saved_seconds_cold"], values["saved_seconds_stock"]) == (2.5, None)
     assert (values["since"], values["running"]) == (100.0, True)
 
 
-def test_what_is_not_known_has_no_tab_line() -> None:
-    assert "saved_seconds_stock" not in report.as_tab(REPORT)
-    assert "saved_seconds_cold\t2.5\n" in report.as_tab(REPORT)
+def test_what_is_not_known_has_no_line_for_programs() -> None:
+    assert "saved_seconds_stock" not in report.as_tab(UNMEASURED)
+    assert "saved_seconds_cold\t2.5\n" in report.as_tab(UNMEASURED)
+    assert "saved_stock" not in report.as_prometheus(UNMEASURED)
+    assert "kallsymsd_saved_cold_seconds_total 2.5\n" in report.as_prometheus(UNMEASURED)
 
 
 def test_each_line_for_prometheus_follows_its_grammar() -> None:
@@ -168,35 +172,48 @@ def test_another_word_is_refused_with_those_there_are(when: str) -> None:
 # Estimates.
 
 
-def test_saved_time_is_what_answers_would_have_cost_less_what_they_took() -> None:
-    done = counted(
-        symbols=4000, seconds=3.0, cold_symbols=1000, cold_seconds=2.0, warm_symbols=3000, warm_seconds=0.5
-    )
-    assert saved.estimate(done, None) == (3 * 2.0 - 0.5, None)
-    assert saved.estimate(done, Stock(1000, 3.0, 2.0, 1.0)) == (5.5, 4 * 4.0 - 3.0)
+@pytest.mark.parametrize(
+    ("counters", "measured", "unknown"),
+    [
+        ({}, False, {"saved_seconds_cold", "saved_seconds_stock"}),
+        ({"cold_symbols": 1}, True, set()),
+        ({"saved_seconds_cold": 1.0}, True, set()),  # earned before zero was set
+        ({"cold_symbols": 1, "saved_seconds_stock": 1.0}, False, set()),  # earned before the file was lost
+    ],
+)
+def test_what_was_never_measured_is_unknown(
+    tmp_path: Path, counters: dict[str, float], unknown: set[str], *, measured: bool
+) -> None:
+    if measured:
+        costs.save(tmp_path, Stock(1, 1.0, 0.0, 0.0))
+    made = stats.made_of(Span(counted(**counters), 0.0), tmp_path, running=False)
+    assert made.unknown == unknown
 
 
-def test_nothing_is_estimated_from_nothing() -> None:
-    assert saved.estimate(counted(), None) == (None, None)
-
-
-def test_less_than_nothing_is_never_saved() -> None:
-    slow = counted(cold_symbols=1, cold_seconds=1.0, warm_symbols=1, warm_seconds=9.0, symbols=1, seconds=9.0)
-    assert saved.estimate(slow, Stock(1, 1.0, 0.0, 0.0)) == (0.0, 0.0)
+def test_what_is_measured_later_changes_nothing_of_what_was_saved(
+    cache: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    done = counted(symbols=4000, seconds=3.0, cold_symbols=1000, cold_seconds=2.0, saved_seconds_stock=5.0)
+    kept.save(cache, Kept(done, []))
+    for tool in (1.0, 100.0):
+        costs.save(cache, Stock(1000, tool, 0.0, 0.0))
+        assert main.main(["stats", "--json"]) == 0
+        values = json.loads(capsys.readouterr().out)
+        assert (values["saved_seconds_cold"], values["saved_seconds_stock"]) == (0, 5.0)
 
 
 def test_measured_costs_are_kept(tmp_path: Path) -> None:
     stock = Stock(1000, 3.0, 2.0, 1.0)
-    saved.save(tmp_path, stock)
-    assert saved.load(tmp_path) == stock
+    costs.save(tmp_path, stock)
+    assert costs.load(tmp_path) == stock
 
 
 @pytest.mark.parametrize(
     "content", ["", "[]", "{}", '{"symbols": 0, "tool": 1, "assembly": 1, "ours": 1}', "[" * 4000, '"x"']
 )
 def test_costs_that_make_no_sense_are_none(tmp_path: Path, content: str) -> None:
-    (tmp_path / saved.FILENAME).write_text(content)
-    assert saved.load(tmp_path) is None
+    (tmp_path / costs.FILENAME).write_text(content)
+    assert costs.load(tmp_path) is None
 
 
 # The command.

@@ -11,12 +11,13 @@ import pytest
 
 from kallsymsd.core import assembly, pipeline
 from kallsymsd.core.dialects import BY_NAME, OPTION_BITS
-from kallsymsd.ctl import main, objects, progress, saved
+from kallsymsd.ctl import main, objects, progress
 from kallsymsd.ctl.command import CommandError
 from kallsymsd.ctl.objects import ObjectFile, Section
 from kallsymsd.ctl.progress import Progress
 from kallsymsd.ctl.subject import Subject, subject
 from kallsymsd.engine.engine import Engine
+from kallsymsd.service import costs
 from tests import oracles
 from tests.service.peer import serving
 
@@ -66,7 +67,7 @@ def test_what_is_equal_is_said_to_be_and_the_costs_are_kept(
     assert "--all-symbols --absolute-percpu" in captured.out
     assert "none runs" in captured.out
     assert captured.err == ""
-    stock = saved.load(tmp_path / "cache" / "kallsymsd")
+    stock = costs.load(tmp_path / "cache" / "kallsymsd")
     assert stock is not None
     assert stock.symbols == 300
     assert stock.tool > 0 < stock.assembly
@@ -75,12 +76,17 @@ def test_what_is_equal_is_said_to_be_and_the_costs_are_kept(
 def test_the_daemon_is_asked_where_one_runs(
     tree: Path, socket_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    with serving(socket_path, lambda: Engine(None)):
+    with serving(socket_path, lambda: Engine(None)) as daemon:
         assert verify(tree) == 0
         assert "cold: 300 symbols" in capsys.readouterr().out
         # An answer that others have read is as good.
         assert verify(tree) == 0
-        assert "hit: 300 symbols" in capsys.readouterr().out
+        captured = capsys.readouterr()
+        assert "hit: 300 symbols" in captured.out
+        assert captured.err == ""
+        stats = daemon.stats()
+        assert (stats["requests"], stats["verify_requests"]) == (0, 2)
+        assert daemon.server._tally._stock is not None  # it was told the costs
 
 
 def test_a_daemon_with_another_answer_is_found_out(
@@ -100,7 +106,7 @@ def test_the_first_difference_from_the_tool_is_told(
     assert error.startswith("kallsymsctl: differs: ")
     assert "function_7" in error
     assert len(error.splitlines()) == 1
-    assert saved.load(tmp_path / "cache" / "kallsymsd") is None
+    assert costs.load(tmp_path / "cache" / "kallsymsd") is None
 
 
 @pytest.mark.parametrize(

@@ -22,6 +22,7 @@ OTHER = {
     "debug": (True, True),
     "source": (ELF, False),
     "sysmap": (True, True),
+    "verify": (True, False),
     "bin_name": (b"other.bin", True),
     "map_path": (b"/elsewhere/System.map", False),
     "tree": (b"/elsewhere", False),

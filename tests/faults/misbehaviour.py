@@ -86,7 +86,7 @@ MISBEHAVIOUR: dict[str, tuple[Callable[[Peer], None], str, str]] = {
     "speaks an earlier protocol": (
         say(b"KSYM\0\0\0\0"),
         "version",
-        "protocol 0, not 3; computed without it. It is",
+        "protocol 0, not 4; computed without it. It is",
     ),
     "is of a later version": (
         say(HELLO, wire.frame(wire.VERSION, b"99.0")),

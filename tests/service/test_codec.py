@@ -24,7 +24,7 @@ frames = st.lists(
 
 def stream(contents: list[tuple[int, bytes]]) -> bytes:
     """What a peer sends that sends these frames, written down as docs/protocol.md has it."""
-    data = b"KSYM\x03\x00\x00\x00"
+    data = b"KSYM\x04\x00\x00\x00"
     for kind, body in contents:
         data += kind.to_bytes(4, "little") + len(body).to_bytes(4, "little") + body
     return data
@@ -63,8 +63,8 @@ def test_frames_arrive_in_any_pieces(contents: list[tuple[int, bytes]], places: 
 
 
 @given(st.binary(max_size=400))
-@example(b"KSYM\x03\x00\x00\x00")
-@example(b"KSYM\x03\x00\x00\x00\xff\xff\xff\xff\xff\xff\xff\xff")
+@example(b"KSYM\x04\x00\x00\x00")
+@example(b"KSYM\x04\x00\x00\x00\xff\xff\xff\xff\xff\xff\xff\xff")
 def test_any_bytes_are_frames_or_an_error_and_cutting_changes_nothing(data: bytes) -> None:
     assert decoded([data]) == decoded([bytes([byte]) for byte in data])
 
@@ -82,7 +82,7 @@ def test_a_changed_byte_is_frames_or_an_error(contents: list[tuple[int, bytes]],
     [
         b"KSYN\x01\x00\x00\x00",
         b"KSYM\x02\x00\x00\x00",
-        b"KSYM\x04\x00\x00\x00",
+        b"KSYM\x05\x00\x00\x00",
         b"GET / HTTP/1.1\r\n",
         stream([(8, b"")]),
         stream([(0, b"")]),
@@ -122,7 +122,7 @@ def test_nothing_is_allocated_on_the_word_of_a_length_field() -> None:
     tracemalloc.start()
     try:
         header = wire.REPLY.to_bytes(4, "little") + largest.to_bytes(4, "little")
-        assert list(decoder.feed(b"KSYM\x03\x00\x00\x00" + header + bytes(100))) == []
+        assert list(decoder.feed(b"KSYM\x04\x00\x00\x00" + header + bytes(100))) == []
         _, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
@@ -137,7 +137,7 @@ values = st.recursive(plain, lambda inner: st.dictionaries(st.text(), inner, max
 
 @given(st.dictionaries(st.text(), values, max_size=5))
 def test_a_message_arrives_as_it_was_sent(message: dict[str, object]) -> None:
-    ((kind, body),), error = decoded([b"KSYM\x03\x00\x00\x00" + encode_message(wire.CONTROL, message)])
+    ((kind, body),), error = decoded([b"KSYM\x04\x00\x00\x00" + encode_message(wire.CONTROL, message)])
     assert (kind, decode_message(body), error) == (wire.CONTROL, message, "")
 
 

@@ -11,6 +11,9 @@ from kallsymsd.service.kept import FILENAME, Kept, load, read, save
 from kallsymsd.service.marks import Mark
 from kallsymsd.service.tally import Tally
 
+from .peer import request
+
+REQUEST = request(Path("/m"))
 LATENCIES = {"parse": {"microseconds": 8, "counts": [0, 2, 1]}}
 SOME = figures.read({"requests": 3, "seconds": 1.5, "latencies": LATENCIES})
 
@@ -28,10 +31,10 @@ def test_what_is_saved_is_loaded(tmp_path: Path) -> None:
 
 def test_a_restart_goes_on_counting(tmp_path: Path) -> None:
     first = Tally(lambda kept: save(tmp_path, kept), 0.0, clock=lambda: 1000.0)
-    first.request()
+    first.failure(REQUEST)
     first.take_save(0.0, None)()
     second = Tally(lambda kept: save(tmp_path, kept), 0.0, load(tmp_path), clock=lambda: 1010.0)
-    second.request()
+    second.failure(REQUEST)
     kept = second.snapshot(None)
     assert kept.figures.counters["requests"] == 2
     assert [(mark.since, mark.until) for mark in kept.marks] == [(0.0, 1000.0)]

@@ -2,8 +2,10 @@
 """Socket and cache lie where the XDG rules say, and where the client looks."""
 
 import os
+import pwd
 import socket
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -12,6 +14,7 @@ from kallsymsd.service.paths import (
     cache_directory,
     check_socket_path,
     lock_path,
+    notes_directory,
     own_uid,
     peer_uid,
     socket_path,
@@ -60,11 +63,26 @@ def test_a_relative_socket_is_refused() -> None:
         socket_path({"KALLSYMSD_SOCKET": "run/s"}, NOBODY_HERE)
 
 
-def test_the_cache_is_in_the_cache_home(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("HOME", "/home/me")
+def test_the_cache_is_in_the_cache_home() -> None:
+    home = {"HOME": "/home/me"}
     assert cache_directory({"XDG_CACHE_HOME": "/cache"}) == Path("/cache/kallsymsd")
-    assert cache_directory({"XDG_CACHE_HOME": "relative"}) == Path("/home/me/.cache/kallsymsd")
-    assert cache_directory({}) == Path("/home/me/.cache/kallsymsd")
+    assert cache_directory({**home, "XDG_CACHE_HOME": "relative"}) == Path("/home/me/.cache/kallsymsd")
+    assert cache_directory({**home, "XDG_CACHE_HOME": ""}) == Path("/home/me/.cache/kallsymsd")
+    assert cache_directory(home) == Path("/home/me/.cache/kallsymsd")
+
+
+@pytest.mark.parametrize("home", [None, "", "relative", "./x"])
+def test_where_home_is_no_absolute_path_the_passwd_database_is_asked(
+    monkeypatch: pytest.MonkeyPatch, home: str | None
+) -> None:
+    environment = {"HOME": home} if home is not None else {}
+    entry = SimpleNamespace(pw_dir="/home/of/passwd")
+    monkeypatch.setattr(pwd, "getpwuid", lambda _: entry)
+    assert cache_directory(environment) == Path("/home/of/passwd/.cache/kallsymsd")
+    entry.pw_dir = "nowhere"
+    with pytest.raises(BadPathError, match=r"no home directory.*set HOME or XDG_CACHE_HOME"):
+        cache_directory(environment)
+    assert notes_directory(environment) is None
 
 
 def test_the_lock_is_beside_the_socket() -> None:

@@ -67,6 +67,7 @@ def test_the_build_request_means_what_it_says() -> None:
         "debug": False,
         "source": wire.MAP,
         "sysmap": False,
+        "verify": False,
         "bin_name": b"k.bin",
         "map_path": b"/t/a.sym",
         "tree": b"/t",

@@ -133,7 +133,7 @@ def test_any_bytes_are_the_state_of_a_tree_or_an_error(stored: bytes) -> None:
 def test_any_version_of_this_protocol_may_ask_it_to_leave(daemon: Daemon) -> None:
     # What a client of another version sends, with capabilities that nobody has thought of.
     with daemon.peer() as peer:
-        peer.send(b"KSYM\x03\x00\xff\xff" + b"\x04\0\0\0\x0e\0\0\0" + b"\x81\xa7command\xa4stop")
+        peer.send(b"KSYM\x04\x00\xff\xff" + b"\x04\0\0\0\x0e\0\0\0" + b"\x81\xa7command\xa4stop")
         assert peer.answer() == {"state": "draining"}
     daemon.thread.join(PATIENCE)
     assert not daemon.thread.is_alive()

@@ -359,7 +359,7 @@ def test_a_client_that_reads_nothing_fills_no_memory(
     [
         b"GET / HTTP/1.1\r\n\r\n",
         b"KSYM\x02\x00\x00\x00",
-        b"KSYM\x04\x00\x00\x00",
+        b"KSYM\x05\x00\x00\x00",
         wire.preamble() + wire.frame(wire.REPLY, b"x"),
         wire.preamble() + b"\x01\x00\x00\x00\xff\xff\xff\xff",
         wire.preamble() + wire.frame(wire.BUILD, b"not a request"),

@@ -1,0 +1,35 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Why no daemon runs, as far as that can be seen from here, and where its log is."""
+
+import os
+from pathlib import Path
+
+from kallsymsd.ctl.command import Context
+from kallsymsd.service.config import ConfigurationError, load
+from kallsymsd.service.paths import notes_directory
+
+#: Name of the log of a daemon that a build started, in the cache directory of the XDG rules.
+LOG = "log"
+
+
+def problem() -> str:
+    """What is wrong with the configuration, so that no daemon can start; "" for nothing."""
+    try:
+        load({}, os.environ)
+    except ConfigurationError as error:
+        return str(error)
+    return ""
+
+
+def told(context: Context) -> str:
+    """One line: no daemon runs; why, if the configuration keeps it from starting; and where its log is."""
+    wrong = problem()
+    advice = f"none can start: {wrong}" if wrong else "builds work without, or start kallsymsd"
+    log = _log()
+    where = f"; its log is {log}" if log is not None and (wrong or os.access(log, os.F_OK)) else ""
+    return f"no daemon serves {context.socket}; {advice}{where}"
+
+
+def _log() -> Path | None:
+    directory = notes_directory(os.environ)
+    return directory / LOG if directory is not None else None
