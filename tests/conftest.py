@@ -52,7 +52,7 @@ def oracle(request: pytest.FixtureRequest, unavailable: Callable[[str], NoReturn
 
 @pytest.fixture(scope="session")
 def source(unavailable: Callable[[str], NoReturn]) -> Callable[..., bytes]:
-    """The text of a file in scripts/, kallsyms.c or the one named, of the kernel that is a dialect's oracle."""
+    """The text of scripts/kallsyms.c, or of the file named, of the kernel that is a dialect's oracle."""
 
     def text(dialect: str, name: str = "kallsyms.c") -> bytes:
         return oracles.source(dialect, name) or unavailable(oracles.missing(dialect))

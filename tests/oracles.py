@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """The kernel's own tools: where they are and how to run them; and the texts they come from.
 
-Debian packages scripts/kallsyms in linux-kbuild-VERSION, and the texts in linux-source-VERSION. tests/fetch-oracles
-unpacks two of each below .cache/oracles; KALLSYMSD_ORACLES names another directory. Installed packages are found too.
+Debian packages scripts/kallsyms in linux-kbuild-VERSION, and the texts in linux-source-VERSION.
+tests/fetch-oracles unpacks two of each below .cache/oracles; KALLSYMSD_ORACLES names another directory.
+Installed packages are found too.
 """
 
 import functools
@@ -79,9 +80,8 @@ def _scratch() -> str | None:
 def find(dialect: str) -> Oracle | None:
     """The newest oracle of a dialect, None if there is none on this machine."""
     series = SERIES[dialect]
-    unpacked = Path(os.environ.get("KALLSYMSD_ORACLES") or ROOT / ".cache" / "oracles")
     found = []
-    for pattern, base in (("*/usr/lib/linux-kbuild-*", unpacked), ("linux-kbuild-*", Path("/usr/lib"))):
+    for pattern, base in (("*/usr/lib/linux-kbuild-*", directory()), ("linux-kbuild-*", Path("/usr/lib"))):
         for tool in base.glob(f"{pattern}/scripts/kallsyms"):
             version = tool.parent.parent.name.removeprefix("linux-kbuild-")
             if re.match(re.escape(series) + r"(?![0-9])", version) and os.access(tool, os.X_OK):
@@ -93,10 +93,14 @@ def _version_key(oracle: Oracle) -> list[int]:
     return [int(number) for number in re.findall(r"[0-9]+", oracle.version)]
 
 
+def directory() -> Path:
+    """Where tests/fetch-oracles puts what it fetches."""
+    return Path(os.environ.get("KALLSYMSD_ORACLES") or ROOT / ".cache" / "oracles")
+
+
 def source(dialect: str, name: str) -> bytes | None:
-    """The text of scripts/NAME in the kernel that is a dialect's oracle; None if there is none on this machine."""
-    directory = Path(os.environ.get("KALLSYMSD_ORACLES") or ROOT / ".cache" / "oracles")
-    path = directory / f"linux-source-{SERIES[dialect]}" / "scripts" / name
+    """The text of scripts/NAME in the kernel that is a dialect's oracle; None where it was not fetched."""
+    path = directory() / f"linux-source-{SERIES[dialect]}" / "scripts" / name
     return path.read_bytes() if path.exists() else None
 
 

@@ -6,8 +6,8 @@ import posix
 import sys
 import time
 
-from kallsyms_client import wire
-from kallsyms_client.output import Piece
+from kallsyms_client import received, wire
+from kallsyms_client.received import Made
 
 #: Seconds to wait for a connection: the daemon's queue may be full.
 CONNECT = 0.1
@@ -17,7 +17,6 @@ SILENCE = 0.4
 MAX_PATH = 107
 
 _INT = 4
-_MOST = 2  # descriptors of a reply
 # Seconds between two attempts to get into a full queue.
 _PAUSE = 0.005
 
@@ -49,25 +48,6 @@ class _RefusedError(Exception):
         self.is_older = is_older
 
 
-class Made:
-    """What came with a reply.
-
-    descriptors           memory files, the caller's to close; none unless the status is OK
-    text, binary, sysmap  where the .S, the .bin and the map are in them
-    """
-
-    __slots__ = ("binary", "descriptors", "sysmap", "text")
-
-    def __init__(self, reply: wire.BuildReply, descriptors: list[int], front: int) -> None:
-        """The first ``front`` bytes of the .bin are in the first file, all else in the last."""
-        self.descriptors = descriptors
-        first, last = (descriptors[0], descriptors[-1]) if descriptors else (-1, -1)
-        middle, rest = reply.text_length, reply.binary_length - front
-        self.text = (Piece(last, 0, middle),)
-        self.binary = Piece(first, 0, front), Piece(last, middle, rest)
-        self.sysmap = (Piece(last, middle + rest, reply.map_length),)
-
-
 def ask(
     request: wire.BuildRequest, input_descriptor: int, input_size: int, environment: dict[bytes, bytes]
 ) -> tuple[wire.BuildReply, Made]:
@@ -76,7 +56,7 @@ def ask(
     ``input_size`` is in bytes. Raises UnansweredError.
     """
     sock, path, waited = _connect(environment)
-    conversation = _Conversation(sock, wire.patience(input_size))
+    conversation = _Conversation(sock, input_size)
     try:
         return conversation.build(request, input_descriptor)
     except (OSError, wire.WireError, _RefusedError) as error:
@@ -107,11 +87,12 @@ class _Conversation:
               neither a slow machine nor a client that was stopped is to pass for a silent daemon
     """
 
-    def __init__(self, sock: _socket.socket, patience: float) -> None:
-        """``patience``: seconds for the answer, however many signs of life there are."""
+    def __init__(self, sock: _socket.socket, input_size: int) -> None:
+        """``input_size`` decides on the seconds for the answer, however many signs of life there are."""
         self.waited = 0.0
         self._before_last_frame = 0.0
-        self._patience = patience
+        self._patience = wire.patience(input_size)
+        self._input_size = input_size
         self._sock = sock
         self.is_heard = False
         self._received = bytearray()
@@ -129,7 +110,9 @@ class _Conversation:
             body = self._take(length)
             if kind == wire.REPLY:
                 reply = wire.BuildReply.decode(body)
-                return reply, self._checked(reply, request)
+                front = received.check(reply, request, self._descriptors, self._input_size)
+                descriptors, self._descriptors = self._descriptors, []
+                return reply, Made(reply, descriptors, front)
             if kind == wire.FAILURE:
                 raise _RefusedError(_one_line(body), "refused")
             if kind == wire.VERSION:
@@ -161,7 +144,7 @@ class _Conversation:
             before, granted = self._prepare_to_wait()
             try:
                 data, ancillary, flags, _ = self._sock.recvmsg(
-                    1 << 16, _socket.CMSG_SPACE(_MOST * _INT), _socket.MSG_CMSG_CLOEXEC
+                    1 << 16, _socket.CMSG_SPACE(received.MOST * _INT), _socket.MSG_CMSG_CLOEXEC
                 )
             except TimeoutError:
                 continue
@@ -196,23 +179,6 @@ class _Conversation:
 
     def _count_wait(self, before: float, granted: float) -> None:
         self.waited += min(time.monotonic() - before, granted)
-
-    def _checked(self, reply: wire.BuildReply, request: wire.BuildRequest) -> Made:
-        count = len(self._descriptors)
-        if count not in ((1, _MOST) if reply.status == wire.OK else (0,)):
-            raise _RefusedError(f"replied with {count} descriptors", "protocol")
-        files = [posix.fstat(descriptor) for descriptor in self._descriptors]
-        front = files[0].st_size if count == _MOST else 0
-        is_right = sum(file.st_size for file in files) == reply.length and front <= reply.binary_length
-        if not is_right or any(file.st_mode & 0o170000 != 0o100000 for file in files):
-            text = f"replied with descriptors that are not files of {reply.length} bytes"
-            raise _RefusedError(text, "protocol")
-        if reply.binary_length and not request.bin_name:
-            raise _RefusedError("replied with a .bin that was not asked for", "protocol")
-        if reply.map_length and not request.sysmap:
-            raise _RefusedError("replied with a map that was not asked for", "protocol")
-        descriptors, self._descriptors = self._descriptors, []
-        return Made(reply, descriptors, front)
 
     def close(self) -> None:
         """Hang up."""

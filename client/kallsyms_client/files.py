@@ -5,7 +5,8 @@ import posix
 
 from kallsyms_client import wire
 from kallsyms_client.options import Command
-from kallsyms_client.output import included_name, relative_to_here
+from kallsyms_client.output import relative_to_here
+from kallsyms_client.place import Named, can_be_included, check_distinct, included_name, is_one_file
 from kallsyms_client.report import ClientError, DeferError, failure, strerror
 from kallsymsd.core.dialects import Dialect
 
@@ -28,9 +29,21 @@ class Files:
     binary    path of the .bin, None for none
     assembly  path of the .S, None for standard output
     sysmap    path of the map to be made, None for none
+    optional  nobody asked for the .bin: if it cannot be made, all goes into the .S
     """
 
-    __slots__ = ("assembly", "binary", "form", "input", "name", "source", "sysmap", "tables", "target")
+    __slots__ = (
+        "assembly",
+        "binary",
+        "form",
+        "input",
+        "name",
+        "optional",
+        "source",
+        "sysmap",
+        "tables",
+        "target",
+    )
 
     def __init__(self, path: bytes, source: int) -> None:
         self.input = path
@@ -42,6 +55,11 @@ class Files:
         self.binary: bytes | None = None
         self.assembly: bytes | None = None
         self.sysmap: bytes | None = None
+        self.optional = False
+
+    def go_without_binary(self) -> None:
+        """Put all into the .S."""
+        self.form, self.target, self.name, self.binary, self.optional = wire.ASM, (0, False), b"", None, False
 
 
 def of(command: Command, dialect: Dialect) -> Files:
@@ -58,22 +76,22 @@ def of(command: Command, dialect: Dialect) -> Files:
     elif dialect.reads_elf:
         files = _as_since_v7_4(command, dialect)
     elif count and dialect.positionals in (0, count):
-        return _beside_standard_output(command)
+        files = _beside_standard_output(command)
     else:
         raise DeferError(dialect.usage.encode(), repeated=True)
     files.sysmap = command.sysmap
-    _check_distinct(files)
+    _check_distinct(files, command)
     return files
 
 
 def _to_files(
     command: Command, dialect: Dialect, files: Files, vmlinux: bytes, assembly: bytes, binary: bytes
 ) -> Files:
-    """The outputs are named, the target is that of VMLINUX. With --format=asm a .bin without use is empty."""
+    """The outputs are named, the target is that of VMLINUX. In plain assembly a .bin without use is empty."""
     files.assembly, files.binary = assembly, binary
-    if command.form != wire.ASM:
+    if command.form == wire.INCBIN or (command.form is None and can_be_included(binary)):
         _include(binary, command, files, vmlinux)
-    elif dialect.binary:
+    elif dialect.binary and can_be_included(binary):
         files.name = binary
     return files
 
@@ -88,7 +106,9 @@ def _as_since_v7_4(command: Command, dialect: Dialect) -> Files:
         files.tables = False
         return files
     _check_standard_output()
-    files.name = files.binary = command.positionals[1]
+    files.binary = command.positionals[1]
+    if can_be_included(files.binary):
+        files.name = files.binary
     if command.form == wire.INCBIN:
         _include(files.binary, command, files, files.input)
     return files
@@ -98,20 +118,22 @@ def _include(binary: bytes, command: Command, files: Files, vmlinux: bytes) -> N
     """A short .S that includes ``binary``."""
     from kallsyms_client.target import elf_target
 
+    if not can_be_included(binary):
+        raise failure(b"--format=incbin: the name of the .bin has control characters")
     files.form = wire.INCBIN
     files.target = elf_target(vmlinux, command.flags)
     files.name = binary
 
 
-def _check_distinct(files: Files) -> None:
-    named = [(files.assembly, b"OUT.S"), (files.binary, b"OUT.bin"), (files.sysmap, b"OUT.map")]
-    seen: dict[bytes, bytes] = {}
-    for path, what in named:
-        if path is None:
-            continue
-        if path in seen:
-            raise failure(b"%b: given both as %b and as %b" % (path, seen[path], what))
-        seen[path] = what
+def _check_distinct(files: Files, command: Command) -> None:
+    """ClientError if an output is another, or what is read."""
+    inputs: list[Named] = [(files.input, b"IN.map" if files.source == wire.MAP else b"VMLINUX")]
+    if len(command.positionals) == NAMED:
+        inputs.append((command.positionals[0], b"VMLINUX"))
+    outputs: list[Named] = [(1, b"standard output")] if files.tables and files.assembly is None else []
+    named = (files.assembly, b"OUT.S"), (files.binary, b"OUT.bin"), (files.sysmap, b"OUT.map")
+    outputs += [(path, what) for path, what in named if path is not None]
+    check_distinct(inputs, outputs)
 
 
 def _check_standard_output() -> None:
@@ -128,21 +150,49 @@ def _beside_standard_output(command: Command) -> Files:
     if command.form == wire.ASM:
         return files
     binary, why = included_name()
+    name = b""
     if binary:
+        name = relative_to_here(binary)
+        why = _why_not(binary, name, files.input)
+    if not why and command.form is None and not _can_be_read_again(files.input):
+        return files
+    target = None
+    if not why:
         from kallsyms_client.target import known_target
 
         target = known_target(command.flags, files.input)
-        if target is not None:
-            files.form = wire.INCBIN
-            files.target = target
-            files.binary = binary
-            files.name = relative_to_here(binary)
-            return files
-    if command.form == wire.INCBIN:
-        if binary:
-            raise failure(
-                b"--format=incbin: the target is not known: give --64bit or --big-endian, "
-                b"or run it where include/config/auto.conf is"
-            )
-        raise failure(b"--format=incbin: no name for the .bin from standard output: " + why)
+    if target is not None:
+        files.form = wire.INCBIN
+        files.target = target
+        files.binary = binary
+        files.name = name
+        files.optional = command.form is None
+    elif command.form == wire.INCBIN:
+        if why:
+            raise failure(b"--format=incbin: no name for the .bin from standard output: " + why)
+        raise failure(
+            b"--format=incbin: the target is not known: give --64bit or --big-endian, "
+            b"or run it where include/config/auto.conf is"
+        )
     return files
+
+
+def _why_not(binary: bytes, name: bytes, in_map: bytes) -> bytes:
+    """Why ``binary``, called ``name`` in the .S, cannot go with standard output; b"" if it can."""
+    from kallsyms_client.target import SYMS
+
+    if not can_be_included(name):
+        return b"it has control characters"
+    # The linked kernel beside a map is read for the target.
+    for used in (1, in_map, in_map.removesuffix(SYMS)):
+        if is_one_file(binary, used):
+            return b"%b is read, or standard output itself" % binary
+    return b""
+
+
+def _can_be_read_again(in_map: bytes) -> bool:
+    """Whether a map can be read once more, should its .bin turn out to be impossible: a pipe cannot."""
+    try:
+        return posix.stat(in_map).st_mode & 0o170000 == 0o100000
+    except OSError:
+        return True  # there is an error to report

@@ -10,6 +10,7 @@ import errno
 import os
 from collections.abc import Callable, Sequence
 
+from kallsyms_client.regular import open_regular
 from kallsyms_client.report import ClientError, failure, strerror
 
 
@@ -24,6 +25,24 @@ class Identity:
     def is_of(self, status: os.stat_result) -> bool:
         """Whether ``status`` is of this file in this state."""
         return self._fields == Identity(status)._fields
+
+
+def read(path: bytes) -> tuple[bytes, Identity]:
+    """All of the file at ``path``, and which it is; ClientError also where it is cut short meanwhile.
+
+    Not mapped: whoever cuts a mapped file short kills those who look at it (SIGBUS), and what is looked at
+    twice may have changed.
+    """
+    try:
+        descriptor = open_regular(path, follow=True)
+        with open(descriptor, "rb", buffering=0) as file:
+            status = os.fstat(descriptor)
+            data = file.readall()
+    except OSError as error:
+        raise failure(path + b": " + strerror(error)) from error
+    if len(data) != status.st_size:
+        raise changed(path)
+    return data, Identity(status)
 
 
 def apply(
@@ -43,20 +62,20 @@ def apply(
     try:
         if not replacements:
             if not planned.is_of(os.stat(final)):
-                raise _changed(path)
+                raise changed(path)
             complete()
             return
         descriptor = os.open(final, os.O_RDWR | os.O_CLOEXEC)
         try:
             status = os.fstat(descriptor)
             if not planned.is_of(status):
-                raise _changed(path)
+                raise changed(path)
             if status.st_nlink != 1:
                 raise failure(b"%b: it has %d names (hard links), all would change" % (path, status.st_nlink))
             os.rename(final, aside)
             if not planned.is_of(os.stat(aside)):
                 os.rename(aside, final)
-                raise _changed(path)
+                raise changed(path)
             _fill(descriptor, replacements, complete, aside, final)
         finally:
             os.close(descriptor)
@@ -64,7 +83,8 @@ def apply(
         raise failure(path + b": " + strerror(error)) from error
 
 
-def _changed(path: bytes) -> ClientError:
+def changed(path: bytes) -> ClientError:
+    """What is said of a file that somebody else writes to."""
     return failure(b"%b: changed while it was read: is something else linking it?" % path)
 
 
@@ -77,14 +97,19 @@ def _fill(
 ) -> None:
     """All that happens while the file is called ``aside``."""
     overwritten: list[tuple[int, bytes]] = []
+    size = os.fstat(descriptor).st_size
     try:
         for offset, data in replacements:
             done = 0
             while done < len(data):
                 before = os.pread(descriptor, len(data) - done, offset + done)
-                written = os.pwrite(descriptor, data[done:], offset + done)
+                if not before:
+                    raise changed(final)
+                written = os.pwrite(descriptor, data[done : done + len(before)], offset + done)
                 overwritten.append((offset + done, before[:written]))
                 done += written
+        if os.fstat(descriptor).st_size != size:
+            raise changed(final)
         complete()
         os.rename(aside, final)
     except BaseException:

@@ -7,11 +7,11 @@ is lost yet; what fails later is undone.
 
 import posix
 
-from kallsyms_client.report import failure, strerror
+from kallsyms_client.place import create_beside, position_and_flags, replaceable
+from kallsyms_client.report import ClientError, failure, strerror
 from kallsyms_client.signals import Undoing, broken_pipe
 
 _REGULAR = 0o100000
-_DIRECTORY = 0o040000
 _KIND = 0o170000  # S_IFMT; the module stat is not worth its import
 
 
@@ -62,6 +62,15 @@ class Piece:
         return b"".join(parts)
 
 
+class FileError(ClientError):
+    """A file argument cannot be written: which, and why (errno)."""
+
+    def __init__(self, path: bytes, error: OSError) -> None:
+        super().__init__(b"kallsyms: " + path + b": " + strerror(error) + b"\n")
+        self.path = path
+        self.errno = error.errno
+
+
 class FileArgument:
     """A file named on the command line. Replaced by a rename, so that it is whole at any time.
 
@@ -73,22 +82,40 @@ class FileArgument:
         self.pieces = pieces
         self._final: bytes | None = None
         self._temporary = b""
+        # Set before the call that makes it so: a signal may come between the two, and undo() must know.
         self._saved = b""
         self._is_new = False
+
+    @property
+    def is_replaced(self) -> bool:
+        """Whether commit() renames, once this is staged. That waits for nobody, and can be undone."""
+        return self._final is not None
 
     def stage(self) -> None:
         """Write the temporary file."""
         try:
-            self._final = _replaceable(self.path)
+            self._final = replaceable(self.path)
             if self._final is None:
                 return
-            descriptor, self._temporary = _create_beside(self._final)
+            descriptor, self._temporary = create_beside(self._final)
             _fill(descriptor, self.pieces)
         except OSError as error:
-            raise failure(self.path + b": " + strerror(error)) from error
+            raise FileError(self.path, error) from error
+
+    def withdraw(self) -> None:
+        """Move an older file aside: nobody is to find it together with what is about to be committed."""
+        if self._final is None:
+            return
+        self._is_new = not _exists(self._final)
+        if self._is_new:
+            return
+        try:
+            self._move_aside(self._final)
+        except OSError as error:
+            raise FileError(self.path, error) from error
 
     def commit(self, *, undoable: bool = False) -> None:
-        """Put the file in place."""
+        """Put the file in place; after withdraw() it is undoable anyway."""
         try:
             if self._final is None:
                 flags = posix.O_WRONLY | posix.O_TRUNC | posix.O_CLOEXEC
@@ -99,31 +126,41 @@ class FileArgument:
             posix.rename(self._temporary, self._final)
             self._temporary = b""
         except OSError as error:
-            raise failure(self.path + b": " + strerror(error)) from error
+            raise FileError(self.path, error) from error
 
     def _save(self, final: bytes) -> None:
-        saved = self._temporary + b".old"
+        self._saved = self._temporary + b".old"
         try:
-            posix.link(final, saved)
+            posix.link(final, self._saved)
         except FileNotFoundError:
-            self._is_new = True
-        except OSError:
-            return  # a file system without links: what is replaced there stays so
-        else:
-            self._saved = saved
+            self._saved, self._is_new = b"", True
+        except OSError:  # a file system without links
+            self._move_aside(final)
 
-    def undo(self) -> None:
-        """Take an undoable commit back, if there was one."""
-        if self._final is None or self._temporary:
-            return
+    def _move_aside(self, final: bytes) -> None:
+        self._saved = self._temporary + b".old"
+        try:
+            posix.rename(final, self._saved)
+        except FileNotFoundError:
+            self._saved, self._is_new = b"", True
+        except OSError:
+            self._saved = b""
+            raise
+
+    def undo(self) -> bool:
+        """Take an undoable commit and a withdrawal back, if there were any; False where that fails."""
+        if self._final is None:
+            return True
         try:
             if self._saved:
                 posix.rename(self._saved, self._final)
-                self._saved = b""
-            elif self._is_new:
+            elif self._is_new and not (self._temporary and _exists(self._temporary)):
                 posix.unlink(self._final)
+        except FileNotFoundError:
+            return True  # a signal came first
         except OSError:
-            return  # the failure that led here is the one to report
+            return False  # the failure that led here is the one to report
+        return True
 
     def clean(self) -> None:
         """Remove what is left beside the file."""
@@ -139,6 +176,12 @@ class StandardOutput:
         self.pieces = pieces
         self._size = -1
         self._position = 0
+        self._is_begun = False
+
+    @property
+    def is_file(self) -> bool:
+        """Whether it is a regular file, once this is staged: then a failed write can be taken back."""
+        return self._size >= 0
 
     def stage(self) -> None:
         """Note how to take a failed write back."""
@@ -151,52 +194,98 @@ class StandardOutput:
             raise failure(b"standard output: " + strerror(error)) from error
 
     def commit(self) -> None:
-        """Write and close."""
+        """Write. What a file server says when a file is closed is heard, while it can still be undone."""
+        self._is_begun = True
         try:
             for piece in self.pieces:
                 piece.write(1)
-            posix.close(1)
+            posix.close(posix.dup(1))
         except BrokenPipeError as error:
             raise broken_pipe() from error
         except OSError as error:
             raise failure(b"standard output: " + strerror(error)) from error
-        self._size = -1
 
-    def clean(self) -> None:
-        """Give a file its length and position back after a failed commit."""
+    def close(self) -> None:
+        """End a pipe for its reader. Nothing can fail any more that has not failed in commit()."""
         try:
-            if self._size >= 0:
-                posix.ftruncate(1, self._size)
-                posix.lseek(1, self._position, 0)  # SEEK_SET
+            posix.close(1)
+        except OSError as error:
+            raise failure(b"standard output: " + strerror(error)) from error
+
+    def undo(self) -> bool:
+        """Give a file its length and position back; False if it is not what it was."""
+        if not self._is_begun or not self.is_file:
+            return True
+        try:
+            posix.ftruncate(1, self._size)
+            posix.lseek(1, self._position, 0)  # SEEK_SET
+            return self._position >= self._size or bool(position_and_flags()[1] & posix.O_APPEND)
         except OSError:
-            return  # as in undo() above
+            return False  # as in undo() above
 
 
 def write(last: FileArgument | StandardOutput, *before: FileArgument) -> None:
-    """Write all, ``last`` last; ClientError when that fails, and then all is as it was.
+    """Write all; ClientError when that fails, and then all is as it was.
 
-    It is so as well when a signal ends the process meanwhile, unless that is SIGKILL.
+    It is so as well when a signal ends the process meanwhile, unless that is SIGKILL. After that too there is
+    never an older ``last`` with newer files that it names, nor the reverse: what an assembler finds goes
+    together, or it finds a file missing.
     """
-    committed: list[FileArgument] = []
+    others = [*before]
     undoing = Undoing()
+    in_order: list[FileArgument | StandardOutput] = []
     with undoing:
         try:
             for file in (*before, last):
                 file.stage()
             for file in before:
-                committed.append(file)
-                file.commit(undoable=True)
-            last.commit()
+                if not file.is_replaced:  # first, as it may wait for a reader and cannot be undone
+                    file.commit()
+                    others.remove(file)
+            if isinstance(last, StandardOutput) and last.is_file:
+                in_order = [*others, last]
+                _write_into_file(last, others, undoing)
+            else:
+                in_order = [last, *others]
+                _write_last(last, others, undoing)
         except BaseException:
             undoing.defer()
-            for file in reversed(committed):
-                file.undo()
+            for each in reversed(in_order):
+                if not each.undo():
+                    break  # what is not as it was must not be found with what is
             raise
         finally:
             undoing.defer()
-            last.clean()
-            for file in before:
+            for file in (*before, last) if isinstance(last, FileArgument) else before:
                 file.clean()
+
+
+def _write_into_file(last: StandardOutput, others: list[FileArgument], undoing: Undoing) -> None:
+    """Write standard output in place. Until it is whole, the files that it names are not there."""
+    for file in others:
+        file.withdraw()
+    last.commit()
+    undoing.defer()
+    for file in others:
+        file.commit()
+    last.close()
+
+
+def _write_last(last: FileArgument | StandardOutput, others: list[FileArgument], undoing: Undoing) -> None:
+    """Put the other files in place, then ``last``. Meanwhile there is none of that name."""
+    if isinstance(last, StandardOutput):
+        for file in others:
+            file.commit(undoable=True)
+        last.commit()
+        last.close()
+        return
+    if others:
+        last.withdraw()
+    for file in others:
+        file.commit(undoable=True)
+    if last.is_replaced:
+        undoing.defer()
+    last.commit()
 
 
 def _fill(descriptor: int, pieces: tuple[Piece, ...]) -> None:
@@ -216,88 +305,14 @@ def _remove(path: bytes) -> None:
         return  # it is in nobody's way
 
 
-def _replaceable(path: bytes) -> bytes | None:
-    """The name to rename over, with links followed; None for what must be written to as it is."""
-    final = path
-    for _ in range(40):  # as many links as the kernel follows
-        try:
-            link = posix.readlink(final)
-        except OSError:
-            break
-        final = link if link.startswith(b"/") else _directory(final) + link
+def _exists(path: bytes) -> bool:
     try:
-        status = posix.stat(path)
+        posix.lstat(path)
     except FileNotFoundError:
-        return final
-    if status.st_mode & _KIND == _DIRECTORY:
-        raise IsADirectoryError(0, "Is a directory")
-    try:
-        named = posix.lstat(final)
+        return False
     except OSError:
-        return None  # such as /dev/stdout: its link leads to something without a name
-    is_same = (named.st_dev, named.st_ino) == (status.st_dev, status.st_ino)
-    return final if is_same and status.st_mode & _KIND == _REGULAR else None
-
-
-def _directory(path: bytes) -> bytes:
-    """The part of a path before the last name, with its slash."""
-    return path[: path.rfind(b"/") + 1]
-
-
-def _create_beside(path: bytes) -> tuple[int, bytes]:
-    """Descriptor and name of a new file in the directory of ``path``.
-
-    It is called .tmp_ something: the kernel's "make clean" and .gitignore know these.
-    """
-    directory = _directory(path)
-    name = b".tmp_%b.%d" % (path[len(directory) :][:200], posix.getpid())
-    flags = posix.O_WRONLY | posix.O_CREAT | posix.O_EXCL | posix.O_CLOEXEC
-    for attempt in range(100):  # an earlier process with our number may have been killed here
-        temporary = b"%b%b.%d" % (directory, name, attempt)
-        try:
-            return posix.open(temporary, flags, 0o666), temporary
-        except FileExistsError:
-            continue
-    raise FileExistsError(0, "too many temporary files .tmp_* are in the way")
-
-
-def included_name() -> tuple[bytes, bytes]:
-    """Path of the .bin that goes with standard output, absolute, and b""; or b"" and why there is none.
-
-    There is one if descriptor 1 is a regular file at its start, open without O_APPEND, whose name ends in .S
-    and still is that file.
-    """
-    try:
-        status = posix.fstat(1)
-        if status.st_mode & _KIND != _REGULAR:
-            return b"", b"it is not a regular file"
-        path = posix.readlink(b"/proc/self/fd/1")
-        why_not = _why_not(path, status)
-    except OSError as error:
-        return b"", strerror(error)
-    return (b"", why_not) if why_not else (path[:-2] + b".bin", b"")
-
-
-def _why_not(path: bytes, status: posix.stat_result) -> bytes:
-    if not path.endswith(b".S"):
-        return path + b" does not end in .S"
-    named = posix.lstat(path)
-    if (named.st_dev, named.st_ino) != (status.st_dev, status.st_ino):
-        return b"another file is called %b now" % path
-    position, flags = _fdinfo()
-    if flags & posix.O_APPEND:
-        return b"it is open for appending"
-    return b"it is not at its start" if position else b""
-
-
-def _fdinfo() -> tuple[int, int]:
-    """Position and flags of descriptor 1 (proc(5)); the module fcntl would be another import."""
-    descriptor = posix.open(b"/proc/self/fdinfo/1", posix.O_RDONLY | posix.O_CLOEXEC)
-    try:
-        fields = posix.read(descriptor, 4096).split()
-    finally:
-        posix.close(descriptor)
-    return int(fields[fields.index(b"pos:") + 1]), int(fields[fields.index(b"flags:") + 1], 8)
+        pass  # it is there, but cannot be looked at
+    return True
 
 
 def relative_to_here(path: bytes) -> bytes:

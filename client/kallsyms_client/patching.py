@@ -1,14 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """kallsyms --patch: the tables of a linked kernel, put into it without another link."""
 
-import mmap
-import os
-import stat
-
 from kallsyms_client import inplace
 from kallsyms_client.options import Command
 from kallsyms_client.output import FileArgument, Piece, write
-from kallsyms_client.report import ClientError, failure, say, strerror
+from kallsyms_client.place import Named, can_be_included, check_distinct
+from kallsyms_client.report import ClientError, say
 from kallsyms_client.signals import Undoing
 from kallsymsd.core import assembly, nm, patch, pipeline, vmlinux
 from kallsymsd.core.dialects import Dialect
@@ -32,21 +29,19 @@ def run(command: Command, dialect: Dialect, options: int, environment: dict[byte
         raise ClientError(_USAGE)
     path, *outputs = command.positionals
     _check_distinct(command)
-    data, planned = _contents(path)
-    with data:
-        try:
-            elf = ElfFile.read(data)
-            vmlinux.check_linked(elf)
-            text = nm.system_map(elf, dialect, flavour(environment))
-            tables = pipeline.build(text, dialect, options)
-            plan = patch.plan(elf, tables)
-        except InputError as error:
-            raise ClientError(error.render(path)) from error
-        target = Target(elf.bits, elf.big_endian)
+    data, planned = inplace.read(path)
+    try:
+        elf = ElfFile.read(data)
+        vmlinux.check_linked(elf)
+        text = nm.system_map(elf, dialect, flavour(environment))
+        tables = pipeline.build(text, dialect, options)
+        plan = patch.plan(elf, tables)
+    except InputError as error:
+        raise ClientError(error.render(path)) from error
     say(tables.warnings)
     if isinstance(plan, patch.LayoutDiffers):
         if outputs:
-            _write_tables(tables, target, *outputs)
+            _write_tables(tables, Target(elf.bits, elf.big_endian), *outputs)
         raise RelinkError(b"kallsyms: %b: must be linked again: %b\n" % (path, plan.reason.encode()))
     _apply(path, plan, planned, command.sysmap, text)
     if command.verbose:
@@ -61,37 +56,19 @@ def flavour(environment: dict[bytes, bytes]) -> int:
 
 def _check_distinct(command: Command) -> None:
     """No output may be written over VMLINUX, nor over another."""
-    named = dict(zip((b"VMLINUX", b"OUT.S", b"OUT.bin"), command.positionals, strict=False))
+    path, *named = command.positionals
+    outputs: list[Named] = list(zip(named, (b"OUT.S", b"OUT.bin"), strict=False))
     if command.sysmap is not None:
-        named[b"OUT.map"] = command.sysmap
-    seen: dict[bytes, bytes] = {}
-    for what, path in named.items():
-        other = seen.setdefault(os.path.realpath(path), what)
-        if other != what:
-            raise failure(b"%b: given both as %b and as %b" % (path, other, what))
-
-
-def _contents(path: bytes) -> tuple[memoryview, inplace.Identity]:
-    """The file, mapped into memory, and which it is."""
-    try:
-        # Not to wait for who would write to a pipe.
-        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-        try:
-            status = os.fstat(descriptor)
-            if not stat.S_ISREG(status.st_mode):
-                raise failure(path + b": not a regular file")
-            size = status.st_size
-            data = memoryview(mmap.mmap(descriptor, size, prot=mmap.PROT_READ) if size else b"")
-            return data, inplace.Identity(status)
-        finally:
-            os.close(descriptor)
-    except OSError as error:
-        raise failure(path + b": " + strerror(error)) from error
+        outputs.append((command.sysmap, b"OUT.map"))
+    check_distinct([(path, b"VMLINUX")], outputs)
 
 
 def _write_tables(tables: Tables, target: Target, out_s: bytes, out_bin: bytes) -> None:
     """The tables for the next link."""
-    made = assembly.incbin(tables, target, out_bin)
+    if can_be_included(out_bin):
+        made = assembly.incbin(tables, target, out_bin)
+    else:
+        made = assembly.Assembly(assembly.plain(tables), [])
     binary = made.binary
     write(
         FileArgument(out_s, Piece(made.text, 0, len(made.text))),

@@ -1,15 +1,15 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """One run: from the command line to written files.
 
-Until the result is written, a run that the daemon answers imports nothing but sys, posix, time, _socket, its
-own package and the dialect table; a test holds it to that.
+Until the result is written, a run that the daemon answers imports nothing but sys, posix, time, fcntl, _socket,
+its own package and the dialect table; a test holds it to that.
 """
 
 import posix
 
 from kallsyms_client import daemon, files, wire
 from kallsyms_client.options import Command, UsageError, resolve, split
-from kallsyms_client.output import FileArgument, Piece, StandardOutput, write
+from kallsyms_client.output import FileArgument, FileError, Piece, StandardOutput, write
 from kallsyms_client.report import ClientError, DeferError, failure, say, strerror
 from kallsymsd import __version__
 from kallsymsd.core.dialects import BY_NAME, DIALECTS, GETLINE, Dialect, exact, find
@@ -68,13 +68,47 @@ def run(program: bytes, arguments: list[bytes], environment: Environment) -> Non
         say(b"kallsyms: warning: " + warning + b"\n")
     if named is None:
         _patch(command, dialect, options, environment)
-        return
+    else:
+        _build(command, dialect, options, named, environment)
+
+
+def _build(
+    command: Command, dialect: Dialect, options: int, named: files.Files, environment: Environment
+) -> None:
+    """Make the tables, or nothing but a map."""
     try:
         descriptor = posix.open(named.input, posix.O_RDONLY | posix.O_CLOEXEC)
     except OSError as error:
         raise ClientError(named.input + b": " + strerror(error) + b"\n") from error
+    request = _request(command, dialect, options, named)
+    if not named.tables and named.sysmap is not None:
+        # The daemon has no part in making nothing but the map.
+        map_text = _read_input(request, descriptor, _regular_size(descriptor))
+        write(FileArgument(named.sysmap, Piece(map_text, 0, len(map_text))))
+        return
+    result = _obtain(request, descriptor, environment)
+    if result.status == wire.OK:
+        say(result.message)
+        try:
+            _deliver(result, named, verbose=command.verbose)
+        except FileError as error:
+            if not named.optional or error.path != named.binary or _is_for_want_of_space(error):
+                raise
+            named.go_without_binary()
+            result = _obtain(_request(command, dialect, options, named), descriptor, environment)
+            if result.status == wire.OK:
+                _deliver(result, named, verbose=command.verbose)
+    if result.unanswered is not None:
+        from kallsyms_client.aftermath import settle
+
+        settle(result.unanswered, environment)
+    if result.status != wire.OK:
+        raise ClientError(result.message)
+
+
+def _request(command: Command, dialect: Dialect, options: int, named: files.Files) -> wire.BuildRequest:
     tree = _working_directory()
-    request = wire.BuildRequest(
+    return wire.BuildRequest(
         version=__version__,
         dialect=dialect.name,
         options=options,
@@ -88,20 +122,13 @@ def run(program: bytes, arguments: list[bytes], environment: Environment) -> Non
         map_path=named.input if named.input.startswith(b"/") else tree + b"/" + named.input,
         tree=tree,
     )
-    if not named.tables and named.sysmap is not None:
-        # The daemon has no part in making nothing but the map.
-        map_text = _read_input(request, descriptor, _regular_size(descriptor))
-        write(FileArgument(named.sysmap, Piece(map_text, 0, len(map_text))))
-        return
-    result = _obtain(request, descriptor, environment)
-    if result.status == wire.OK:
-        _deliver(result, named, verbose=command.verbose)
-    if result.unanswered is not None:
-        from kallsyms_client.aftermath import settle
 
-        settle(result.unanswered, environment)
-    if result.status != wire.OK:
-        raise ClientError(result.message)
+
+def _is_for_want_of_space(error: FileError) -> bool:
+    """Whether there is no room for a .bin, or the disk is broken: more text will not help."""
+    import errno
+
+    return error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EIO)
 
 
 def _patch(command: Command, dialect: Dialect, options: int, environment: Environment) -> None:
@@ -116,8 +143,7 @@ def _patch(command: Command, dialect: Dialect, options: int, environment: Enviro
 
 
 def _deliver(result: _Result, named: files.Files, *, verbose: bool) -> None:
-    """Write the result, and what there is to say about it."""
-    say(result.message)
+    """Write the result, and say how it was made."""
     before = []
     if named.binary is not None:
         before.append(FileArgument(named.binary, *result.binary))

@@ -9,7 +9,8 @@ import posix
 from kallsyms_client.report import ClientError, failure, strerror
 
 _AUTO_CONF = b"include/config/auto.conf"
-_SYMS = b".syms"
+#: What a map is called after the linked kernel that it is of.
+SYMS = b".syms"
 
 
 def elf_target(vmlinux: bytes, flags: set[bytes]) -> tuple[int, bool]:
@@ -35,10 +36,10 @@ def known_target(flags: set[bytes], in_map: bytes) -> tuple[int, bool] | None:
 
 
 def _linked(in_map: bytes) -> tuple[int, bool] | None:
-    if not in_map.endswith(_SYMS):
+    if not in_map.endswith(SYMS):
         return None
     try:
-        return _read_header(in_map[: -len(_SYMS)])
+        return _read_header(in_map[: -len(SYMS)])
     except ClientError:
         return None  # an empty map, for one, is made of nothing
 

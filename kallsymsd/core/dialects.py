@@ -190,7 +190,7 @@ _V6_1_TABLES = (
 )
 _OPTIONS_6_1 = ("all-symbols", "absolute-percpu", "base-relative")
 _OPTIONS_6_2 = (*_OPTIONS_6_1, "lto-clang")
-_OPTIONS_6_10 = ("all-symbols", "absolute-percpu", "lto-clang")
+_OPTIONS_MAIL = ("all-symbols", "absolute-percpu", "lto-clang")
 _OPTIONS_6_11 = ("all-symbols", "absolute-percpu")
 _OPTIONS_7_0 = ("all-symbols", "pc-relative")
 _V7_4_USAGE = """\
@@ -230,17 +230,23 @@ _V6_2 = _V6_1.then(
     commit="60443c88f3a8",
     options=_OPTIONS_6_2,
     usage=_usage(*_OPTIONS_6_2),
-    own_tables=(*_V6_1_TABLES, "kallsyms_seqs_of_names"),
     lto_cut=b".",
     order=OFFSETS_FIRST,
 )
-# 6.1.y carries the backports of 6.2's table and of 6.6's cut.
-_V6_1_Y = _V6_2.then(
+# Its commit is not known.
+_V6_3 = _V6_2.then(
+    "v6.3",
+    release=(6, 3),
+    own_tables=(*_V6_1_TABLES, "kallsyms_seqs_of_names"),
+)
+# 6.1.y carries the backports of 6.3's tables and of 6.5's cut, from 6.1.60 on. Before 6.1.42 it is v6.1; in
+# between the new table had four bytes for each symbol, which no row has.
+_V6_1_Y = _V6_3.then(
     "v6.1.y",
     commit="60443c88f3a8",
     lto_cut=b".llvm.",
 )
-_V6_4 = _V6_2.then(
+_V6_4 = _V6_3.then(
     "v6.4",
     release=(6, 4),
     commit="404bad70fcf7",
@@ -255,23 +261,21 @@ _V6_5 = _V6_4.then(
     release=(6, 5),
     commit="1c975da56a6f",
     parser=GETLINE,
+    lto_cut=b".llvm.",
 )
+# The tool is that of 6.5; what mksysmap drops is that of 6.9.
 _V6_6 = _V6_5.then(
     "v6.6",
     release=(6, 6),
     commit="8cc32a9bbf29",
     mksysmap=SymbolFilter(*_MKSYSMAP_6_9, previous=True),
-    lto_cut=b".llvm.",
 )
+# Its commit is not known.
 _V6_10 = _V6_6.then(
     "v6.10",
     release=(6, 10),
-    commit="64e166099b69",
-    options=_OPTIONS_6_10,
-    usage=_usage(*_OPTIONS_6_10),
     mksysmap=SymbolFilter(*_MKSYSMAP_6_9),
     keep_start_stop=True,
-    absolute_form=False,
 )
 _V6_11 = _V6_10.then(
     "v6.11",
@@ -281,6 +285,7 @@ _V6_11 = _V6_10.then(
     usage=_usage(*_OPTIONS_6_11),
     lto_cut=b"",
     empty=True,
+    absolute_form=False,
     comments=("names", "offsets", "seqs_of_names"),
 )
 _V6_15 = _V6_11.then(
@@ -323,11 +328,11 @@ _V7_4_MARKERS16 = _V7_4.then(
     commit="a79448913c91",
     marker_shift=4,
 )
-# Posted in February 2024, never merged; v6.8 with the first half of v6.10.
+# Posted in February 2024, never merged; v6.8 without --base-relative.
 _MAIL_2024 = _V6_6.then(
     "mail-2024",
-    options=_OPTIONS_6_10,
-    usage=_usage(*_OPTIONS_6_10, positionals="vmlinux in.map out.S out.bin"),
+    options=_OPTIONS_MAIL,
+    usage=_usage(*_OPTIONS_MAIL, positionals="vmlinux in.map out.S out.bin"),
     positionals=4,
     absolute_form=False,
 )
@@ -337,6 +342,7 @@ DIALECTS = (
     _V6_1,
     _V6_1_Y,
     _V6_2,
+    _V6_3,
     _V6_4,
     _V6_5,
     _V6_6,

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """A daemon that does what a test tells it to."""
 
+import fcntl
 import os
 import socket
 import threading
@@ -162,9 +163,13 @@ def _receive(sock: socket.socket) -> Peer | None:
         return Peer(sock, request, in_map.read())
 
 
-def memory_file(content: bytes) -> int:
+SEALS = fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_WRITE
+
+
+def memory_file(content: bytes, seals: int = SEALS) -> int:
     """A descriptor of a memory file."""
-    descriptor = os.memfd_create("result", os.MFD_CLOEXEC)
+    descriptor = os.memfd_create("result", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
     with os.fdopen(os.dup(descriptor), "wb") as file:
         file.write(content)
+    fcntl.fcntl(descriptor, fcntl.F_ADD_SEALS, seals)
     return descriptor

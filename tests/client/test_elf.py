@@ -251,6 +251,20 @@ def test_what_was_not_asked_for_is_no_answer(kallsyms: Kallsyms, socket_path: Pa
     assert b"replied with a %b that was not asked for" % {"bin": b".bin", "map": b"map"}[unasked] in run.err
 
 
+def test_a_map_out_of_proportion_is_no_answer(kallsyms: Kallsyms, socket_path: Path) -> None:
+    def behave(peer: Peer) -> None:
+        peer.greet()
+        peer.reply(b"text", sysmap=bytes(16 * len(VMLINUX) + (3 << 20)))
+
+    kallsyms.write("vmlinux", VMLINUX)
+    kallsyms.environment |= {"KALLSYMSD_SOCKET": str(socket_path), "KALLSYMSD": "require"}
+    with fake_daemon(socket_path, behave):
+        run = kallsyms("--dialect=v7.4", "--sysmap=o.map", "vmlinux", "o.bin")
+    assert (run.status, run.out) == (1, b"")
+    assert b"replied with a map of " in run.err
+    assert not (kallsyms.here / "o.map").exists()
+
+
 @pytest.mark.parametrize("name", ["i386-6.1.176-686", "s390x-6.12.95-s390x"])
 def test_the_kernel_beside_the_map_names_the_target(kallsyms: Kallsyms, name: str, tmp_path: Path) -> None:
     real: RealMap = maps.unpack(name, tmp_path / "unpacked.map")

@@ -4,14 +4,17 @@
 import os
 import resource
 import signal
+import socket
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from kallsyms_client.output import relative_to_here
 from tests.client.conftest import MAP, Kallsyms
+from tests.client.test_elf import VMLINUX
 from tests.reference import tool
 
 ARGUMENTS = ("--dialect=v6.11", "--64bit", "--all-symbols", "in.map")
@@ -86,6 +89,173 @@ def test_a_file_not_at_its_start_gets_plain_assembly(kallsyms: Kallsyms) -> None
         out.flush()
         assert kallsyms(*ARGUMENTS, stdout=out).status == 0
     plain_assembly(kallsyms, kallsyms.here / "out.S", before=b"# first\n")
+
+
+def test_a_file_that_is_not_empty_gets_plain_assembly(kallsyms: Kallsyms) -> None:
+    # Until it is overwritten, the text of an older link is in there.
+    kallsyms.write("out.S", b"x" * len(PLAIN))
+    with (kallsyms.here / "out.S").open("r+b") as out:
+        assert kallsyms(*ARGUMENTS, stdout=out).status == 0
+    plain_assembly(kallsyms, kallsyms.here / "out.S")
+
+
+CONTROL = [b"a\rb", b"a\\\nb", b"a\n#error injected\nb", b"a\tb", b"a\x7fb", b"\x1b[2Jb", b"sub\n/a"]
+
+
+@pytest.mark.parametrize("name", CONTROL)
+def test_a_name_with_control_characters_gets_plain_assembly(kallsyms: Kallsyms, name: bytes) -> None:
+    path = kallsyms.write(os.fsdecode(name) + ".S", b"")
+    with path.open("wb") as out:
+        run = kallsyms(*ARGUMENTS, stdout=out)
+    assert (run.status, run.err) == (0, b"")
+    plain_assembly(kallsyms, path)
+    assert sorted(path.parent.iterdir()) == sorted(
+        {path, *path.parent.glob("in.map"), *path.parent.glob("sub*")}
+    )
+    with path.open("wb") as out:
+        run = kallsyms("--format=incbin", *ARGUMENTS, stdout=out)
+    assert run.status == 1
+    assert run.err.endswith(b": it has control characters\n")
+
+
+@pytest.mark.parametrize("name", CONTROL)
+@pytest.mark.parametrize("dialect", ["v6.11", "v7.4"])
+def test_so_does_a_bin_of_such_a_name_that_is_given(kallsyms: Kallsyms, name: bytes, dialect: str) -> None:
+    kallsyms.write("linked", VMLINUX)
+    binary = kallsyms.write(os.fsdecode(name) + ".bin", b"old")
+    text = b""
+    for form in ("asm", ""):
+        options = (f"--dialect={dialect}", "--all-symbols", *([f"--format={form}"] if form else []))
+        run = kallsyms(*options, "--from-elf", "linked", "out.S", binary)
+        assert (run.status, run.err) == (0, b"")
+        text = (kallsyms.here / "out.S").read_bytes()
+        assert text.startswith(b"#include" if dialect == "v6.11" else b"\t.section")
+        assert b".incbin" not in text
+        assert binary.read_bytes() == b""
+    run = kallsyms(f"--dialect={dialect}", "--format=incbin", "--from-elf", "linked", "out.S", binary)
+    assert (run.status, run.out) == (1, b"")
+    assert run.err == b"kallsyms: --format=incbin: the name of the .bin has control characters\n"
+    if dialect == "v7.4":
+        run = kallsyms("--dialect=v7.4", "--all-symbols", "linked", binary)
+        assert (run.status, run.out, run.err) == (0, text, b"")
+
+
+def test_names_that_only_need_quotes_are_included(kallsyms: Kallsyms) -> None:
+    for name in (b'a"b.S', b"a\\b.S", b"a b'.S", b"\xe9\xff.S"):
+        path = kallsyms.write(os.fsdecode(name), b"")
+        with path.open("wb") as out:
+            assert kallsyms(*ARGUMENTS, stdout=out).status == 0
+        assert b".incbin" in path.read_bytes()
+
+
+def _a_directory(binary: Path) -> None:
+    binary.mkdir()
+
+
+def _not_empty(binary: Path) -> None:
+    (binary / "file").mkdir(parents=True)
+
+
+def _a_fifo(binary: Path) -> None:
+    os.mkfifo(binary)
+
+
+def _a_socket(binary: Path) -> None:
+    with socket.socket(socket.AF_UNIX) as made:
+        made.bind(os.fspath(binary))
+
+
+def _a_link_into_nothing(binary: Path) -> None:
+    binary.symlink_to("no/such/directory")
+
+
+def _a_link_to_itself(binary: Path) -> None:
+    binary.symlink_to(binary.name)
+
+
+def _a_link_to_a_device(binary: Path) -> None:
+    binary.symlink_to("/dev/full")
+
+
+@pytest.mark.parametrize(
+    "there",
+    [
+        _a_directory,
+        _not_empty,
+        _a_fifo,
+        _a_socket,
+        _a_link_into_nothing,
+        _a_link_to_itself,
+        _a_link_to_a_device,
+    ],
+)
+def test_a_bin_that_cannot_be_made_is_done_without(kallsyms: Kallsyms, there: Callable[[Path], None]) -> None:
+    binary, path = kallsyms.here / "out.bin", kallsyms.here / "out.S"
+    there(binary)
+    before = binary.lstat()
+    with path.open("wb") as out:
+        run = kallsyms(*ARGUMENTS, stdout=out)
+    assert (run.status, run.err) == (0, b"")
+    assert path.read_bytes() == PLAIN
+    assert binary.lstat() == before
+    assert kallsyms.left_over() == []
+    with path.open("wb") as out:
+        assert kallsyms("--format=incbin", *ARGUMENTS, stdout=out).status == 1
+    assert path.read_bytes() == b""
+
+
+def test_nor_can_one_whose_name_is_too_long(kallsyms: Kallsyms) -> None:
+    path = kallsyms.here / ("n" * 253 + ".S")
+    with path.open("wb") as out:
+        run = kallsyms(*ARGUMENTS, stdout=out)
+    assert (run.status, run.err) == (0, b"")
+    plain_assembly(kallsyms, path)
+
+
+def test_nor_one_in_a_directory_that_may_not_be_written_to(kallsyms: Kallsyms) -> None:
+    path = kallsyms.write("sub/out.S", b"")
+    if subprocess.run(["chattr", "+i", path.parent], capture_output=True, check=False).returncode:
+        pytest.skip("nothing can be made immutable here")
+    try:
+        with path.open("wb") as out:
+            run = kallsyms(*ARGUMENTS, stdout=out)
+    finally:
+        subprocess.run(["chattr", "-i", path.parent], check=True)
+    assert (run.status, run.err) == (0, b"")
+    plain_assembly(kallsyms, path)
+
+
+def test_nor_one_in_the_place_of_what_cannot_be_replaced(kallsyms: Kallsyms) -> None:
+    binary = kallsyms.write("out.bin", b"old")
+    if subprocess.run(["chattr", "+i", binary], capture_output=True, check=False).returncode:
+        pytest.skip("nothing can be made immutable here")
+    try:
+        with (kallsyms.here / "out.S").open("wb") as out:
+            run = kallsyms(*ARGUMENTS, stdout=out)
+    finally:
+        subprocess.run(["chattr", "-i", binary], check=True)
+    assert (run.status, run.err) == (0, b"")
+    assert (kallsyms.here / "out.S").read_bytes() == PLAIN
+    assert binary.read_bytes() == b"old"
+
+
+def test_what_is_said_of_the_map_is_said_once(kallsyms: Kallsyms) -> None:
+    kallsyms.write("in.map", MAP + b"ffffffff81001000 T " + b"n" * 600 + b"\n")
+    with (kallsyms.here / "out.S").open("wb") as out:
+        expected = kallsyms("--format=asm", *ARGUMENTS, stdout=out).err
+    assert b"too long for kallsyms" in expected
+    path = kallsyms.here / ("n" * 253 + ".S")
+    with path.open("wb") as out:
+        run = kallsyms(*ARGUMENTS, stdout=out)
+    assert (run.status, run.err) == (0, expected)
+    assert path.read_bytes() == (kallsyms.here / "out.S").read_bytes()
+
+
+def test_a_map_that_can_be_read_once_gets_plain_assembly(kallsyms: Kallsyms) -> None:
+    with (kallsyms.here / "out.S").open("wb") as out:
+        run = kallsyms(*ARGUMENTS[:-1], "/dev/stdin", stdin=MAP, stdout=out)
+    assert (run.status, run.err) == (0, b"")
+    plain_assembly(kallsyms, kallsyms.here / "out.S")
 
 
 def test_a_file_that_lost_its_name_gets_plain_assembly(kallsyms: Kallsyms) -> None:

@@ -12,7 +12,7 @@ from tests.strategies import MALFORMED_LINES
 
 from . import ours
 
-FSCANF = ("v6.1", "v6.1.y", "v6.2", "v6.4")
+FSCANF = ("v6.1", "v6.1.y", "v6.2", "v6.3", "v6.4")
 GETLINE = ("v6.5", "v6.6", "v6.10", "v6.11", "v6.15", "v7.0", "v7.3", "v7.4", "v7.4-markers16", "mail-2024")
 EMPTY_IS_AN_ERROR = (*FSCANF, "v6.5", "v6.6", "v6.10", "mail-2024")
 EMPTY_IS_FINE = ("v6.11", "v6.15", "v7.0", "v7.3", "v7.4", "v7.4-markers16")
@@ -67,10 +67,11 @@ def test_a_map_without_symbols_gives_empty_tables_since_v6_11(dialect: str) -> N
                 ("v6.1", ("base-relative",)),
                 ("v6.1.y", ("base-relative",)),
                 ("v6.2", ("base-relative",)),
+                ("v6.3", ("base-relative",)),
                 ("v6.4", ("base-relative",)),
                 ("v6.5", ("base-relative",)),
                 ("v6.6", ("base-relative",)),
-                ("v6.10", ()),
+                ("v6.10", ("base-relative",)),
                 ("v6.11", ()),
                 ("mail-2024", ()),
             )

@@ -1,13 +1,15 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """All that a daemon can do wrong between a request and its reply."""
 
+import fcntl
 import os
 import socket
+import tempfile
 import time
 from collections.abc import Callable
 
 from kallsyms_client import wire
-from tests.client.fakes import Peer, memory_file
+from tests.client.fakes import SEALS, Peer, memory_file
 
 OK = wire.BuildReply(wire.OK, wire.How(), text_length=4)
 BOTH = wire.BuildReply(wire.OK, wire.How(), text_length=4, binary_length=6)
@@ -33,6 +35,56 @@ def send_a_pipe(*contents: bytes) -> Callable[[Peer], None]:
         socket.send_fds(peer.sock, [wire.frame(wire.REPLY, OK.encode())], [reader, *files])
         for descriptor in (reader, writer, *files):
             os.close(descriptor)
+
+    return behave
+
+
+def send_files(*descriptors: Callable[[], int]) -> Callable[[Peer], None]:
+    """Send a reply with what ``descriptors`` make; its text has four bytes."""
+
+    def behave(peer: Peer) -> None:
+        peer.greet()
+        files = [descriptor() for descriptor in descriptors]
+        reply = OK if len(files) == 1 else BOTH
+        socket.send_fds(peer.sock, [wire.frame(wire.REPLY, reply.encode())], files)
+        for file in files:
+            os.close(file)
+
+    return behave
+
+
+def a_file(flags: int = os.O_RDWR) -> int:
+    """A file of four bytes, on a disk."""
+    with tempfile.NamedTemporaryFile() as file:
+        file.write(b"four")
+        file.flush()
+        return os.open(file.name, flags)
+
+
+def reopened(flags: int) -> int:
+    """A sealed memory file of four bytes, open in another way."""
+    memory = memory_file(b"four")
+    try:
+        return os.open(f"/proc/self/fd/{memory}", flags)
+    finally:
+        os.close(memory)
+
+
+def send_many(text: int = 4, binary: int = 6, front: int = 0) -> Callable[[Peer], None]:
+    """Send a sealed result of that many bytes, without having that much memory."""
+
+    def behave(peer: Peer) -> None:
+        peer.greet()
+        reply = wire.BuildReply(wire.OK, wire.How(), text_length=text, binary_length=binary)
+        sizes = [front, text + binary - front] if front else [text + binary]
+        files = []
+        for size in sizes:
+            files.append(os.memfd_create("many", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING))
+            os.truncate(files[-1], size)
+            fcntl.fcntl(files[-1], fcntl.F_ADD_SEALS, SEALS)
+        socket.send_fds(peer.sock, [wire.frame(wire.REPLY, reply.encode())], files)
+        for file in files:
+            os.close(file)
 
     return behave
 
@@ -142,6 +194,62 @@ MISBEHAVIOUR: dict[str, tuple[Callable[[Peer], None], str, str]] = {
     "sends a front only": (send(BOTH, b"frontX"), "protocol", "not files of 10 bytes"),
     "sends a front that is too long": (send(BOTH, b"frontXY", b"tex"), "protocol", "not files of 10 bytes"),
     "sends the rest only": (send(BOTH, b"textin"), "protocol", "not files of 10 bytes"),
+    "sends an unsealed result": (
+        send_files(lambda: memory_file(b"four", 0)),
+        "protocol",
+        "not sealed memory files",
+    ),
+    "sends a result that may shrink": (
+        send_files(lambda: memory_file(b"four", SEALS & ~fcntl.F_SEAL_SHRINK)),
+        "protocol",
+        "not sealed memory files",
+    ),
+    "sends a result that may change": (
+        send_files(lambda: memory_file(b"four", SEALS & ~fcntl.F_SEAL_WRITE)),
+        "protocol",
+        "not sealed memory files",
+    ),
+    "sends an unsealed front": (
+        send_files(lambda: memory_file(b"front", 0), lambda: memory_file(b"texti")),
+        "protocol",
+        "not sealed memory files",
+    ),
+    "sends an unsealed rest": (
+        send_files(lambda: memory_file(b"front"), lambda: memory_file(b"texti", 0)),
+        "protocol",
+        "not sealed memory files",
+    ),
+    "sends a file of a disk": (send_files(a_file), "protocol", "not sealed memory files"),
+    "sends a file that can only be written to": (
+        send_files(lambda: reopened(os.O_WRONLY)),
+        "protocol",
+        "not sealed memory files",
+    ),
+    "sends a file that cannot be read": (
+        send_files(lambda: reopened(os.O_PATH)),
+        "protocol",
+        "not sealed memory files",
+    ),
+    "sends a .bin of gigabytes": (
+        send_many(binary=1 << 32),
+        "protocol",
+        "replied with a .bin of 4294967296 bytes for ",
+    ),
+    "sends a .bin of gigabytes in front": (
+        send_many(binary=1 << 32, front=1 << 32),
+        "protocol",
+        "replied with a .bin of 4294967296 bytes for ",
+    ),
+    "sends a text of gigabytes": (
+        send_many(text=1 << 32),
+        "protocol",
+        "replied with text of 4294967296 bytes for ",
+    ),
+    "sends text where it is in the .bin": (
+        send_many(text=3 << 20),
+        "protocol",
+        "replied with text of 3145728 bytes for ",
+    ),
     "sends a result with bad input": (
         send(wire.BuildReply(wire.BAD_INPUT, wire.How()), b"four"),
         "protocol",

@@ -223,6 +223,42 @@ single.ask(sys.argv[1:])
 """
 
 
+# Cuts the file short that was read, or replaces it, before it is written to.
+_CHANGED = """
+import os, sys
+sys.path[:0] = sys.argv[1].split(":")
+del sys.argv[1]
+from kallsyms_client.kbuild import onelink, single
+plan = onelink.patch.plan
+def changing(*arguments):
+    planned = plan(*arguments)
+    {change}
+    return planned
+onelink.patch.plan = changing
+os._exit(single.ask(sys.argv[1:]))
+"""
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        'os.truncate(".tmp_vmlinux1", 3000)',
+        'os.truncate(".tmp_vmlinux1", 0)',
+        'os.utime(".tmp_vmlinux1", ns=(1, 1))',
+        'os.rename(".tmp_vmlinux1", "old"); open(".tmp_vmlinux1", "wb").write(open("old", "rb").read())',
+    ],
+)
+def test_a_linked_file_that_somebody_else_writes_to(tree: Tree, stock: Stock, change: str) -> None:
+    tree.put(EDIT)
+    paths = shlex.quote(tree.environment["PYTHONPATH"])
+    code = shlex.quote(_CHANGED.format(change=change))
+    fault = f'shift 4; exec {shlex.quote(sys.executable)} -c {code} {paths} "$@"'
+    done = tree.link_with_fault("patch", fault)
+    assert not done.err
+    assert "changed while it was read" in tree.outcome().reason
+    as_ever(tree, stock, done)
+
+
 def test_killed_in_the_middle_of_patching(tree: Tree, stock: Stock) -> None:
     tree.put(EDIT)
     paths = shlex.quote(tree.environment["PYTHONPATH"])

@@ -3,6 +3,7 @@
 
 import errno
 import os
+import re
 import resource
 import signal
 import subprocess
@@ -11,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+import kallsyms_client
+import kallsymsd
 from kallsyms_client import inplace
 from kallsyms_client.report import ClientError
 
@@ -150,6 +153,53 @@ def test_no_space_in_the_middle(file: Path) -> None:
     assert list(file.parent.iterdir()) == [file]
 
 
+def test_a_file_that_is_cut_short_while_it_is_read(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = os.fstat
+
+    def fstat(descriptor: int) -> os.stat_result:
+        status = real(descriptor)
+        os.truncate(file, 100)
+        return status
+
+    monkeypatch.setattr(os, "fstat", fstat)
+    with pytest.raises(ClientError, match="changed while it was read"):
+        inplace.read(os.fsencode(file))
+
+
+def test_a_file_that_is_whole_is_read(file: Path) -> None:
+    contents, planned = inplace.read(os.fsencode(file))
+    assert contents == OLD
+    assert planned.is_of(file.stat())
+
+
+@pytest.mark.parametrize("call", ["pread", "pwrite"])
+@pytest.mark.parametrize("left", [0, 100, 10_000])
+def test_a_file_that_is_cut_short_while_it_is_written_to(
+    file: Path, monkeypatch: pytest.MonkeyPatch, call: str, left: int
+) -> None:
+    planned = _planned(file)
+    real = getattr(os, call)
+
+    def cutting(descriptor: int, *rest: object) -> object:
+        monkeypatch.undo()
+        os.truncate(descriptor, left)
+        return real(descriptor, *rest)
+
+    monkeypatch.setattr(os, call, cutting)
+    with pytest.raises(ClientError, match="changed while it was read"):
+        inplace.apply(os.fsencode(file), CHANGES, planned, lambda: pytest.fail("completed"))
+    assert list(file.parent.iterdir()) == [file]
+
+
+def test_no_file_is_mapped() -> None:
+    # Whoever cuts it short would kill who looks at it: SIGBUS.
+    for package in (kallsyms_client, kallsymsd):
+        for path in Path(package.__path__[0]).rglob("*.p*"):
+            if path.suffix in (".py", ".pyx", ".pxi"):
+                for call in re.findall(r"\bmmap\((.*)", path.read_text()):
+                    assert call.startswith("-1, "), path
+
+
 def test_file_that_cannot_be_restored_loses_its_name(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     real, calls = os.pwrite, []
 
@@ -179,6 +229,8 @@ def test_killed_half_way(at: int, file: Path) -> None:
     # Killed before the write number ``at``.
     program = f"""
 import os, signal
+import kallsyms_client
+import kallsymsd
 from kallsyms_client import inplace
 real, calls = os.pwrite, []
 def pwrite(*arguments):

@@ -67,15 +67,23 @@ V6_1 = Form(
     writes_bin=False,
     marker_distance=256,
 )
-# The stable branch took the new table of v6.2 and the later cut of v6.6.
+# The stable branch took the new table of v6.3 and the later cut of v6.5.
 V6_1_Y = replace(V6_1, name="v6.1.y", has_seqs=True, drops_seqs_of_names=True, lto_cut=b".llvm.")
-V6_2 = replace(V6_1, name="v6.2", has_seqs=True, drops_seqs_of_names=True, lto_cut=b".")
-V6_4 = replace(V6_2, name="v6.4", address_first=False, drops_by_name=False, comments_offsets=True)
-V6_5 = replace(V6_4, name="v6.5", fscanf=False)
-V6_6 = replace(V6_5, name="v6.6", lto_cut=b".llvm.")
+V6_2 = replace(V6_1, name="v6.2", has_seqs=True, lto_cut=b".")
+V6_3 = replace(V6_2, name="v6.3", drops_seqs_of_names=True)
+V6_4 = replace(V6_3, name="v6.4", address_first=False, drops_by_name=False, comments_offsets=True)
+V6_5 = replace(V6_4, name="v6.5", fscanf=False, lto_cut=b".llvm.")
+V6_6 = replace(V6_5, name="v6.6")
 MAIL_2024 = replace(V6_6, name="mail-2024", has_base_relative=False)
-V6_10 = replace(V6_6, name="v6.10", has_base_relative=False, keeps_start_stop=True)
-V6_11 = replace(V6_10, name="v6.11", lto_cut=None, empty_is_legal=True, comments_names_and_seqs=True)
+V6_10 = replace(V6_6, name="v6.10", keeps_start_stop=True)
+V6_11 = replace(
+    V6_10,
+    name="v6.11",
+    has_base_relative=False,
+    lto_cut=None,
+    empty_is_legal=True,
+    comments_names_and_seqs=True,
+)
 V6_15 = replace(V6_11, name="v6.15", has_percpu=False)
 V7_0 = replace(V6_15, name="v7.0", has_pc_relative=True)
 V7_3 = replace(V7_0, name="v7.3", prints_sizes=True)
@@ -88,6 +96,7 @@ FORMS = {
         V6_1,
         V6_1_Y,
         V6_2,
+        V6_3,
         V6_4,
         V6_5,
         V6_6,

@@ -56,6 +56,7 @@ SCRIPTS = {
     "v6.1": _V6_1,
     "v6.1.y": _V6_1,
     "v6.2": _V6_1,
+    "v6.3": _V6_1,
     "v6.4": _V6_4 + _LISTED_THUNKS,
     "v6.5": _V6_4 + _LISTED_THUNKS,
     "v6.6": _V6_9,

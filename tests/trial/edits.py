@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Small edits of a text, as somebody who changes a kernel makes them: a token more, a token less, another one."""
+"""Small edits of a text, as people who change a kernel make them: a token more, or less, or another."""
 
 import random
 import re
@@ -24,8 +24,8 @@ def edited(text: bytes, chance: random.Random) -> bytes:
             case 2:
                 made[at] = other
             case 3:
-                near = places[max(0, min(len(places) - 1, places.index(at) + chance.choice((-1, 1))))]
-                made[at], made[near] = made[near], made[at]
+                other_at = chance.choice(places)
+                made[at], made[other_at] = made[other_at], made[at]
             case 4:
                 made[at] = _nearly(made[at], chance)
             case 5:

@@ -17,20 +17,20 @@ itself.
 
 from __future__ import annotations
 
-import mmap
 import os
 import shutil
 from pathlib import Path
 
-from kallsyms_client import session
+from kallsyms_client import inplace, session
 from kallsyms_client.kbuild import btf, combination, linktrial, verdicts
 from kallsyms_client.kbuild.configuration import Configuration
 from kallsyms_client.kbuild.outcome import Outcome
 from kallsyms_client.kbuild.verdicts import Verdict
 from kallsyms_client.output import FileArgument, Piece, write
 from kallsyms_client.patching import flavour
+from kallsyms_client.regular import open_regular
 from kallsyms_client.report import ClientError
-from kallsymsd.core import assembly, nm, patch, pipeline
+from kallsymsd.core import assembly, nm, patch, pipeline, vmlinux
 from kallsymsd.core.dialects import OPTION_BITS, Dialect, find
 from kallsymsd.core.elf import ElfFile
 from kallsymsd.core.errors import InputError
@@ -152,7 +152,7 @@ class _Job:
             Outcome(reason=doubt).save()
             return DIFFERS
         moved = linktrial.moved((_TREE / linktrial.SYSMAP).read_bytes())
-        elf = _open(_TREE / lastlink.FILES[0])
+        elf = _symbols(_TREE / lastlink.FILES[0])
         _write(pipeline.build(moved, self.dialect, self.option_bits), elf, tables)
         Outcome().begin()
         return DONE
@@ -172,7 +172,7 @@ class _Job:
         """See above."""
         if made:
             btf.read(Path(made))
-        elf = _open(Path(linked))
+        elf = _symbols(Path(linked))
         _write(self._needed(elf)[0], elf, tables)
         Outcome.load().begin()
         return DONE
@@ -183,7 +183,7 @@ class _Job:
         outcome.end(int(links))
         outcome.save()
         shutil.copyfile(linked, copy)
-        if not btf.hide(_open(Path(linked)), Path(copy)):
+        if not btf.hide(_symbols(Path(linked)), Path(copy)):
             raise _StockError("the last link's object for BTF has none")
         return DONE
 
@@ -194,7 +194,8 @@ class _Job:
         outcome = Outcome.load()
         outcome.end(int(links))
         path = Path(linked)
-        elf = _open(path)
+        contents, planned = inplace.read(os.fsencode(path))
+        elf = ElfFile.read(contents)
         needed, map_text = self._needed(elf)
         renewed = btf.renew(elf, Path(made)) if made else None
         if isinstance(renewed, str):
@@ -208,9 +209,13 @@ class _Job:
             return DIFFERS
         # In place: the file gets the name of a finished one only after this.
         with path.open("r+b") as file:
+            if not planned.is_of(os.fstat(file.fileno())):
+                raise inplace.changed(os.fsencode(path))
             for offset, data in plan.replacements:
                 file.seek(offset)
                 file.write(data)
+            if file.seek(0, os.SEEK_END) != len(contents):
+                raise inplace.changed(os.fsencode(path))
         if os.environ.get(TRYING):
             Path(linktrial.MAP).write_bytes(map_text)
             return DONE
@@ -266,6 +271,10 @@ def _write(made: Tables, elf: ElfFile, tables: str) -> None:
     )
 
 
-def _open(path: Path) -> ElfFile:
-    with path.open("rb") as file:
-        return ElfFile.read(mmap.mmap(file.fileno(), 0, prot=mmap.PROT_READ))
+def _symbols(path: Path) -> ElfFile:
+    """A linked file, without what is neither header nor symbol."""
+    with open(open_regular(os.fsencode(path), follow=True), "rb", buffering=0) as file:
+        descriptor = file.fileno()
+        return vmlinux.linked(
+            lambda buffer, offset: os.preadv(descriptor, [buffer], offset), os.fstat(descriptor).st_size
+        )
