@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from kallsymsd.hook.files import value
 from tests.hook.miniature import Miniature
 
 pytestmark = pytest.mark.parametrize("tree", [("v6.11", "O=")], ids=" ".join, indirect=True)
@@ -27,9 +28,9 @@ exec {python} "$@"
 def hook(tree: Miniature) -> Path:
     """Directory of a hook that was made, for a test to damage."""
     assert tree.ctl("run", "true").returncode == 0
-    fragment = next(Path(tree.environment["HOME"]).rglob("hook.mk"))
-    tree.environment["MAKEFILES"] = str(fragment)
-    return fragment.parent
+    shell = next(Path(tree.environment["HOME"]).rglob("hook-*/sh"))
+    tree.environment["GPATH"] = value(shell)
+    return shell.parent
 
 
 def replace_interpreter(hook: Path, by: Path | str) -> None:

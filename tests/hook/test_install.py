@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from kallsymsd.hook.trees import _MAKEFILE_TEXT
+from tests.hook import older
 from tests.hook.miniature import Miniature, add_objects
 
 OURS = ("GNUmakefile", ".kallsymsd.mk")
@@ -226,7 +228,7 @@ def test_the_list_says_what_became_of_it(tree: Miniature) -> None:
     makefile.unlink()
     assert listed(tree) == "GNUmakefile is gone: run kallsymsctl install again"
     makefile.write_text(ours)
-    hook = next(Path(tree.environment["HOME"]).rglob("hook.mk")).parent
+    hook = next(Path(tree.environment["HOME"]).rglob("hook-*/sh")).parent
     shell = hook / "sh"
     text = shell.read_text()
     shell.write_text(text.replace(sys.executable, "/no/python"))
@@ -257,6 +259,83 @@ def test_the_list_says_what_became_of_it(tree: Miniature) -> None:
     assert done.stdout == f"{tree.objects}: the tree is gone: No such file or directory\n"
     assert tree.ctl("uninstall", str(tree.objects), where=tree.source.parent).returncode == 0
     assert tree.ctl("list", where=tree.source.parent).stdout == ""
+
+
+def test_trees_that_have_the_hook_of_an_older_version(tree: Miniature, stock: dict[str, bytes]) -> None:
+    """It works until the next install(), alone and with "kallsymsctl run", which adds nothing."""
+    assert tree.ctl("run", "true").returncode == 0
+    old = older.install(tree, next(Path(tree.environment["HOME"]).rglob("hook-*/kallsyms")))
+    registry = old.parent / "trees"
+    registry.mkdir()
+    (registry / "0").symlink_to(tree.objects)
+    assert listed(tree) == "ok"
+    for hooked in (False, True):
+        done = tree.ctl("run", "make") if hooked else tree.make()
+        assert (done.returncode, done.stderr, tree.tool_runs()) == (0, "", 0)
+        assert tree.results() == stock
+        (tree.objects / "vmlinux").unlink()
+    # Of two object trees one is installed again, and has written the file of the source tree.
+    (tree.objects / "GNUmakefile").write_text(_MAKEFILE_TEXT)
+    (tree.source / "GNUmakefile").write_text(_MAKEFILE_TEXT)
+    done = tree.run("make", f"O={tree.objects}", where=tree.source)
+    assert (done.returncode, done.stderr, tree.tool_runs()) == (0, "", 0)
+    assert tree.results() == stock
+    install(tree)
+    assert "MAKEFILES" not in (tree.objects / ".kallsymsd.mk").read_text()
+    assert tree.make().stdout == ""  # nothing is linked again for it
+    assert (old / "hook.mk").exists()
+    (tree.objects / "vmlinux").unlink()
+    done = tree.make()
+    assert (done.returncode, done.stderr, tree.tool_runs()) == (0, "", 0)
+
+
+def test_a_new_switch_beside_an_older_makefile(tree: Miniature, stock: dict[str, bytes]) -> None:
+    """The source tree could not be written to when the hook was installed again."""
+    assert tree.ctl("run", "true").returncode == 0
+    older.install(tree, next(Path(tree.environment["HOME"]).rglob("hook-*/kallsyms")))
+    old = (tree.source / "GNUmakefile").read_text()
+    install(tree)
+    (tree.source / "GNUmakefile").write_text(old)
+    done = tree.run("make", f"O={tree.objects}", where=tree.source)
+    assert (done.returncode, done.stderr, tree.tool_runs()) == (0, "", 0)
+    assert tree.results() == stock
+
+
+def test_makefiles_of_the_tree_see_nothing_of_it(tree: Miniature) -> None:
+    """Nor do those that it starts; what a target of another makefile is run with is what that asks for."""
+    (tree.source / "look.mk").write_text(
+        "SHELL := /bin/bash\n"
+        "vmlinux: ; @[[ -d . ]] && echo '$(MAKE_RESTARTS)$(MAKEFILES)' '$(MAKEFILE_LIST)' '$(SHELL)' $$-\n"
+    )
+    makefile = tree.source / "Makefile"
+    looks = (
+        "$(info [$(firstword $(MAKEFILE_LIST))] $(words $(MAKEFILE_LIST)) [$(MAKEFILES)])\n"
+        "look: ; @$(MAKE) -f $(srctree)/look.mk vmlinux\n"
+    )
+    makefile.write_text(makefile.read_text() + looks)
+    outputs = [tree.make("look")]
+    install(tree)
+    outputs += [tree.make("look"), tree.ctl("run", "make", "look")]
+    assert outputs[0].returncode == 0
+    assert len({each.stdout + each.stderr for each in outputs}) == 1
+    assert "[Makefile] " in outputs[0].stdout
+
+
+def test_the_link_in_the_makefile_itself(tree: Miniature) -> None:
+    """As in trees in miniature: no make is started for the link."""
+    link = tree.source / "scripts/Makefile.vmlinux"
+    top = f"export srctree := {tree.source}\n"
+    (tree.objects / "Makefile").write_text(top + link.read_text())
+    (tree.objects / "scripts").mkdir(exist_ok=True)
+    (tree.objects / "scripts/kallsyms").write_text((tree.source / "tool").read_text())
+    (tree.objects / "scripts/kallsyms").chmod(0o755)
+    for command in (["make"], [sys.executable, "-m", "kallsymsd.ctl.main", "run", "make"]):
+        done = tree.run(*command)
+        assert (done.returncode, tree.tool_runs()) == (0, 1 if command == ["make"] else 0), done.stderr
+        (tree.objects / "vmlinux").unlink()
+    install(tree)
+    done = tree.make()
+    assert (done.returncode, done.stderr, tree.tool_runs()) == (0, "", 0)
 
 
 def test_names_that_are_not_text(tree: Miniature, tmp_path: Path) -> None:

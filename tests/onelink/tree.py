@@ -100,7 +100,7 @@ class Tree:
 
     def stock(self, **environment: str) -> Linked:
         """Run the script as it stands."""
-        return self._run("/bin/sh", environment)
+        return self._run("/usr/bin/env", environment)
 
     def link(self, **environment: str) -> Linked:
         """Run it with one link, as a hooked make does."""
@@ -116,12 +116,13 @@ class Tree:
         interpreter = self.directory / "python"
         interpreter.write_text(_INTERPRETER.format(python=shlex.quote(sys.executable)))
         interpreter.chmod(0o755)
-        run = 'exec /bin/sh -c "$edited"'
+        run = 'exec "$@" "$kallsymsd_edited"'
         text = (self.hook / "sh").read_text()
         assert run in text
         script = shlex.quote(f"s|{sys.executable}|{interpreter}|")
         shell = self.directory / "faulty-sh"
-        shell.write_text(text.replace(run, f'edited=$(printf %s "$edited" | sed {script}) && {run}'))
+        edit = f'kallsymsd_edited=$(printf %s "$kallsymsd_edited" | sed {script})'
+        shell.write_text(text.replace(run, f"{edit} && {run}"))
         shell.chmod(0o755)
         return shell
 
@@ -144,7 +145,7 @@ class Tree:
             (self.directory / name).unlink(missing_ok=True)
         limited = ["/bin/sh", "-c", 'ulimit -f "$0" && exec "$@"', str(self.limit)] if self.limit else []
         done = subprocess.run(
-            [*limited, shell, "-c", self.recipe()],
+            [*limited, shell, "/bin/sh", "-c", self.recipe()],
             cwd=self.directory,
             env={**self.environment, **environment},
             capture_output=True,

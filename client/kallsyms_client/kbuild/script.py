@@ -16,11 +16,13 @@ _FIRST_LINE = re.compile(rb"#![ \t]*(/(?:usr/)?bin/(?:ba)?sh(?:[ \t]+-[a-z]+)?)[
 def edit(script: bytes, program: bytes) -> bytes | None:
     """The script with ``program``, a path, in place of scripts/kallsyms; None if it does not run that.
 
-    The name must not be in a line that is not known, comments aside: such a line would still run the tool.
+    Where the program does not run by then, scripts/kallsyms does. The name must not be in a line that is not
+    known, comments aside: such a line would still run the tool.
     """
     if b"scripts/kallsyms" in _COMMENT.sub(b"", CALL.sub(b"", script)):
         return None
-    edited, count = CALL.subn(lambda line: line[1] + quote(program) + line[2], script)
+    word = b'"$(test -x %b && echo %b || echo scripts/kallsyms)"' % (quote(program), quote(program))
+    edited, count = CALL.subn(lambda line: line[1] + word + line[2], script)
     return edited if count else None
 
 
