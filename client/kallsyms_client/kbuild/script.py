@@ -9,6 +9,7 @@ import re
 #: The line that runs the tool, from 6.1 to 7.4: what stands before the tool's name, and what behind it.
 CALL = re.compile(rb"^([ \t]*)scripts/kallsyms( [^\n]*)$", re.MULTILINE)
 
+_PROGRAM = b'"$(set -- %b scripts/kallsyms; [ -f "$1" ] && [ -r "$1" ] && [ -x "$1" ] || shift; echo "$1")"'
 _COMMENT = re.compile(rb"^[ \t]*#[^\n]*$", re.MULTILINE)
 _FIRST_LINE = re.compile(rb"#![ \t]*(/(?:usr/)?bin/(?:ba)?sh(?:[ \t]+-[a-z]+)?)[ \t]*\n")
 
@@ -21,8 +22,7 @@ def edit(script: bytes, program: bytes) -> bytes | None:
     """
     if b"scripts/kallsyms" in _COMMENT.sub(b"", CALL.sub(b"", script)):
         return None
-    word = b'"$(test -x %b && echo %b || echo scripts/kallsyms)"' % (quote(program), quote(program))
-    edited, count = CALL.subn(lambda line: line[1] + word + line[2], script)
+    edited, count = CALL.subn(lambda line: line[1] + _PROGRAM % quote(program) + line[2], script)
     return edited if count else None
 
 
