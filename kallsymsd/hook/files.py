@@ -97,14 +97,14 @@ fi
 exec "$original" "$@"
 """
 
-# What .SHELLFLAGS becomes: sh and the shell before the flags, if the recipe is that of the link, if its shell can
-# read sh, and if sh is whole. The loops give the shell function other values than those that are expanded
+# What .SHELLFLAGS becomes: sh and the shell before the flags, if the recipe is that of the link, if its shell
+# can read sh, and if sh is whole. The loops give the shell function other values than those that are expanded
 # here. There are no quotes: with .ONESHELL make would not read them.
 _FLAGS = (
     "$$(if $$(and $$(filter scripts/link-vmlinux.sh %/scripts/link-vmlinux.sh,$$<),"
     "$$(filter sh bash dash ash ksh mksh zsh,$$(notdir $$(firstword $$(SHELL)))),"
     "$$(filter {ready},$$(foreach SHELL,/bin/sh,$$(foreach .SHELLFLAGS,-c,$$(shell "
-    "[ -x {shell} ] && [ -r {shell} ] && {shell} 2>/dev/null))))"
+    "[ -f {shell} ] && [ -x {shell} ] && [ -r {shell} ] && . {shell} 2>/dev/null))))"
     "),{shell} $$(SHELL) )$(value .SHELLFLAGS)"
 )
 # Makefiles are a kernel's if they know a source tree that has the script. "value" asks without a warning.

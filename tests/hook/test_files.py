@@ -103,14 +103,14 @@ def test_a_recipe_is_run_with_its_shell_and_its_flags(tmp_path: Path, shell: str
     recipe = "printf '%s|' \"$0\" $# $- \"$PPID\" 'a  b' \"$(env | grep -v '^_=')\"; exit 3\n# 'x"
     outputs = [
         subprocess.run(
-            [*shell.split(), *added, "-e", "-c", recipe],
+            [*words, "-e", "-c", recipe],
             env={"PATH": os.environ["PATH"], "kallsymsd": "x", "python": "theirs", "recipe": "r"},
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
             check=False,
             timeout=60,
         )
-        for added in ([], [file, *shell.split()])
+        for words in (shell.split(), [*shell.split(), str(file), *shell.split()])
     ]
     assert outputs[0].returncode == outputs[1].returncode == 3
     assert outputs[0].stdout == outputs[1].stdout

@@ -166,8 +166,10 @@ def test_the_shell_that_a_makefile_asks_for(directory: Path, head: str) -> None:
     (kernel / "scripts").mkdir(parents=True)
     (kernel / "scripts/link-vmlinux.sh").touch()
     for goal in ("vmlinux", "vmlinux.unstripped"):
-        for arguments, variables in (([], {}), (["-k", goal, "next"], {"srctree": str(kernel)})):
-            done = same(directory, "make", *arguments, goal=goal, **variables)
+        for done in (
+            same(directory, "make", goal=goal),
+            same(directory, "make", "-k", goal, "next", goal=goal, srctree=str(kernel)),
+        ):
             assert done.returncode == 0
             assert done.stdout.startswith("b\n")
 
