@@ -9,8 +9,6 @@ from pathlib import Path
 
 import pytest
 
-from kallsymsd.hook.trees import _MAKEFILE_TEXT
-from tests.hook import older
 from tests.hook.miniature import Miniature, add_objects
 
 OURS = ("GNUmakefile", ".kallsymsd.mk")
@@ -259,46 +257,6 @@ def test_the_list_says_what_became_of_it(tree: Miniature) -> None:
     assert done.stdout == f"{tree.objects}: the tree is gone: No such file or directory\n"
     assert tree.ctl("uninstall", str(tree.objects), where=tree.source.parent).returncode == 0
     assert tree.ctl("list", where=tree.source.parent).stdout == ""
-
-
-def test_trees_that_have_the_hook_of_an_older_version(tree: Miniature, stock: dict[str, bytes]) -> None:
-    """It works until the next install(), alone and with "kallsymsctl run", which adds nothing."""
-    assert tree.ctl("run", "true").returncode == 0
-    old = older.install(tree, next(Path(tree.environment["HOME"]).rglob("hook-*/kallsyms")))
-    registry = old.parent / "trees"
-    registry.mkdir()
-    (registry / "0").symlink_to(tree.objects)
-    assert listed(tree) == "ok"
-    for hooked in (False, True):
-        done = tree.ctl("run", "make") if hooked else tree.make()
-        assert (done.returncode, done.stderr, tree.tool_runs()) == (0, "", 0)
-        assert tree.results() == stock
-        (tree.objects / "vmlinux").unlink()
-    # Of two object trees one is installed again, and has written the file of the source tree.
-    (tree.objects / "GNUmakefile").write_text(_MAKEFILE_TEXT)
-    (tree.source / "GNUmakefile").write_text(_MAKEFILE_TEXT)
-    done = tree.run("make", f"O={tree.objects}", where=tree.source)
-    assert (done.returncode, done.stderr, tree.tool_runs()) == (0, "", 0)
-    assert tree.results() == stock
-    install(tree)
-    assert "MAKEFILES" not in (tree.objects / ".kallsymsd.mk").read_text()
-    assert tree.make().stdout == ""  # nothing is linked again for it
-    assert (old / "hook.mk").exists()
-    (tree.objects / "vmlinux").unlink()
-    done = tree.make()
-    assert (done.returncode, done.stderr, tree.tool_runs()) == (0, "", 0)
-
-
-def test_a_new_switch_beside_an_older_makefile(tree: Miniature, stock: dict[str, bytes]) -> None:
-    """The source tree could not be written to when the hook was installed again."""
-    assert tree.ctl("run", "true").returncode == 0
-    older.install(tree, next(Path(tree.environment["HOME"]).rglob("hook-*/kallsyms")))
-    old = (tree.source / "GNUmakefile").read_text()
-    install(tree)
-    (tree.source / "GNUmakefile").write_text(old)
-    done = tree.run("make", f"O={tree.objects}", where=tree.source)
-    assert (done.returncode, done.stderr, tree.tool_runs()) == (0, "", 0)
-    assert tree.results() == stock
 
 
 def test_makefiles_of_the_tree_see_nothing_of_it(tree: Miniature) -> None:
