@@ -18,9 +18,9 @@ _NOT_RUN = 126
 _TEXT = """\
 Runs COMMAND, mostly make. Every kernel that is built in it is linked with
 kallsyms of kallsymsd in place of the tree's scripts/kallsyms; vmlinux and
-System.map are the same. No tree is changed: COMMAND gets a make fragment
-through the variable MAKEFILES. Where a tree is not one that kallsymsd
-knows, it is linked as ever, and one line says so.
+System.map are the same. No tree is changed: make gets the hook through
+the variable GPATH, which only a kernel's makefiles notice. Where a tree is
+not one that kallsymsd knows, it is linked as ever, and one line says so.
 """
 _EXAMPLES = """\
 kallsymsctl run make -j8
@@ -60,11 +60,8 @@ def _run(context: Context, options: argparse.Namespace) -> int:
     if not words:
         raise CommandError("run: no command; try: kallsymsctl run make")
     environment = dict(os.environ)
-    fragment = _fragment()
-    if fragment:
+    if _add_hook(environment):
         _warn(context)
-        others = [each for each in environment.get("MAKEFILES", "").split() if each != fragment]
-        environment["MAKEFILES"] = " ".join([*others, fragment])
     if options.one_link:
         environment["KALLSYMSD_ONE_LINK"] = "1"
     sys.stdout.flush()
@@ -75,15 +72,17 @@ def _run(context: Context, options: argparse.Namespace) -> int:
         return _NOT_FOUND if isinstance(error, FileNotFoundError) else _NOT_RUN
 
 
-def _fragment() -> str:
-    """The make fragment's path; "" after a warning where there can be none: the build goes on without it."""
-    from kallsymsd.hook.files import HookError, prepare  # noqa: PLC0415  takes time to load
+def _add_hook(environment: dict[str, str]) -> bool:
+    """Hand the hook to make; False after a warning where there can be none: the build goes on without it."""
+    from kallsymsd.hook.files import VARIABLE, HookError, prepare, value  # noqa: PLC0415  takes time to load
 
     try:
-        return str(prepare(os.environ))
+        hook = value(prepare(environment))
     except (BadPathError, HookError) as error:
         complain(f"warning: built without kallsymsd: {error}")
-        return ""
+        return False
+    environment[VARIABLE] = hook + environment.get(VARIABLE, "").replace(hook, "")
+    return True
 
 
 def _warn(context: Context) -> None:

@@ -1,13 +1,15 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The hook: three short files that make a kernel build run the client.
+"""The hook: two short files and a variable that make a kernel build run the client.
 
-    hook.mk   read by every make of the build (MAKEFILES): gives two targets another shell
-    sh        that shell: edits the one recipe that links vmlinux, runs all others as they are
+    GPATH     a variable of make's that hardly anybody uses. make expands it once, when it has read all
+              makefiles. Ours expands to nothing; in a kernel's makefiles it puts sh before .SHELLFLAGS of the
+              recipe that links vmlinux
+    sh        read by the shell of that recipe: has the recipe edited, and the shell run it
     kallsyms  stands in for scripts/kallsyms in that recipe
 
-make does not record with which shell it ran a recipe, so nothing is rebuilt for the hook, neither with it nor
-without it again. The files hold absolute paths of this installation; where that is gone, each does what the
-build would have done without it.
+make does not record how it ran a recipe, so nothing is rebuilt for the hook, neither with it nor without it
+again. The files hold absolute paths of this installation; where that is gone, each does what the build would
+have done without it.
 """
 
 import hashlib
@@ -25,31 +27,50 @@ from kallsymsd import __version__
 from kallsymsd.engine.private import NotPrivateError, private_directory
 from kallsymsd.hook.registry import data_directory
 
-#: Name of the make fragment.
-FRAGMENT = "hook.mk"
+#: Name of the file that the shell of the recipe reads.
+SHELL_FILE = "sh"
+#: Name of the variable that hands the hook to every make.
+VARIABLE = "GPATH"
 
-# Neither make's variable MAKEFILES nor its SHELL can hold other names whole: it has no quotes.
-_PLAIN = re.compile(rb"[A-Za-z0-9_./+,@\x80-\xff-]+")
+# Other names have a meaning in the texts below: neither make nor .SHELLFLAGS has quotes.
+_PLAIN = re.compile(rb"[A-Za-z0-9_./+@\x80-\xff-]+")
 # Seconds for a shell to start.
 _PATIENCE = 10
 _WORKS = 7
+_READY = "ready"
 
 _SHELL = """\
 #!/bin/sh
-# Made by kallsymsctl {version}. The shell of make for the targets that link vmlinux: has the recipe that runs
-# scripts/link-vmlinux.sh edited, and runs whatever else it gets, and that too if it cannot be edited.
-python={python}
-module={module}
-directory={directory}
-case $#$1$2 in
-2-c*'scripts/link-vmlinux.sh "'*)
-	if [ -x "$python" ] && [ -f "$module" ]; then
-		edited=$("$python" -I -S "$module" recipe "$directory" "$2") &&
-			[ "$edited" ] && exec /bin/sh -c "$edited"
-	fi
+# Made by kallsymsctl {version}. Run with the shell of a recipe, its flags and the recipe. Has the recipe that
+# runs scripts/link-vmlinux.sh edited; runs any other as it is, and that too if it cannot be edited.
+kallsymsd_python={python}
+kallsymsd_module={module}
+kallsymsd_hook={directory}
+if [ $# = 0 ]; then # asked whether all is there
+	[ -x "$kallsymsd_python" ] && [ -f "$kallsymsd_module" ] && echo {ready}
+	exit
+fi
+for kallsymsd_recipe; do :; done
+kallsymsd_edited=
+case $1:$kallsymsd_recipe in
+*/kallsymsd*/hook-*/sh:*) ;; # the hook of an older version, which is installed in the tree, edits it
+*'scripts/link-vmlinux.sh "'*)
+	kallsymsd_edited=$(
+		"$kallsymsd_python" -I -S "$kallsymsd_module" recipe "$kallsymsd_hook" "$kallsymsd_recipe"
+	) || kallsymsd_edited=
 	;;
 esac
-exec /bin/sh "$@"
+if [ "$kallsymsd_edited" ]; then
+	kallsymsd_count=$#
+	while [ "$kallsymsd_count" -gt 1 ]; do
+		set -- "$@" "$1"
+		shift
+		kallsymsd_count=$((kallsymsd_count - 1))
+	done
+	shift
+	exec "$@" "$kallsymsd_edited"
+fi
+exec "$@"
 """
 
 _TOOL = """\
@@ -76,13 +97,21 @@ fi
 exec "$original" "$@"
 """
 
-_FRAGMENT = """\
-# Made by kallsymsctl {version}: the targets that link vmlinux get a shell that runs kallsyms of kallsymsd.
-ifneq ($(wildcard {directory}/sh),)
-vmlinux vmlinux.unstripped: private override SHELL := {directory}/sh
-endif
-{directory}/{fragment}: ;
-"""
+# What .SHELLFLAGS becomes: sh and the shell before the flags, if the recipe is that of the link, if its shell
+# can read sh, and if sh is whole. The loops give the shell function other values than those that are expanded
+# here. There are no quotes: with .ONESHELL make would not read them.
+_FLAGS = (
+    "$$(if $$(and $$(filter scripts/link-vmlinux.sh %/scripts/link-vmlinux.sh,$$<),"
+    "$$(filter sh bash dash ash ksh mksh zsh,$$(notdir $$(firstword $$(SHELL)))),"
+    "$$(filter {ready},$$(foreach SHELL,/bin/sh,$$(foreach .SHELLFLAGS,-c,$$(shell "
+    "[ -f {shell} ] && [ -x {shell} ] && [ -r {shell} ] && . {shell} 2>/dev/null))))"
+    "),{shell} $$(SHELL) )$(value .SHELLFLAGS)"
+)
+# Makefiles are a kernel's if they know a source tree that has the script. "value" asks without a warning.
+_VALUE = (
+    "$(if $(and $(value srctree),$(wildcard $(srctree)/scripts/link-vmlinux.sh)),"
+    "$(if $(findstring /link-vmlinux.sh,$(value .SHELLFLAGS)),,$(eval .SHELLFLAGS = {flags})))"
+)
 
 
 class HookError(Exception):
@@ -90,14 +119,14 @@ class HookError(Exception):
 
 
 def prepare(environment: Mapping[str, str]) -> Path:
-    """Make the hook of this installation unless it is there already; its make fragment.
+    """Make the hook of this installation unless it is there already; its file sh.
 
     Raises HookError where no directory will do.
     """
     reasons = []
     for parent in _places(environment):
         try:
-            return _make_in(parent) / FRAGMENT
+            return _make_in(parent) / SHELL_FILE
         except (HookError, NotPrivateError) as error:
             reasons.append(str(error))
         except OSError as error:
@@ -105,17 +134,22 @@ def prepare(environment: Mapping[str, str]) -> Path:
     raise HookError(f"{'; '.join(reasons)}; set XDG_DATA_HOME to a directory where the hook can be")
 
 
-def program_of(fragment: Path) -> tuple[Path, Path] | None:
-    """Interpreter and module that the hook of ``fragment`` runs; None where its files are gone."""
+def value(shell: Path) -> str:
+    """What the variable begins with, for make to use the hook whose file sh is ``shell``."""
+    return _VALUE.format(flags=_FLAGS.format(shell=shell, ready=_READY))
+
+
+def program_of(file: Path) -> tuple[Path, Path] | None:
+    """Interpreter and module that the hook runs that has ``file``; None where its files are gone."""
     try:
-        lines = os.fsdecode((fragment.parent / "sh").read_bytes()).splitlines()
+        lines = os.fsdecode((file.parent / SHELL_FILE).read_bytes()).splitlines()
     except OSError:
         return None
     values = [
         shlex.split(line.partition("=")[2])[0]
         for name in ("python", "module")
         for line in lines
-        if line.startswith(f"{name}=")
+        if line.removeprefix("kallsymsd_").startswith(f"{name}=")  # older versions went without
     ]
     return (Path(values[0]), Path(values[1])) if len(values) == 2 else None
 
@@ -137,15 +171,15 @@ def _make_in(parent: Path) -> Path:
         "module": shlex.quote(str(Path(kallsyms_client.__file__).absolute().parent / "kbuild/__main__.py")),
         "failed": FAILED,
         "deferred": DEFERRED,
-        "fragment": FRAGMENT,
+        "ready": _READY,
     }
-    templates = {"sh": _SHELL, "kallsyms": _TOOL, FRAGMENT: _FRAGMENT}
+    templates = {SHELL_FILE: _SHELL, "kallsyms": _TOOL}
     identity = hashlib.sha256(repr((values, templates)).encode("utf-8", "surrogateescape")).hexdigest()
     directory = parent / f"hook-{identity[:12]}"
     directory.mkdir(mode=0o700, exist_ok=True)
     for name, template in templates.items():
         _write(directory / name, os.fsencode(template.format(directory=directory, **values)))
-    _try(directory / "sh")
+    _try(directory / SHELL_FILE)
     return directory
 
 
@@ -164,7 +198,7 @@ def _write(path: Path, contents: bytes) -> None:
 
 def _try(shell: Path) -> None:
     """HookError where the shell does not start: on a file system mounted noexec, say."""
-    command: list[str | Path] = [shell, "-c", f"exit {_WORKS}"]
+    command: list[str | Path] = [shell, "/bin/sh", "-c", f"exit {_WORKS}"]
     try:
         done = subprocess.run(command, check=False, timeout=_PATIENCE)  # noqa: S603  ours
     except subprocess.TimeoutExpired as error:

@@ -49,7 +49,7 @@ def uninstall(objects: Path, environment: Mapping[str, str]) -> None:
 def _is_shared(tree: Tree, registry: Registry) -> bool:
     """Whether another object tree of the same source tree has the hook."""
     for objects in registry.trees():
-        if objects != tree.objects and trees.fragment_of(objects):
+        if objects != tree.objects and trees.hook_of(objects):
             try:
                 if trees.find(objects).source == tree.source:
                     return True

@@ -2,7 +2,7 @@
 """Kernel trees that have the hook for good: two small files in the object tree, one in the source tree.
 
     GNUmakefile     which make prefers to Makefile: includes .kallsymsd.mk of the object tree, then Makefile
-    .kallsymsd.mk   hands the hook to every make that make starts
+    .kallsymsd.mk   hands the hook to this make and to every one that it starts
 
 The source tree has the first one too, because "make O=..." is started there; it acts for object trees with
 the second only. kbuild knows neither and leaves both alone, in "make mrproper" as well.
@@ -12,6 +12,8 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
+
+from kallsymsd.hook.files import VARIABLE, value
 
 #: What marks a file as ours: its first line.
 MARK = "# Made by kallsymsctl install; kallsymsctl uninstall removes it."
@@ -23,19 +25,22 @@ SWITCH = ".kallsymsd.mk"
 _MAKEFILE_TEXT = f"""\
 {MARK}
 # "make -f Makefile" goes without it.
+kallsymsd :=
 kallsymsd-objects := $(or $(if $(filter command,$(firstword $(origin O))),$(O)),$(KBUILD_OUTPUT),.)
 kallsymsd-switch := $(wildcard $(kallsymsd-objects)/{SWITCH})
 include $(kallsymsd-switch)
+MAKEFILE_LIST := $(filter-out {MAKEFILE} %{SWITCH},$(MAKEFILE_LIST))
 include Makefile
 {MAKEFILE} $(kallsymsd-switch): ;
+$(kallsymsd)
 """
+# make hands on the text that it is, not what that expands to.
 _SWITCH_TEXT = f"""\
 {MARK}
-kallsymsd-hook := {{fragment}}
-ifneq ($(wildcard $(kallsymsd-hook)),)
-export MAKEFILES := $(filter-out $(kallsymsd-hook),$(MAKEFILES)) $(kallsymsd-hook)
-{{one_link}}endif
-"""
+kallsymsd-hook := {{shell}}
+kallsymsd = {{value}}
+export {VARIABLE} := $(value kallsymsd)$(subst $(value kallsymsd),,$(value {VARIABLE}))
+{{one_link}}"""
 _ONE_LINK = "export KALLSYMSD_ONE_LINK := 1\n"
 
 
@@ -71,8 +76,8 @@ def find(path: Path) -> Tree:
     )
 
 
-def install(tree: Tree, fragment: Path, *, one_link: bool) -> str:
-    """Put the files in place, for the hook whose make fragment is ``fragment``; ``one_link``: linking once.
+def install(tree: Tree, shell: Path, *, one_link: bool) -> str:
+    """Put the files in place, for the hook whose file sh is ``shell``; ``one_link``: linking once.
 
     Returns what will not work, or may not, "" if all does: where the source tree cannot be written to, or has
     a GNUmakefile already, make must be started in the object tree. Raises TreeError where that is so of the
@@ -84,7 +89,8 @@ def install(tree: Tree, fragment: Path, *, one_link: bool) -> str:
     switch = tree.objects / SWITCH
     is_new = not switch.exists()
     try:
-        _write(switch, _SWITCH_TEXT.format(fragment=fragment, one_link=_ONE_LINK if one_link else ""))
+        text = _SWITCH_TEXT.format(shell=shell, value=value(shell), one_link=_ONE_LINK if one_link else "")
+        _write(switch, text)
         _write(tree.objects / MAKEFILE, _MAKEFILE_TEXT)
     except OSError as error:
         if is_new:
@@ -138,8 +144,8 @@ def is_ours(path: Path) -> bool:
         return False
 
 
-def fragment_of(objects: Path) -> Path | None:
-    """The make fragment that an object tree uses; None where it uses none."""
+def hook_of(objects: Path) -> Path | None:
+    """A file of the hook that an object tree uses: sh, in older versions hook.mk; None where it uses none."""
     switch = objects / SWITCH
     if not is_ours(switch):
         return None
@@ -171,7 +177,7 @@ class State(NamedTuple):
 def state(objects: Path, program: Callable[[Path], tuple[Path, Path] | None]) -> State:
     """What has become of the hook that was installed in an object tree.
 
-    ``program`` tells interpreter and module of a make fragment, None where its files are gone.
+    ``program`` tells interpreter and module of a hook by a file of it, None where its files are gone.
     """
     problem = _problem(objects, program)
     if problem:
@@ -193,10 +199,10 @@ def _problem(objects: Path, program: Callable[[Path], tuple[Path, Path] | None])
             return f"{what} is gone: run kallsymsctl install again"
         if not is_ours(path):
             return f"{what} is another one now, not of kallsymsctl"
-    fragment = fragment_of(objects)
-    found = program(fragment) if fragment and os.access(fragment, os.F_OK) else None
+    file = hook_of(objects)
+    found = program(file) if file and os.access(file, os.F_OK) else None
     if found is None:
-        return f"the hook's files are gone: run kallsymsctl install again ({fragment})"
+        return f"the hook's files are gone: run kallsymsctl install again ({file})"
     missing = next((path for path in found if not os.access(path, os.F_OK)), None)
     if missing:
         return f"{missing} is gone, and kallsymsd with it: run kallsymsctl install again"

@@ -6,9 +6,11 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
+from kallsymsd.hook.files import value
 from tests.hook.miniature import Miniature
 
 pytestmark = pytest.mark.parametrize("tree", [("v6.11", "O=")], ids=" ".join, indirect=True)
@@ -27,9 +29,9 @@ exec {python} "$@"
 def hook(tree: Miniature) -> Path:
     """Directory of a hook that was made, for a test to damage."""
     assert tree.ctl("run", "true").returncode == 0
-    fragment = next(Path(tree.environment["HOME"]).rglob("hook.mk"))
-    tree.environment["MAKEFILES"] = str(fragment)
-    return fragment.parent
+    shell = next(Path(tree.environment["HOME"]).rglob("hook-*/sh"))
+    tree.environment["GPATH"] = value(shell)
+    return shell.parent
 
 
 def replace_interpreter(hook: Path, by: Path | str) -> None:
@@ -136,6 +138,92 @@ def test_without_the_hook(tree: Miniature, stock: dict[str, bytes], hook: Path) 
     done = tree.make()
     assert (done.returncode, done.stderr, tree.tool_runs()) == (0, "", 1)
     assert tree.results() == stock
+
+
+# Root without the capability to ignore modes is stopped by them as everybody is.
+_BY_MODES = ("setpriv", "--bounding-set=-all", "--inh-caps=-all", "--")
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        "chmod a-x sh",
+        "chmod a-x sh kallsyms",
+        "chmod 0 sh",
+        "chmod 0 sh kallsyms",
+        "chmod 0111 sh",
+        "chmod 0 .",
+        "chmod a-x .",
+        "chmod 0 ..",
+        "rm sh",
+        "rm -r $PWD",
+        ": > sh",
+        "sed -i /recipe/,\\$d sh",
+        "rm sh; mkdir sh",
+        "rm sh; ln -s sh sh",
+        "rm sh; mkfifo sh; chmod 700 sh",
+    ],
+)
+@pytest.mark.parametrize("way", ["run", "install"])
+def test_files_of_the_hook_that_cannot_be_used(
+    tree: Miniature, stock: dict[str, bytes], hook: Path, damage: str, way: str
+) -> None:
+    """The stock flow, and not a word: no shell says that permission is denied."""
+    if way == "install":
+        del tree.environment["GPATH"]
+        assert tree.ctl("install").returncode == 0
+    assert tree.run("sh", "-c", damage, where=hook).returncode == 0
+    try:
+        for makes in (["make"], ["make", "SHELL=/bin/bash"]):
+            (tree.objects / "vmlinux").unlink(missing_ok=True)
+            done = tree.run(*_BY_MODES, *makes)
+            assert (done.returncode, done.stderr, tree.tool_runs()) == (0, "", 1)
+            assert tree.results() == stock
+    finally:
+        hook.parent.chmod(0o700)
+
+
+def test_a_file_system_on_which_nothing_runs(
+    tree: Miniature, stock: dict[str, bytes], hook: Path, unavailable: Callable[[str], NoReturn]
+) -> None:
+    mount = f"mount --bind {hook} {hook} && mount -o remount,bind,noexec {hook}"
+    if tree.run("unshare", "-m", "sh", "-c", mount).returncode:
+        unavailable("only root can mount a file system noexec")
+    for command in ("make", "make SHELL=/bin/bash"):
+        done = tree.run("unshare", "-m", "sh", "-c", f"{mount} && exec {command}")
+        assert (done.returncode, done.stderr, tree.tool_runs()) == (0, "", 1)
+        assert tree.results() == stock
+        (tree.objects / "vmlinux").unlink()
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        "rm -r {}",
+        "chmod a-x {}/kallsyms",
+        "chmod 0 {}",
+        "rm {}/kallsyms; mkdir {}/kallsyms",
+        "chmod 0111 {}/kallsyms",
+    ],
+)
+@pytest.mark.parametrize("verbose", ["V=0", "V=1"])
+def test_a_hook_that_vanishes_while_the_script_runs(
+    tree: Miniature, stock: dict[str, bytes], hook: Path, fault: str, verbose: str
+) -> None:
+    script = tree.source / "scripts/link-vmlinux.sh"
+    text = script.read_text()
+    script.write_text(text.replace("cp kernel.map", '[ -z "$FAULT" ] || eval "$FAULT"\ncp kernel.map'))
+    assert tree.make().returncode == 0
+    assert tree.tool_runs() == 0
+    (tree.objects / "vmlinux").unlink()
+    done = tree.run(*_BY_MODES, "make", verbose, FAULT=fault.replace("{}", str(hook)))
+    if hook.exists():
+        hook.chmod(0o700)
+    assert (done.returncode, tree.tool_runs()) == (0, 1), done.stderr
+    assert "denied" not in done.stderr
+    results = tree.results()
+    assert results["vmlinux"] == stock["vmlinux"]
+    assert results["System.map"] == stock["System.map"]
 
 
 @pytest.mark.parametrize("damage", [Path.unlink, lambda path: path.chmod(0o600)], ids=["gone", "mode"])

@@ -18,43 +18,43 @@ def places(monkeypatch: pytest.MonkeyPatch, *directories: Path) -> None:
 
 def test_made_once_and_never_again(tmp_path: Path) -> None:
     environment = {"XDG_DATA_HOME": str(tmp_path)}
-    fragment = prepare(environment)
-    assert fragment.is_relative_to(tmp_path / "kallsymsd")
-    before = {path: (path.read_bytes(), path.stat().st_mtime_ns) for path in fragment.parent.iterdir()}
-    assert {path.name for path in before} == {"hook.mk", "sh", "kallsyms"}
-    assert prepare(environment) == fragment
-    assert {
-        path: (path.read_bytes(), path.stat().st_mtime_ns) for path in fragment.parent.iterdir()
-    } == before
+    shell = prepare(environment)
+    assert shell.is_relative_to(tmp_path / "kallsymsd")
+    before = {path: (path.read_bytes(), path.stat().st_mtime_ns) for path in shell.parent.iterdir()}
+    assert {path.name for path in before} == {"sh", "kallsyms"}
+    assert prepare(environment) == shell
+    assert {path: (path.read_bytes(), path.stat().st_mtime_ns) for path in shell.parent.iterdir()} == before
 
 
 def test_a_damaged_one_is_made_whole(tmp_path: Path) -> None:
     environment = {"XDG_DATA_HOME": str(tmp_path)}
-    fragment = prepare(environment)
-    text = fragment.read_text()
-    fragment.write_text("")
-    (fragment.parent / "sh").chmod(0o600)
-    assert prepare(environment) == fragment
-    assert fragment.read_text() == text
-    assert os.access(fragment.parent / "sh", os.X_OK)
+    shell = prepare(environment)
+    tool = shell.parent / "kallsyms"
+    text = shell.read_text()
+    shell.write_text("")
+    tool.chmod(0o600)
+    assert prepare(environment) == shell
+    assert shell.read_text() == text
+    assert os.access(tool, os.X_OK)
 
 
 def test_another_installation_has_another(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     environment = {"XDG_DATA_HOME": str(tmp_path)}
-    fragment = prepare(environment)
-    assert program_of(fragment) == (Path(sys.executable), files_module())
+    shell = prepare(environment)
+    assert program_of(shell) == (Path(sys.executable), files_module())
     monkeypatch.setattr(sys, "executable", "/it's a/python")
     other = prepare(environment)
-    assert other.parent != fragment.parent
+    assert other.parent != shell.parent
     assert program_of(other) == (Path("/it's a/python"), files_module())
-    assert subprocess.run([other.parent / "sh", "-n"], check=False, timeout=60).returncode == 0
+    for name in ("sh", "kallsyms"):
+        assert subprocess.run(["sh", "-n", other.parent / name], check=False, timeout=60).returncode == 0
 
 
 def files_module() -> Path:
     return Path(__file__).parents[2] / "client/kallsyms_client/kbuild/__main__.py"
 
 
-@pytest.mark.parametrize("name", ["a home", "a$b", "a:b", "a#b", "a%b", "a=b", "a\tb", "a'b"])
+@pytest.mark.parametrize("name", ["a home", "a$b", "a:b", "a#b", "a%b", "a=b", "a\tb", "a'b", "a,b", "a)b"])
 def test_names_that_make_cannot_take(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     second = tmp_path / "second"
     places(monkeypatch, tmp_path / name, second)
@@ -96,31 +96,39 @@ def test_a_place_where_nothing_runs_is_not_used(tmp_path: Path, monkeypatch: pyt
         prepare({})
 
 
-def test_every_make_reads_the_fragment_alike(tmp_path: Path) -> None:
-    """Only the two targets get the shell; their prerequisites do not."""
-    fragment = prepare({"XDG_DATA_HOME": str(tmp_path)})
-    (tmp_path / "Makefile").write_text(
-        "all: vmlinux vmlinux.unstripped vmlinux.o\n\t@echo $@ $(SHELL)\n"
-        "vmlinux vmlinux.unstripped: before\n\t@echo $@ $(SHELL)\n"
-        "vmlinux.o before:\n\t@echo $@ $(SHELL)\n"
-    )
-    done = subprocess.run(
-        ["make", "-s"],
-        cwd=tmp_path,
-        env={"PATH": os.environ["PATH"], "MAKEFILES": str(fragment)},
-        capture_output=True,
-        text=True,
-        check=True,
-        timeout=60,
-    )
-    ours = f"{fragment.parent}/sh"
-    assert dict(line.split() for line in done.stdout.splitlines()) == {
-        "all": "/bin/sh",
-        "before": "/bin/sh",
-        "vmlinux": ours,
-        "vmlinux.unstripped": ours,
-        "vmlinux.o": "/bin/sh",
-    }
+@pytest.mark.parametrize("shell", ["sh", "bash", "dash", "bash -eu", "bash -x", "sh -eu"])
+def test_a_recipe_is_run_with_its_shell_and_its_flags(tmp_path: Path, shell: str) -> None:
+    """Arguments stay what they are, variables too, and the shell is the process that make started."""
+    file = prepare({"XDG_DATA_HOME": str(tmp_path)})
+    recipe = "printf '%s|' \"$0\" $# $- \"$PPID\" 'a  b' \"$(env | grep -v '^_=')\"; exit 3\n# 'x"
+    outputs = [
+        subprocess.run(
+            [*words, "-e", "-c", recipe],
+            env={"PATH": os.environ["PATH"], "kallsymsd": "x", "python": "theirs", "recipe": "r"},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            check=False,
+            timeout=60,
+        )
+        for words in (shell.split(), [*shell.split(), str(file), *shell.split()])
+    ]
+    assert outputs[0].returncode == outputs[1].returncode == 3
+    assert outputs[0].stdout == outputs[1].stdout
+    assert b"python=theirs" in outputs[0].stdout
+
+
+def test_what_is_not_whole_says_not_that_it_is_ready(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def asked(file: Path) -> str:
+        return subprocess.run(["sh", file], capture_output=True, text=True, check=False, timeout=60).stdout
+
+    file = prepare({"XDG_DATA_HOME": str(tmp_path)})
+    assert asked(file) == "ready\n"
+    text = file.read_text()
+    for end in range(0, text.index("echo ready"), 40):
+        file.write_text(text[:end])
+        assert asked(file) == ""
+    monkeypatch.setattr(sys, "executable", "/no/python")
+    assert asked(prepare({"XDG_DATA_HOME": str(tmp_path)})) == ""
 
 
 def test_a_shell_that_hangs_is_told_of_in_a_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

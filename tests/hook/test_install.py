@@ -226,7 +226,7 @@ def test_the_list_says_what_became_of_it(tree: Miniature) -> None:
     makefile.unlink()
     assert listed(tree) == "GNUmakefile is gone: run kallsymsctl install again"
     makefile.write_text(ours)
-    hook = next(Path(tree.environment["HOME"]).rglob("hook.mk")).parent
+    hook = next(Path(tree.environment["HOME"]).rglob("hook-*/sh")).parent
     shell = hook / "sh"
     text = shell.read_text()
     shell.write_text(text.replace(sys.executable, "/no/python"))
@@ -257,6 +257,43 @@ def test_the_list_says_what_became_of_it(tree: Miniature) -> None:
     assert done.stdout == f"{tree.objects}: the tree is gone: No such file or directory\n"
     assert tree.ctl("uninstall", str(tree.objects), where=tree.source.parent).returncode == 0
     assert tree.ctl("list", where=tree.source.parent).stdout == ""
+
+
+def test_makefiles_of_the_tree_see_nothing_of_it(tree: Miniature) -> None:
+    """Nor do those that it starts; what a target of another makefile is run with is what that asks for."""
+    (tree.source / "look.mk").write_text(
+        "SHELL := /bin/bash\n"
+        "vmlinux: ; @[[ -d . ]] && echo '$(MAKE_RESTARTS)$(MAKEFILES)' '$(MAKEFILE_LIST)' '$(SHELL)' $$-\n"
+    )
+    makefile = tree.source / "Makefile"
+    looks = (
+        "$(info [$(firstword $(MAKEFILE_LIST))] $(words $(MAKEFILE_LIST)) [$(MAKEFILES)])\n"
+        "look: ; @$(MAKE) -f $(srctree)/look.mk vmlinux\n"
+    )
+    makefile.write_text(makefile.read_text() + looks)
+    outputs = [tree.make("look")]
+    install(tree)
+    outputs += [tree.make("look"), tree.ctl("run", "make", "look")]
+    assert outputs[0].returncode == 0
+    assert len({each.stdout + each.stderr for each in outputs}) == 1
+    assert "[Makefile] " in outputs[0].stdout
+
+
+def test_the_link_in_the_makefile_itself(tree: Miniature) -> None:
+    """As in trees in miniature: no make is started for the link."""
+    link = tree.source / "scripts/Makefile.vmlinux"
+    top = f"export srctree := {tree.source}\n"
+    (tree.objects / "Makefile").write_text(top + link.read_text())
+    (tree.objects / "scripts").mkdir(exist_ok=True)
+    (tree.objects / "scripts/kallsyms").write_text((tree.source / "tool").read_text())
+    (tree.objects / "scripts/kallsyms").chmod(0o755)
+    for command in (["make"], [sys.executable, "-m", "kallsymsd.ctl.main", "run", "make"]):
+        done = tree.run(*command)
+        assert (done.returncode, tree.tool_runs()) == (0, 1 if command == ["make"] else 0), done.stderr
+        (tree.objects / "vmlinux").unlink()
+    install(tree)
+    done = tree.make()
+    assert (done.returncode, done.stderr, tree.tool_runs()) == (0, "", 0)
 
 
 def test_names_that_are_not_text(tree: Miniature, tmp_path: Path) -> None:

@@ -117,7 +117,7 @@ class Tree:
 
     def stock(self) -> dict[str, bytes]:
         """The maps of a stock link."""
-        done = self.run(Path("/bin/sh"))
+        done = self.run(Path("/usr/bin/env"))
         assert (done.returncode, self.calls()) == (0, STOCK), done.stderr
         return self.maps()
 
@@ -139,13 +139,15 @@ class Tree:
         # The script is given the interpreter that Python says it is.
         edit = shlex.quote(f"s|^kallsymsd_python=.*|kallsymsd_python={interpreter}|")
         text = shell.read_text()
-        shell.write_text(text.replace('"$2") &&', f'"$2" | sed {edit}) &&'))
+        asked = 'recipe "$kallsymsd_hook" "$kallsymsd_recipe"'
+        assert asked in text
+        shell.write_text(text.replace(asked, f"{asked} | sed {edit}"))
         return self.run(shell)
 
     def run(self, shell: Path, **environment: str) -> subprocess.CompletedProcess[str]:
         """Have ``shell`` run the recipe."""
         return subprocess.run(
-            [shell, "-c", f'set -e; {self.script} "ld"; :'],
+            [shell, "/bin/sh", "-c", f'set -e; {self.script} "ld"; :'],
             cwd=self.directory,
             env={**self.environment, **environment},
             capture_output=True,
@@ -296,7 +298,7 @@ def test_symbols_that_are_left_to_nm_and_sed(tree: Tree, symbols: list[Symbol]) 
 @pytest.mark.parametrize("contents", [b"", b"\x7fELF", Image(type=1, symbols=_SYMBOLS).encode()])
 def test_what_is_no_linked_kernel(tree: Tree, contents: bytes) -> None:
     (tree.directory / "vmlinux").write_bytes(contents)
-    stock, done = tree.run(Path("/bin/sh")), tree.link()
+    stock, done = tree.run(Path("/usr/bin/env")), tree.link()
     assert (done.returncode, done.stdout, done.stderr) == (stock.returncode, stock.stdout, stock.stderr)
     assert tree.calls() == [*STOCK, "--version", "-n vmlinux"]
 
@@ -360,7 +362,7 @@ def test_without_an_interpreter(tree: Tree) -> None:
 
 def test_a_map_that_cannot_be_written_fails_as_it_would(tree: Tree) -> None:
     (tree.directory / "System.map").mkdir()
-    stock, done = tree.run(Path("/bin/sh")), tree.link()
+    stock, done = tree.run(Path("/usr/bin/env")), tree.link()
     assert "Is a directory" in stock.stderr
     assert done.stderr.rpartition("System.map")[2] == stock.stderr.rpartition("System.map")[2]
     assert done.returncode == stock.returncode != 0

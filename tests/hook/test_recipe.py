@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Reading and editing the recipe of vmlinux and the script that it runs."""
 
+import re
 import subprocess
+from pathlib import Path
 
 import pytest
 
@@ -65,7 +67,27 @@ def test_a_shell_reads_quoted_words_back(word: bytes) -> None:
 def test_calls_of_the_tool_get_another_program() -> None:
     script = b'#!/bin/sh\n# runs scripts/kallsyms\n\tscripts/kallsyms ${o} "${1}" > "${2}.S"\n'
     edited = edit(script, b"/my scripts/kallsyms")
-    assert edited == script.replace(b"\tscripts/kallsyms", b"\t'/my scripts/kallsyms'")
+    assert edited is not None
+    before, word, after = (part.decode() for part in re.split(rb'("\$\(.*\)")', edited))
+    assert f"{before}scripts/kallsyms{after}".encode() == script
+    assert "'/my scripts/kallsyms'" in word
+
+
+@pytest.mark.parametrize(
+    ("mode", "runs"), [(0o500, "program"), (0o400, "scripts/kallsyms"), (0, "scripts/kallsyms")]
+)
+def test_a_program_that_cannot_be_run_by_then_is_not(tmp_path: Path, mode: int, runs: str) -> None:
+    (tmp_path / "scripts").mkdir()
+    for name in ("program", "scripts/kallsyms"):
+        (tmp_path / name).write_text(f"#!/bin/sh\necho {name} $#\n")
+        (tmp_path / name).chmod(0o700)
+    (tmp_path / "program").chmod(mode)
+    edited = edit(b'\tscripts/kallsyms "a b" ${none}\n', bytes(tmp_path / "program"))
+    assert edited is not None
+    done = subprocess.run(
+        ["sh", "-euc", edited], cwd=tmp_path, env={"none": ""}, capture_output=True, check=True, timeout=60
+    )
+    assert done.stdout.decode() == f"{runs} 1\n"
 
 
 @pytest.mark.parametrize(

@@ -35,6 +35,9 @@ def test_the_kernel_is_the_same_and_the_tool_did_not_run(tree: Miniature, stock:
         ["-j2"],
         ["-k", "vmlinux"],
         ["SHELL=/bin/bash"],
+        ["SHELL=/bin/bash -eu"],
+        ["SHELL=dash", "MAKEFILES="],
+        ["-e", "-j1"],
         ["--", "vmlinux"],
         ["-r", "-R", "--warn-undefined-variables"],
     ],
@@ -45,6 +48,46 @@ def test_however_make_is_called(tree: Miniature, stock: dict[str, bytes], argume
     assert done.returncode == 0, done.stderr
     assert tree.results() == stock
     assert tree.tool_runs() == 0
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        "SHELL := /bin/bash",
+        "override SHELL = $(or $(NONE),bash -eu)",
+        "vmlinux: SHELL := /bin/bash -u",
+        "SHELL := /bin/bash\n.SHELLFLAGS := -eu -o pipefail -c",
+        "SHELL := /bin/bash\nvmlinux: export x = 1\n.ONESHELL:",
+        "SHELL := /bin/bash\n.SHELLFLAGS = -eu -o pipefail -c\n.ONESHELL:\n.POSIX:",
+    ],
+)
+def test_the_shell_that_the_kernels_makefile_asks_for(
+    tree: Miniature, stock: dict[str, bytes], head: str
+) -> None:
+    """It runs the recipe of the link too, in which it is needed here; and the hook acts."""
+    makefile = tree.source / "scripts/Makefile.vmlinux"
+    text = makefile.read_text()
+    options = "*pipefail*" if "pipefail" in head else "*"
+    needs = f"set -e; words=(a b); [[ $${{words[1]}} = b && $$SHELLOPTS = {options} ]];"
+    assert "set -e;" in text
+    makefile.write_text(f"{head}\n" + text.replace("set -e;", needs))
+    done = tree.ctl("run", "make")
+    assert (done.returncode, done.stderr, tree.tool_runs()) == (0, "", 0)
+    assert tree.results() == stock
+    assert tree.make().stdout == ""
+
+
+@pytest.mark.parametrize(
+    "head", ["SHELL := ./shell", "vmlinux: .SHELLFLAGS := -ec", ".SHELLFLAGS = -e -c 'eval \"$$0\"'"]
+)
+def test_shells_that_the_hook_does_not_know(tree: Miniature, stock: dict[str, bytes], head: str) -> None:
+    (tree.objects / "shell").write_text('#!/bin/sh\n[ "$1" = -c ] && exec /bin/sh "$@"\n')
+    (tree.objects / "shell").chmod(0o755)
+    makefile = tree.source / "scripts/Makefile.vmlinux"
+    makefile.write_text(f"{head}\n" + makefile.read_text())
+    done = tree.ctl("run", "make")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert tree.results() == stock
 
 
 def test_started_in_the_source_tree(tree: Miniature, stock: dict[str, bytes]) -> None:
@@ -103,14 +146,6 @@ def test_other_targets_are_as_ever(tree: Miniature, stock: dict[str, bytes]) -> 
     assert not tables(tree).exists()
     assert tree.ctl("run", "make").returncode == 0
     assert tree.results() == stock
-
-
-def test_the_first_target_of_another_makefile_stays_the_first(tree: Miniature, tmp_path: Path) -> None:
-    (tmp_path / "Makefile").write_text("first:\n\t@echo the first\nvmlinux:\n\t@echo $(SHELL)\n")
-    done = tree.ctl("run", "make", where=tmp_path)
-    assert done.stdout == "the first\n"
-    done = tree.ctl("run", "make", "vmlinux", where=tmp_path)
-    assert done.stdout.endswith("/sh\n")
 
 
 def test_makefiles_of_the_user_are_read_too(tree: Miniature, stock: dict[str, bytes], tmp_path: Path) -> None:

@@ -177,7 +177,7 @@ def test_interrupted(tree: Tree, stock: Stock, verb: str, number: signal.Signals
         shell = str(tree.faulty_shell())
         environment.update(FAULTY_VERB=verb, FAULT=wait)
     process = subprocess.Popen(
-        [shell, "-c", recipe],
+        [shell, "/bin/sh", "-c", recipe],
         cwd=tree.directory,
         env=environment,
         stdout=subprocess.DEVNULL,

@@ -103,7 +103,7 @@ class Tree:
 
     def stock(self, **environment: str) -> Linked:
         """Run the script as it stands."""
-        return self._run("/bin/sh", environment)
+        return self._run("/usr/bin/env", environment)
 
     def link(self, **environment: str) -> Linked:
         """Run it with one link, as a hooked make does."""
@@ -140,12 +140,13 @@ class Tree:
         interpreter = self.directory / "python"
         interpreter.write_text(_INTERPRETER.format(python=shlex.quote(sys.executable)))
         interpreter.chmod(0o755)
-        run = 'exec /bin/sh -c "$edited"'
+        run = 'exec "$@" "$kallsymsd_edited"'
         text = self.shell.read_text()
         assert run in text
         script = shlex.quote(f"s|{sys.executable}|{interpreter}|")
         shell = self.directory / "faulty-sh"
-        shell.write_text(text.replace(run, f'edited=$(printf %s "$edited" | sed {script}) && {run}'))
+        edit = f'kallsymsd_edited=$(printf %s "$kallsymsd_edited" | sed {script})'
+        shell.write_text(text.replace(run, f"{edit} && {run}"))
         shell.chmod(0o755)
         return shell
 
@@ -168,7 +169,7 @@ class Tree:
             (self.directory / name).unlink(missing_ok=True)
         limited = ["/bin/sh", "-c", 'ulimit -f "$0" && exec "$@"', str(self.limit)] if self.limit else []
         done = subprocess.run(
-            [*limited, shell, "-c", self.recipe()],
+            [*limited, shell, "/bin/sh", "-c", self.recipe()],
             cwd=self.directory,
             env={**self.environment, **environment},
             capture_output=True,
@@ -228,7 +229,12 @@ def _shell(directory: Path, state: Path) -> Path:
     text = (prepare({"XDG_DATA_HOME": str(state)}).parent / "sh").read_text()
     shell = directory / "sh"
     shell.write_text(
-        re.sub("^module=.*$", f"module={shlex.quote(str(_LAUNCHER))}", text, count=1, flags=re.MULTILINE)
+        re.sub(
+            "^kallsymsd_module=.*$",
+            f"kallsymsd_module={shlex.quote(str(_LAUNCHER))}",
+            text,
+            flags=re.MULTILINE,
+        )
     )
     shell.chmod(0o755)
     return shell

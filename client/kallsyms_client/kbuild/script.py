@@ -12,6 +12,7 @@ from kallsyms_client.kbuild.normal import digest, parts
 #: The line that runs the tool, from 6.1 to 7.4: what stands before the tool's name, and what behind it.
 CALL = re.compile(rb"(?<!\\\n)^([ \t]*)scripts/kallsyms( [^\n]*)$", re.MULTILINE)
 
+_PROGRAM = b'"$(set -- %b scripts/kallsyms; [ -f "$1" ] && [ -r "$1" ] && [ -x "$1" ] || shift; echo "$1")"'
 _COMMENT = re.compile(rb"^[ \t]*#[^\n]*$", re.MULTILINE)
 _FIRST_LINE = re.compile(rb"#![ \t]*(/(?:usr/)?bin/(?:ba)?sh(?:[ \t]+-[a-z]+)?)[ \t]*\n")
 
@@ -19,11 +20,12 @@ _FIRST_LINE = re.compile(rb"#![ \t]*(/(?:usr/)?bin/(?:ba)?sh(?:[ \t]+-[a-z]+)?)[
 def edit(script: bytes, program: bytes) -> bytes | None:
     """The script with ``program``, a path, in place of scripts/kallsyms; None if it does not run that.
 
-    The name must not be in a line that is not known, comments aside: such a line would still run the tool.
+    Where the program does not run by then, scripts/kallsyms does. The name must not be in a line that is not
+    known, comments aside: such a line would still run the tool.
     """
     if b"scripts/kallsyms" in _COMMENT.sub(b"", CALL.sub(b"", script)):
         return None
-    edited, count = CALL.subn(lambda line: line[1] + quote(program) + line[2], script)
+    edited, count = CALL.subn(lambda line: line[1] + _PROGRAM % quote(program) + line[2], script)
     return edited if count else None
 
 
