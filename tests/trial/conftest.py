@@ -20,6 +20,7 @@ Compile = Callable[[bytes], Path | None]
 @pytest.fixture
 def user(tmp_path: Path) -> dict[bytes, bytes]:
     """The environment of somebody with a cache directory of their own."""
+    (tmp_path / "home").mkdir()
     return {b"HOME": bytes(tmp_path / "home")}
 
 

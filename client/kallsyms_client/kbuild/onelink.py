@@ -30,6 +30,7 @@ from kallsyms_client.output import FileArgument, Piece, write
 from kallsyms_client.patching import flavour
 from kallsyms_client.regular import open_regular
 from kallsyms_client.report import ClientError
+from kallsyms_client.target import elf_target
 from kallsymsd.core import assembly, nm, patch, pipeline, vmlinux
 from kallsymsd.core.dialects import OPTION_BITS, Dialect, find
 from kallsymsd.core.elf import ElfFile
@@ -152,8 +153,11 @@ class _Job:
             Outcome(reason=doubt).save()
             return DIFFERS
         moved = linktrial.moved((_TREE / linktrial.SYSMAP).read_bytes())
-        elf = _symbols(_TREE / lastlink.FILES[0])
-        _write(pipeline.build(moved, self.dialect, self.option_bits), elf, tables)
+        _write(
+            pipeline.build(moved, self.dialect, self.option_bits),
+            Target(*elf_target(os.fsencode(lastlink.FILES[0]), set())),
+            tables,
+        )
         Outcome().begin()
         return DONE
 
@@ -173,7 +177,7 @@ class _Job:
         if made:
             btf.read(Path(made))
         elf = _symbols(Path(linked))
-        _write(self._needed(elf)[0], elf, tables)
+        _write(self._needed(elf)[0], Target(elf.bits, elf.big_endian), tables)
         Outcome.load().begin()
         return DONE
 
@@ -204,7 +208,7 @@ class _Job:
             plan = patch.plan(elf, needed, *([renewed] if renewed else []))
         if isinstance(plan, patch.LayoutDiffers):
             outcome.reason = outcome.reason or plan.reason
-            _write(needed, elf, tables)
+            _write(needed, Target(elf.bits, elf.big_endian), tables)
             outcome.begin()
             return DIFFERS
         # In place: the file gets the name of a finished one only after this.
@@ -261,9 +265,9 @@ class _Job:
         return pipeline.build(map_text, self.dialect, self.option_bits), map_text
 
 
-def _write(made: Tables, elf: ElfFile, tables: str) -> None:
+def _write(made: Tables, target: Target, tables: str) -> None:
     name = os.fsencode(tables)
-    output = assembly.incbin(made, Target(elf.bits, elf.big_endian), name + b".bin")
+    output = assembly.incbin(made, target, name + b".bin")
     binary = output.binary
     write(
         FileArgument(name + b".S", Piece(output.text, 0, len(output.text))),
