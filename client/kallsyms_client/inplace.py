@@ -10,6 +10,7 @@ import errno
 import os
 from collections.abc import Callable, Sequence
 
+from kallsyms_client.regular import open_regular
 from kallsyms_client.report import ClientError, failure, strerror
 
 
@@ -46,7 +47,7 @@ def apply(
                 raise _changed(path)
             complete()
             return
-        descriptor = os.open(final, os.O_RDWR | os.O_CLOEXEC)
+        descriptor = open_regular(final, os.O_RDWR, follow=True)
         try:
             status = os.fstat(descriptor)
             if not planned.is_of(status):

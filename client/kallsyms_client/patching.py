@@ -3,11 +3,11 @@
 
 import mmap
 import os
-import stat
 
 from kallsyms_client import inplace
 from kallsyms_client.options import Command
 from kallsyms_client.output import FileArgument, Piece, write
+from kallsyms_client.regular import open_regular
 from kallsyms_client.report import ClientError, failure, say, strerror
 from kallsyms_client.signals import Undoing
 from kallsymsd.core import assembly, nm, patch, pipeline, vmlinux
@@ -74,12 +74,9 @@ def _check_distinct(command: Command) -> None:
 def _contents(path: bytes) -> tuple[memoryview, inplace.Identity]:
     """The file, mapped into memory, and which it is."""
     try:
-        # Not to wait for who would write to a pipe.
-        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        descriptor = open_regular(path, follow=True)
         try:
             status = os.fstat(descriptor)
-            if not stat.S_ISREG(status.st_mode):
-                raise failure(path + b": not a regular file")
             size = status.st_size
             data = memoryview(mmap.mmap(descriptor, size, prot=mmap.PROT_READ) if size else b"")
             return data, inplace.Identity(status)

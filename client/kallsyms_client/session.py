@@ -70,6 +70,7 @@ def run(program: bytes, arguments: list[bytes], environment: Environment) -> Non
         _patch(command, dialect, options, environment)
         return
     try:
+        # Whatever it is: the kernel's tool reads pipes too, and waits for who writes to one.
         descriptor = posix.open(named.input, posix.O_RDONLY | posix.O_CLOEXEC)
     except OSError as error:
         raise ClientError(named.input + b": " + strerror(error) + b"\n") from error

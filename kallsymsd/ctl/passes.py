@@ -11,6 +11,7 @@ from collections import Counter
 from pathlib import Path
 from typing import NamedTuple
 
+from kallsyms_client.regular import read_regular
 from kallsymsd.ctl.command import CommandError
 
 #: The map of the finished kernel.
@@ -54,9 +55,7 @@ def find(tree: Path) -> tuple[Path, Path] | None:
 def read(path: Path) -> list[tuple[int, str]]:
     """Address, and type and name, of each line of a map; CommandError if it is none."""
     try:
-        if path.stat().st_size > _MAX_MAP:
-            raise CommandError(f"{path}: is too large for a map")
-        text = path.read_text(encoding="utf-8", errors="backslashreplace")
+        text = read_regular(str(path), _MAX_MAP, follow=True).decode("utf-8", "backslashreplace")
     except OSError as error:
         raise CommandError(f"{path}: {error.strerror}") from error
     lines = []

@@ -12,6 +12,7 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
+from kallsyms_client.regular import read_regular
 from kallsymsd.service.paths import cache_directory
 
 if TYPE_CHECKING:
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 _LARGEST = 1 << 20
+# Most bytes of the configuration file.
+_MOST = 1 << 20
 _TRUE = frozenset({"1", "on", "true", "yes"})
 _FALSE = frozenset({"0", "off", "false", "no"})
 
@@ -205,7 +208,7 @@ def _parsed(setting: Setting[Any], value: object, place: str) -> object:
 def _read(path: Path, *, required: bool) -> dict[str, tuple[object, str]]:
     """Value and place of each key in the file."""
     try:
-        text = path.read_bytes().decode()
+        text = read_regular(str(path), _MOST, follow=True).decode()
     except FileNotFoundError:
         if required:
             raise ConfigurationError(f"{path}: No such file or directory; see {FILE_VARIABLE}") from None

@@ -21,6 +21,7 @@ PLAIN = tool.run("v6.11", ["all-symbols"], MAP).stdout
 #: What a run that the daemon answers may import beyond what the interpreter itself does.
 ALLOWED = {
     "_socket",
+    "errno",
     "kallsyms_client",
     "kallsyms_client.daemon",
     "kallsyms_client.detect",
@@ -29,6 +30,7 @@ ALLOWED = {
     "kallsyms_client.main",
     "kallsyms_client.options",
     "kallsyms_client.output",
+    "kallsyms_client.regular",
     "kallsyms_client.report",
     "kallsyms_client.session",
     "kallsyms_client.signals",

@@ -6,6 +6,7 @@ import re
 import sys
 
 from kallsyms_client.main import DEFERRED, FAILED
+from kallsyms_client.regular import Reader, open_regular
 from kallsyms_client.report import say
 
 # What "nm --version" printed, and the rules of scripts/mksysmap.
@@ -74,11 +75,10 @@ def _map_text(linked: bytes, environment: Environment) -> bytes:
     if flavour is None or locale not in _LOCALES:
         raise _UnknownError
     dropped = SymbolFilter(*environment[_RULES].decode("ascii").split())
-    descriptor = posix.open(linked, posix.O_RDONLY | posix.O_CLOEXEC)
+    descriptor = open_regular(linked, follow=True)
     try:
-        elf = vmlinux.linked(
-            lambda buffer, offset: posix.preadv(descriptor, [buffer], offset), posix.fstat(descriptor).st_size
-        )
+        reader = Reader(descriptor, posix.fstat(descriptor).st_size)
+        elf = vmlinux.linked(reader.read, reader.size)
         text = nm.filtered_map(elf, flavour, dropped)
     except InputError as error:
         raise _UnknownError from error
@@ -95,7 +95,7 @@ def _compare(text: bytes, path: bytes, environment: Environment) -> int:
     from kallsyms_client import tally
     from kallsyms_client.local import read_map
 
-    descriptor = posix.open(path, posix.O_RDONLY | posix.O_CLOEXEC)
+    descriptor = open_regular(path, follow=True)
     try:
         theirs = read_map(descriptor, posix.fstat(descriptor).st_size)
     finally:

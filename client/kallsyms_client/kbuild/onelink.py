@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import mmap
 import os
-import shutil
 from pathlib import Path
 
 from kallsyms_client import session
@@ -25,6 +24,7 @@ from kallsyms_client.kbuild.configuration import Configuration
 from kallsyms_client.kbuild.outcome import Outcome
 from kallsyms_client.output import FileArgument, Piece, write
 from kallsyms_client.patching import flavour
+from kallsyms_client.regular import open_regular, write_regular
 from kallsyms_client.report import ClientError
 from kallsymsd.core import assembly, nm, patch, pipeline
 from kallsymsd.core.dialects import OPTION_BITS, Dialect, find
@@ -55,6 +55,8 @@ _STOCK = {
 _BTF = "CONFIG_DEBUG_INFO_BTF"
 _TREE = Path()
 _LINKED = b"linked\n"
+# Bytes that are copied at a time.
+_CHUNK = 1 << 30
 
 
 class _StockError(Exception):
@@ -114,7 +116,7 @@ class _Job:
             outcome.reason = doubt or str(prediction)
             outcome.save()
             return DIFFERS
-        Path(lastlink.PREDICTED).write_bytes(prediction.text)
+        write_regular(lastlink.PREDICTED, prediction.text, mode=0o666)
         options = (f"--dialect={self.dialect.name}", *self.options)
         arguments = (*options, lastlink.FILES[0], lastlink.PREDICTED)
         session.run(
@@ -141,7 +143,7 @@ class _Job:
         outcome = Outcome.load()
         outcome.end(int(links))
         outcome.save()
-        shutil.copyfile(linked, copy)
+        _copy(linked, copy)
         if not btf.hide(_open(Path(linked)), Path(copy)):
             raise _StockError("the last link's object for BTF has none")
         return DONE
@@ -166,7 +168,7 @@ class _Job:
             outcome.begin()
             return DIFFERS
         # In place: the file gets the name of a finished one only after this.
-        with path.open("r+b") as file:
+        with os.fdopen(open_regular(linked, os.O_RDWR, follow=False), "r+b") as file:
             for offset, data in plan.replacements:
                 file.seek(offset)
                 file.write(data)
@@ -207,6 +209,16 @@ def _write(made: Tables, elf: ElfFile, tables: str) -> None:
     )
 
 
+def _copy(source: str, copy: str) -> None:
+    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC
+    with (
+        os.fdopen(open_regular(source, follow=True), "rb", buffering=0) as file,
+        os.fdopen(open_regular(copy, flags, 0o666, follow=False), "wb", buffering=0) as made,
+    ):
+        while os.sendfile(made.fileno(), file.fileno(), None, _CHUNK):
+            pass
+
+
 def _open(path: Path) -> ElfFile:
-    with path.open("rb") as file:
+    with os.fdopen(open_regular(str(path), follow=True), "rb") as file:
         return ElfFile.read(mmap.mmap(file.fileno(), 0, prot=mmap.PROT_READ))
