@@ -168,6 +168,9 @@ def _checked(database: Database) -> set[str]:
     (verdict,) = database.execute("PRAGMA quick_check(1)").fetchone()
     if verdict != "ok":
         raise DamagedError(str(verdict))
+    counted = database.execute("SELECT count(*), coalesce(sum(size), 0) FROM Cache").fetchone()
+    if counted != (found["count"], found["size"]):
+        raise DamagedError("the rows are not as many, or not as large, as they should be")
     names = database.execute(f"SELECT filename FROM Cache LIMIT {_MOST_ROWS + 1}").fetchall()  # noqa: S608  a number
     if len(names) > _MOST_ROWS:
         raise DamagedError("too many rows")

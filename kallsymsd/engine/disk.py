@@ -34,7 +34,12 @@ class DamagedError(Exception):
 
 
 class BytesDisk(diskcache.Disk):  # type: ignore[misc]  # diskcache has no types
-    """Keys are bytes in the row, values are bytes in a file each."""
+    """Keys are bytes in the row, values are bytes in a file each.
+
+    most  bytes that are read of one
+    """
+
+    most = MAX_VALUE
 
     def put(self, key: object) -> tuple[bytes, bool]:
         """Row form of a key."""
@@ -70,7 +75,7 @@ class BytesDisk(diskcache.Disk):  # type: ignore[misc]  # diskcache has no types
         """
         if mode != MODE_BINARY or value is not None or read:
             raise DamagedError(f"value of mode {mode!r}")
-        return read_regular(str(self._path(filename)), MAX_VALUE, follow=False)
+        return read_regular(str(self._path(filename)), self.most, follow=False)
 
     def remove(self, file_path: object) -> None:
         """Remove a value's file, and directories that are empty then; one that is gone is no error."""

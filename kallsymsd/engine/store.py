@@ -99,6 +99,7 @@ class Store:
             raise StoreUnavailableError(f"{directory}: a cache directory cannot have $ in its name")
         self._mutex = threading.RLock()
         self._resets = 0
+        self._largest = limit // 4
         self._cache: diskcache.Cache | None = None
         self._database: Database | None = None
         # Keys that were removed while the database could not be asked, or are about to be.
@@ -144,7 +145,7 @@ class Store:
 
         Payloads above a quarter of the limit are not worth what they would push out.
         """
-        if sum(len(part) for part in payload) > self.limit // 4:
+        if sum(len(part) for part in payload) > self._largest:
             return False
 
         def insert(cache: diskcache.Cache) -> bool:
@@ -259,10 +260,12 @@ class Store:
         database, known = open_database(self._directory, self.limit)
         try:
             sweep(self._directory, known)
-            return database, BytesCache(str(self._directory), database, size_limit=self.limit, **SETTINGS)
+            cache = BytesCache(str(self._directory), database, size_limit=self.limit, **SETTINGS)
         except BaseException:
             database.close()
             raise
+        cache.disk.most = HEADER_SIZE + self._largest
+        return database, cache
 
     def _count(self, cache: diskcache.Cache) -> None:
         self.entries = len(cache)

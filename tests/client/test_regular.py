@@ -154,7 +154,7 @@ _ALLOWED = {
 
 def opens(text: str) -> set[tuple[str, str]]:
     """Function and what is called, of all that opens files in the text of a module."""
-    found = set()
+    found: set[tuple[str, str]] = set()
 
     def visit(node: ast.AST, function: str) -> None:
         for child in ast.iter_child_nodes(node):

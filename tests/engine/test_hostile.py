@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Whatever is in the cache directory: the store is whole again, waits for nothing and changes nothing else."""
+"""Whatever is in the cache directory: the store works, waits for nothing and changes nothing elsewhere."""
 
 import os
 import sqlite3
 import threading
+import tracemalloc
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -85,6 +86,7 @@ SCRIPTS = {
     "a setting of the disk": "insert into Settings values ('disk_more', 1);",
     "a setting that is gone": "delete from Settings where key = 'count';",
     "a number that is none": "update Settings set value = 'many' where key = 'size';",
+    "a number that is wrong": "update Settings set value = 1 << 40 where key = 'size';",
     "a negative number": "update Settings set value = -1 where key = 'count';",
     "a long setting": f"insert into Settings values ('more', '{TOO_LONG}');",
     "a long value": f"update Settings set value = '{TOO_LONG}' where key = 'hits';",
@@ -204,6 +206,19 @@ def test_odd_value_files_are_misses(directory: Path, tmp_path: Path, kind: str, 
     assert store.get(KEY) == PAYLOAD
     store.close()
     assert is_untouched(tmp_path / "outside")
+
+
+def test_a_large_value_file_is_not_read(tmp_path: Path) -> None:
+    store = Store(tmp_path / "cache", limit=1 << 20)
+    store.put(KEY, PAYLOAD)
+    (path,) = tmp_path.glob("cache/store/*/*/*.val")
+    os.truncate(path, 1 << 40)
+    tracemalloc.start()
+    assert store.get(KEY) is None
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 4 << 20
+    store.close()
 
 
 def test_a_value_file_is_read_through_no_link(directory: Path, tmp_path: Path) -> None:
