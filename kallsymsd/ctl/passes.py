@@ -44,7 +44,7 @@ class Difference(NamedTuple):
 def find(tree: Path) -> tuple[Path, Path] | None:
     """The last pass's map in ``tree``, and the finished kernel's; None if one of them is not there."""
     found = [
-        (path.stat().st_mtime_ns, int(match[2]), path)
+        (path.lstat().st_mtime_ns, int(match[2]), path)
         for path in tree.glob(".tmp_vmlinux*.syms")
         if (match := _PASS.fullmatch(path.name))
     ]

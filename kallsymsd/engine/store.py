@@ -198,7 +198,11 @@ class Store:
                 return otherwise
             self._remove(self._cache)
             return action(self._cache)
-        except (OSError, diskcache.Timeout):
+        except OSError as error:
+            if not self._directory.exists():  # somebody has emptied the cache directory
+                self._reset(error)
+            return otherwise
+        except diskcache.Timeout:  # a transaction could not begin
             return otherwise
         except sqlite3.OperationalError as error:
             if error.sqlite_errorcode & 0xFF not in _HARMLESS:

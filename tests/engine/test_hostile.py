@@ -2,6 +2,7 @@
 """Whatever is in the cache directory: the store works, waits for nothing and changes nothing elsewhere."""
 
 import os
+import shutil
 import sqlite3
 import threading
 import tracemalloc
@@ -249,6 +250,22 @@ def test_directories_of_value_files_are_no_links(directory: Path, tmp_path: Path
     assert sorted((tmp_path / "outside").rglob("*")) == before
 
 
+@pytest.mark.parametrize("level", [0, 1])
+def test_directories_that_become_links_are_not_entered(directory: Path, tmp_path: Path, level: int) -> None:
+    store = Store(directory)
+    (path,) = directory.glob("store/*/*/*.val")
+    moved = path.parents[level]
+    moved.rename(tmp_path / "outside")
+    moved.symlink_to(tmp_path / "outside")
+    before = sorted((tmp_path / "outside").rglob("*"))
+    assert store.get(KEY) is None
+    store.remove(KEY)
+    for number in range(2000):
+        store.put(number.to_bytes(32, "big"), b"value")
+    store.close()
+    assert sorted((tmp_path / "outside").rglob("*")) == before
+
+
 def test_links_to_directories_are_not_entered_for_files_that_no_row_knows(
     directory: Path, tmp_path: Path
 ) -> None:
@@ -362,6 +379,17 @@ def test_who_holds_the_store_for_long_holds_up_nobody(
     release.set()
     holder.join()
     assert store.get(KEY) == PAYLOAD
+    store.close()
+
+
+def test_a_directory_that_somebody_empties_is_used_again(directory: Path) -> None:
+    store = Store(directory)
+    shutil.rmtree(directory / "store")
+    store.put(OTHER, PAYLOAD)
+    assert store.put(OTHER, PAYLOAD)
+    store.close()
+    store = Store(directory)
+    assert store.get(OTHER) == PAYLOAD
     store.close()
 
 
