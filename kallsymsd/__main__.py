@@ -203,7 +203,7 @@ def _make_engine(configuration: Configuration) -> "Engine":
 
     store, problem = None, ""
     try:
-        store = Store(configuration[CACHE_DIR], configuration[CACHE_LIMIT] * _MEBIBYTE)
+        store = Store(configuration[CACHE_DIR], configuration[CACHE_LIMIT] * _MEBIBYTE, patience=0)
     except (NotPrivateError, StoreUnavailableError) as error:
         _log.warning("answers are kept in memory only: %s", error)
         problem = str(error)

@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Which dialect a build speaks that does not say so."""
 
-import posix
-
 from kallsyms_client.options import UsageError, resolve
+from kallsyms_client.regular import read_regular
 from kallsymsd.core.dialects import DIALECTS, NAME_LIMITS, Dialect, exact, with_name_limit
 
 _SOURCE = b"scripts/kallsyms.c"
+# Most bytes of it; it has 20 to 30 kB in all kernels.
+_MOST = 1 << 20
 # In normal form (kallsyms_client.kbuild.normal).
 _DEFINE = b"# define KSYM_NAME_LEN "
 _LONGEST_VALUE = 5
@@ -88,15 +89,9 @@ def _source(srctree: bytes) -> tuple[bytes, bytes]:
     for place in (*places, b"source", b"."):
         path = place + b"/" + _SOURCE
         try:
-            descriptor = posix.open(path, posix.O_RDONLY | posix.O_CLOEXEC)
+            return path, read_regular(path, _MOST, follow=True)
         except OSError:
             continue
-        try:
-            return path, posix.read(descriptor, 1 << 16)  # 20 to 30 kB in all kernels
-        except OSError:
-            continue
-        finally:
-            posix.close(descriptor)
     return b"", b""
 
 

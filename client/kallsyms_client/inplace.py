@@ -65,7 +65,7 @@ def apply(
                 raise changed(path)
             complete()
             return
-        descriptor = os.open(final, os.O_RDWR | os.O_CLOEXEC)
+        descriptor = open_regular(final, os.O_RDWR, follow=True)
         try:
             status = os.fstat(descriptor)
             if not planned.is_of(status):

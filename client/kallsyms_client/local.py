@@ -3,6 +3,7 @@
 
 import posix
 
+from kallsyms_client.regular import Reader
 from kallsyms_client.report import ClientError, DeferError
 from kallsyms_client.wire import MAP, BuildRequest
 from kallsymsd.core.dialects import exact
@@ -10,6 +11,8 @@ from kallsymsd.core.errors import InputError
 from kallsymsd.engine.result import BuildResult
 
 _CHUNK = 1 << 20
+# Most bytes at a time: memory is taken for so many before it shows whether they are there.
+_MOST = 1 << 30
 
 
 def build(request: BuildRequest, map_text: bytes) -> BuildResult:
@@ -37,9 +40,8 @@ def read_input(request: BuildRequest, descriptor: int, size: int) -> bytes:
         _find_imports()
         from kallsymsd.core import vmlinux
     try:
-        return vmlinux.map_text(
-            lambda buffer, offset: posix.preadv(descriptor, [buffer], offset), size, exact(request.dialect)
-        )
+        reader = Reader(descriptor, size)
+        return vmlinux.map_text(reader.read, reader.size, exact(request.dialect))
     except InputError as error:
         raise ClientError(error.render(request.map_path)) from error
 
@@ -64,7 +66,7 @@ def read_map(descriptor: int, size: int) -> bytes:
     """
     chunks = []
     done = 0
-    while chunk := _read(descriptor, max(size + 1 - done, _CHUNK), done, is_regular=size >= 0):
+    while chunk := _read(descriptor, min(max(size + 1 - done, _CHUNK), _MOST), done, is_regular=size >= 0):
         chunks.append(chunk)
         done += len(chunk)
     return b"".join(chunks)

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """One run: from the command line to written files.
 
-Until the result is written, a run that the daemon answers imports nothing but sys, posix, time, fcntl, _socket,
-its own package and the dialect table; a test holds it to that.
+Until the result is written, a run that the daemon answers imports nothing but sys, posix, time, errno, fcntl,
+_socket, its own package and the dialect table; a test holds it to that.
 """
 
 import posix
@@ -77,6 +77,7 @@ def _build(
 ) -> None:
     """Make the tables, or nothing but a map."""
     try:
+        # Whatever it is: the kernel's tool reads pipes too, and waits for who writes to one.
         descriptor = posix.open(named.input, posix.O_RDONLY | posix.O_CLOEXEC)
     except OSError as error:
         raise ClientError(named.input + b": " + strerror(error) + b"\n") from error

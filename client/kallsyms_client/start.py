@@ -14,6 +14,7 @@ import time
 import kallsyms_client
 import kallsymsd
 from kallsyms_client.daemon import MAX_PATH, own_uid
+from kallsyms_client.regular import open_regular
 from kallsyms_client.tally import make_private
 
 #: Seconds until another start is tried: one that fails is not to cost every link of a kernel.
@@ -57,9 +58,7 @@ def start(environment: Environment, cache: bytes) -> None:
     if _is_systemds(path, environment):
         return
     try:
-        descriptor = posix.open(
-            path + b".start", posix.O_RDWR | posix.O_CREAT | posix.O_NOFOLLOW | posix.O_CLOEXEC, 0o600
-        )
+        descriptor = open_regular(path + b".start", posix.O_RDWR | posix.O_CREAT, follow=False)
     except OSError:
         return
     try:
@@ -123,7 +122,7 @@ def _is_our_turn(descriptor: int) -> bool:
 def _is_served(lock: bytes) -> bool:
     """Whether a daemon has the lock beside its socket: it may be about to listen, or to end."""
     try:
-        descriptor = posix.open(lock, posix.O_RDONLY | posix.O_NOFOLLOW | posix.O_CLOEXEC)
+        descriptor = open_regular(lock, follow=False)
     except OSError:
         return False
     try:
@@ -139,11 +138,8 @@ def _spawn(environment: Environment, path: bytes, cache: bytes) -> None:
         # Those of make and of the shell, which were left open for us. The one of this listing is gone.
         if int(name) > 2:
             _keep_to_ourselves(int(name))
-    log = posix.open(
-        cache + b"/log",
-        posix.O_WRONLY | posix.O_CREAT | posix.O_TRUNC | posix.O_APPEND | posix.O_NOFOLLOW | posix.O_CLOEXEC,
-        0o600,
-    )
+    flags = posix.O_WRONLY | posix.O_CREAT | posix.O_TRUNC | posix.O_APPEND
+    log = open_regular(cache + b"/log", flags, follow=False)
     # The daemon inherits the working directory, and would keep the build's from being unmounted.
     here = posix.open(b".", posix.O_PATH | posix.O_CLOEXEC)
     posix.chdir(b"/")

@@ -11,6 +11,8 @@ counters, kallsymsctl reads it where there is none. Both use this module, which 
 import posix
 import time
 
+from kallsyms_client.regular import open_regular
+
 #: Why requests were not answered. A record has the position in here: only ever append.
 REASONS = {
     "absent": "no daemon was running",
@@ -210,12 +212,11 @@ def _tree() -> tuple[int, int]:
 
 
 def _append(place: bytes, note: Note) -> None:
-    flags = posix.O_WRONLY | posix.O_APPEND | posix.O_CREAT | posix.O_NOFOLLOW | posix.O_CLOEXEC
+    flags = posix.O_WRONLY | posix.O_APPEND | posix.O_CREAT
     try:
-        descriptor = posix.open(place + b"/" + NAME, flags | posix.O_NONBLOCK, 0o600)
+        descriptor = open_regular(place + b"/" + NAME, flags, follow=False)
         try:
-            status = posix.fstat(descriptor)
-            if status.st_mode & 0o170000 == 0o100000 and status.st_size <= MAX_SIZE - SIZE:
+            if posix.fstat(descriptor).st_size <= MAX_SIZE - SIZE:
                 posix.write(descriptor, note.encode())
         finally:
             posix.close(descriptor)
@@ -245,7 +246,7 @@ def take(place: bytes) -> list[Note]:
 
 def _read(path: bytes) -> list[Note]:
     try:
-        descriptor = posix.open(path, posix.O_RDONLY | posix.O_NOFOLLOW | posix.O_NONBLOCK | posix.O_CLOEXEC)
+        descriptor = open_regular(path, follow=False)
         try:
             return decode(posix.read(descriptor, MAX_SIZE))
         finally:

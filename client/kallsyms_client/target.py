@@ -6,6 +6,7 @@ A target is a pair: 32 or 64 bits, and whether it is big-endian.
 
 import posix
 
+from kallsyms_client.regular import open_regular
 from kallsyms_client.report import ClientError, failure, strerror
 
 _AUTO_CONF = b"include/config/auto.conf"
@@ -59,7 +60,7 @@ def _describe(target: tuple[int, bool]) -> bytes:
 def _read_header(path: bytes) -> tuple[int, bool]:
     """What e_ident says (elf(5)): EI_CLASS and EI_DATA."""
     try:
-        descriptor = posix.open(path, posix.O_RDONLY | posix.O_CLOEXEC)
+        descriptor = open_regular(path, follow=True)
         try:
             ident = posix.read(descriptor, 16)
         finally:
@@ -77,7 +78,7 @@ def _read_header(path: bytes) -> tuple[int, bool]:
 
 def _configured() -> tuple[int, bool] | None:
     try:
-        descriptor = posix.open(_AUTO_CONF, posix.O_RDONLY | posix.O_CLOEXEC)
+        descriptor = open_regular(_AUTO_CONF, follow=True)
     except OSError:
         return None
     bits, big_endian, last = 32, False, b"\n"

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from kallsymsd.ctl import command
 from kallsymsd.ctl.command import CommandError, Context, Parsers
-from kallsymsd.ctl.query import ask, is_running
+from kallsymsd.ctl.query import DEADLINE, ask, is_running
 from kallsymsd.ctl.terminal import tell
 
 _TEXT = """\
@@ -58,7 +58,7 @@ def _clear_store(context: Context, tree: bytes | None) -> None:
     if not context.cache.exists():
         return
     try:
-        store = Store(context.cache)
+        store = Store(context.cache, patience=DEADLINE)
     except (NotPrivateError, StoreUnavailableError) as error:
         raise CommandError(str(error)) from error
     try:

@@ -11,6 +11,7 @@ from collections import Counter
 from pathlib import Path
 from typing import NamedTuple
 
+from kallsyms_client.regular import read_regular
 from kallsymsd.ctl.command import CommandError
 
 #: The map of the finished kernel.
@@ -60,7 +61,7 @@ class Passes(NamedTuple):
 def find(tree: Path) -> Passes | None:
     """The maps of the last link in ``tree``; None if none of its passes has left one."""
     found = [
-        (path.stat().st_mtime_ns, int(match[2]), path)
+        (path.lstat().st_mtime_ns, int(match[2]), path)
         for path in tree.glob(".tmp_vmlinux*.syms")
         if (match := _PASS.fullmatch(path.name))
     ]
@@ -100,9 +101,7 @@ def is_cut_short(earlier: Path, later: Path) -> bool:
 def read(path: Path) -> list[tuple[int, str]]:
     """Address, and type and name, of each line of a map; CommandError if it is none."""
     try:
-        if path.stat().st_size > _MAX_MAP:
-            raise CommandError(f"{path}: is too large for a map")
-        text = path.read_text(encoding="utf-8", errors="backslashreplace")
+        text = read_regular(str(path), _MAX_MAP, follow=True).decode("utf-8", "backslashreplace")
     except OSError as error:
         raise CommandError(f"{path}: {error.strerror}") from error
     lines = []

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from kallsyms_client.detect import detect
+from kallsyms_client.regular import open_regular, read_regular
 from kallsymsd.core.dialects import DIALECTS, OPTION_BITS, Dialect, find
 from kallsymsd.ctl import passes
 from kallsymsd.ctl.command import CommandError
@@ -111,17 +112,23 @@ def _tool(tree: Path, named: Path | None) -> Path:
 
 
 def _is_elf(path: Path) -> bool:
-    with path.open("rb") as file:
-        return file.read(4) == b"\x7fELF"
+    try:
+        descriptor = open_regular(str(path), follow=True)
+    except OSError:
+        return False
+    try:
+        return os.pread(descriptor, 4, 0) == b"\x7fELF"
+    finally:
+        os.close(descriptor)
 
 
 def _config(tree: Path) -> set[str]:
     """What is set to y in the tree's configuration; empty if there is none."""
     try:
-        with (tree / "include" / "config" / "auto.conf").open("rb") as file:
-            lines = file.read(_MAX_CONFIG).decode("utf-8", "replace").splitlines()
+        text = read_regular(f"{tree}/include/config/auto.conf", _MAX_CONFIG, follow=True)
     except OSError:
         return set()
+    lines = text.decode("utf-8", "replace").splitlines()
     return {line.removesuffix("=y") for line in lines if line.endswith("=y")}
 
 
@@ -134,8 +141,11 @@ def _options(config: set[str]) -> list[str]:
 def _bits(in_map: Path) -> int:
     """As the width of the first address says."""
     try:
-        with in_map.open("rb") as file:
-            address = file.readline(100).partition(b" ")[0]
+        descriptor = open_regular(str(in_map), follow=True)
+        try:
+            address = os.pread(descriptor, 100, 0).partition(b"\n")[0].partition(b" ")[0]
+        finally:
+            os.close(descriptor)
     except OSError as error:
         raise CommandError(f"{in_map}: {error.strerror}") from error
     return 32 if len(address) == 8 else 64

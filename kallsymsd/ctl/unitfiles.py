@@ -7,6 +7,7 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
+from kallsyms_client.regular import read_regular, write_new
 from kallsymsd.ctl.command import CommandError
 from kallsymsd.service.paths import base_directory
 
@@ -14,6 +15,8 @@ from kallsymsd.service.paths import base_directory
 SERVICE, SOCKET, HARDENING = "kallsymsd.service", "kallsymsd.socket", "kallsymsd.service.d/hardening.conf"
 
 _SOURCE = Path(__file__).parent / "units"
+# Most bytes of a unit file.
+_MOST = 1 << 20
 _PACKAGED = "ExecStart=/usr/bin/kallsymsd\n"
 
 
@@ -64,7 +67,7 @@ def write(where: Path, files: Mapping[str, str]) -> None:
             path = where / name
             path.parent.mkdir(parents=True, exist_ok=True)
             temporary = path.with_name(path.name + ".new")
-            temporary.write_text(text)
+            write_new(str(temporary), text.encode(), mode=0o666)
             temporary.replace(path)
         if HARDENING not in files:
             (where / HARDENING).unlink(missing_ok=True)
@@ -97,9 +100,10 @@ def installed(where: Path) -> list[Path]:
 def started_by(where: Path) -> str:
     """The command that the installed service starts; "" when there is none."""
     try:
-        lines = (where / SERVICE).read_text().splitlines()
+        text = read_regular(str(where / SERVICE), _MOST, follow=True)
     except OSError:
         return ""
+    lines = text.decode("utf-8", "replace").splitlines()
     return next((line.partition("=")[2] for line in lines if line.startswith("ExecStart=")), "")
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from kallsyms_client import daemon, wire
 from kallsyms_client.difference import between_bins, between_texts
+from kallsyms_client.regular import open_regular, read_regular
 from kallsymsd import __version__
 from kallsymsd.core import assembly, pipeline
 from kallsymsd.core.errors import InputError
@@ -20,6 +21,7 @@ from kallsymsd.ctl.query import is_running
 from kallsymsd.ctl.show import bytes_text, seconds_text
 from kallsymsd.ctl.subject import Subject
 from kallsymsd.service.costs import Stock
+from kallsymsd.service.reading import MAX_MAP
 
 _BIN = "ours.bin"
 
@@ -46,7 +48,7 @@ class Verification:
         """Do all that can be done; CommandError when something that is needed fails."""
         subject = self._subject
         try:
-            content = subject.map.read_bytes()
+            content = read_regular(str(subject.map), MAX_MAP, follow=True)
         except OSError as error:
             raise CommandError(f"{subject.map}: {error.strerror}") from error
         began = self._progress.step(f"running {subject.tool}")
@@ -116,7 +118,7 @@ class Verification:
             verify=True,
         )
         began = self._progress.step("asking the daemon")
-        descriptor = os.open(subject.map, os.O_RDONLY | os.O_CLOEXEC)
+        descriptor = open_regular(str(subject.map), follow=True)
         try:
             environment = {**os.environb, b"KALLSYMSD_SOCKET": os.fsencode(self._context.socket)}
             reply, made = daemon.ask(request, descriptor, os.fstat(descriptor).st_size, environment)

@@ -19,6 +19,9 @@ from kallsymsd.engine.trees import Trees, TreeSummary
 
 _WRITE = STAGES.index("write")
 
+# Answers that wait for the store, at most: each has descriptors.
+_MOST_UNSAVED = 64
+
 
 #: The map and what is made of it.
 AnswerKey = tuple[MapText, bytes]
@@ -138,11 +141,18 @@ class Engine:
             return
         with self._lock:
             self._unsaved[question.request.tree, question.form] = question, answer
+            if len(self._unsaved) > _MOST_UNSAVED:
+                del self._unsaved[next(iter(self._unsaved))]
         if how.made == COLD and not how.ready:
             self.save()
 
     def save(self) -> None:
-        """Write to the store what is not in it yet. To be called every few seconds, and at the end."""
+        """Write to the store what is not in it yet. To be called every few seconds, and at the end.
+
+        What cannot be stored yet waits for the next time.
+        """
+        if self.store is not None and self.store.is_opening:
+            return
         with self._lock:
             unsaved = list(self._unsaved.values())
             self._unsaved.clear()

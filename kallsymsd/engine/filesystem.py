@@ -4,12 +4,16 @@
 import re
 from pathlib import Path
 
+from kallsyms_client.regular import read_regular
+
 #: Types, as in /proc/self/mountinfo, whose locks and caching another machine (or a foreign program) decides.
 REMOTE = frozenset(
     {"9p", "afs", "ceph", "cifs", "gfs2", "lustre", "ncpfs", "nfs", "nfs4", "smb3", "virtiofs"}
 )
 
 _MOUNTS = Path("/proc/self/mountinfo")
+# Most bytes; a machine with a thousand containers has 1 MB.
+_MOST = 1 << 26
 
 
 def filesystem_type(path: Path, mounts: Path = _MOUNTS) -> str:
@@ -20,7 +24,8 @@ def filesystem_type(path: Path, mounts: Path = _MOUNTS) -> str:
     real = path.resolve()
     found, longest = "", 0
     try:
-        for line in mounts.read_text(errors="surrogateescape").splitlines():
+        text = read_regular(str(mounts), _MOST, follow=True)
+        for line in text.decode(errors="surrogateescape").splitlines():
             before, _, after = line.partition(" - ")
             point = Path(_unescape(before.split()[4]))
             # Of two mounts on one point the later one covers the earlier.

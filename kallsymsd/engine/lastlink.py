@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import xxhash
 
+from kallsyms_client.regular import Reader, open_regular, read_regular, write_new
 from kallsymsd.core import inputs
 from kallsymsd.core.elf import ElfFile
 from kallsymsd.core.inputs import Classes, Inputs
@@ -37,6 +38,8 @@ PREDICTED = ".tmp_vmlinux.predicted.syms"
 FILES = ("vmlinux.o", ".vmlinux.export.o")
 _INPUTS = ".tmp_vmlinux.inputs"
 _COMING = ".tmp_vmlinux.inputs.new"
+# Most bytes of a file of ours.
+_MOST = 1 << 30
 _UNKNOWN = "nothing is known of the last link in this tree"
 # Magic with the version of the layout and the byte order of what follows; digest of all behind the next
 # field; digest of the map; number of class names, of parts. Then a u32 length each class name, two u64
@@ -101,7 +104,7 @@ def _predicted(known: tuple[Coming, bytes], coming: Coming, dialect: Dialect) ->
 
 def _read(path: Path, parts: Mapping[bytes, Part], classes: Classes) -> tuple[Part, bytes]:
     """The symbols of a file, which may be among the ``parts`` by its identity, and that."""
-    with path.open("rb", buffering=0) as file:
+    with os.fdopen(open_regular(str(path), follow=True), "rb", buffering=0) as file:
         status = os.fstat(file.fileno())
         identity = _IDENTITY.pack(
             status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns
@@ -109,15 +112,16 @@ def _read(path: Path, parts: Mapping[bytes, Part], classes: Classes) -> tuple[Pa
         if identity in parts:
             return parts[identity], identity
         # Not mapped: objtool may be writing it.
-        data = symbol_part(lambda buffer, at: os.preadv(file.fileno(), [buffer], at), status.st_size)
+        reader = Reader(file.fileno(), status.st_size)
+        data = symbol_part(reader.read, reader.size)
         return inputs.read(ElfFile.read(data), classes), identity
 
 
 def _recall(tree: Path) -> tuple[Coming, bytes] | None:
     """What went into the last link, and its map; None if that is not known."""
     try:
-        data = (tree / _INPUTS).read_bytes()
-        map_text = (tree / MAP).read_bytes()
+        data = read_regular(str(tree / _INPUTS), _MOST, follow=False)
+        map_text = read_regular(str(tree / MAP), _MOST, follow=False)
         magic, digest, map_digest, class_count, part_count = _HEADER.unpack_from(data)
         if magic != _MAGIC or digest != xxhash.xxh3_128_digest(memoryview(data)[24 + 16 :]):
             return None
@@ -153,19 +157,20 @@ def note(tree: Path, coming: Coming) -> None:
         )
     )
     digest = xxhash.xxh3_128_digest(rest)
-    with (tree / _COMING).open("wb") as file:
-        file.writelines((_MAGIC, digest, bytes(16), rest))
+    write_new(str(tree / _COMING), _MAGIC, digest, bytes(16), rest, mode=0o666)
 
 
 def learn(tree: Path, map_text: bytes) -> None:
     """What was noted last is what gave ``map_text``."""
     temporary = tree / f"{MAP}.new"
-    temporary.write_bytes(map_text)
+    write_new(str(temporary), map_text, mode=0o666)
     temporary.replace(tree / MAP)
     with contextlib.suppress(OSError):  # then the next link is not predicted
-        with (tree / _COMING).open("r+b") as file:
-            file.seek(24)
-            file.write(xxhash.xxh3_128_digest(map_text))
+        descriptor = open_regular(str(tree / _COMING), os.O_WRONLY, follow=False)
+        try:
+            os.pwrite(descriptor, xxhash.xxh3_128_digest(map_text), 24)
+        finally:
+            os.close(descriptor)
         (tree / _COMING).replace(tree / _INPUTS)
 
 

@@ -8,6 +8,8 @@ import stat
 import struct
 from pathlib import Path
 
+from kallsyms_client.regular import open_regular
+
 # struct flock: l_type, l_whence, l_start, l_len, l_pid, and padding where the machine has it.
 _FLOCK = struct.Struct("hhqqi0q")
 # What the file holds while its holder is ready; only whether it is empty counts.
@@ -52,8 +54,7 @@ class Lock:
 
     def __init__(self, path: Path) -> None:
         """Open the lock file; OSError when that fails."""
-        flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
-        self._descriptor = os.open(path, flags, 0o600)
+        self._descriptor = open_regular(str(path), os.O_RDWR | os.O_CREAT, follow=False)
 
     def take(self) -> bool:
         """Take the lock at once, or return False: somebody else has it."""
@@ -92,7 +93,7 @@ def is_ready(path: Path) -> bool:
 def _held(path: Path) -> int | None:
     """The size of a lock's file while somebody holds the lock; None while nobody does."""
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+        descriptor = open_regular(str(path), follow=False)
     except FileNotFoundError:
         return None
     try:

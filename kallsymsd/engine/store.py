@@ -12,15 +12,16 @@ import os
 import shutil
 import sqlite3
 import threading
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TypeVar
 
 import diskcache
 import xxhash
-from diskcache.core import DBNAME
 
-from kallsymsd.engine.disk import BytesCache, DamagedError
+from kallsymsd.engine.database import SETTINGS, Database, is_locked, open_database
+from kallsymsd.engine.disk import BytesCache, sweep
 from kallsymsd.engine.filesystem import filesystem_type, is_remote
 from kallsymsd.engine.key import SCHEMA
 from kallsymsd.engine.private import Lock, private_directory
@@ -39,17 +40,17 @@ _HARMLESS = frozenset(
     {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_FULL}
 )
 
-_SETTINGS = {
-    "eviction_policy": "least-recently-stored",  # reading then writes nothing
-    "statistics": 0,
-    "cull_limit": 2,
-    "disk_min_file_size": 0,
-    # Neither the database nor a WAL index is mapped: whoever truncates a mapped file kills the daemon.
-    "sqlite_mmap_size": 0,
-    "sqlite_journal_mode": "truncate",
-    # A power failure may cost the cache, which is then set aside; no request waits for a disk.
-    "sqlite_synchronous": 0,
-}
+# Seconds that clients' requests wait for the store to be open, counted from its making.
+_FIRST = 0.5
+# Seconds between two attempts to open what another process has locked.
+_PAUSE = 0.5
+# Seconds that a client's request waits for another thread to be done with the store; that others wait.
+_SHORT, _LONG = 0.5, 10.0
+# Seconds that closing waits for that.
+_CLOSING = 1.0
+
+# Stands for all keys.
+_ALL = b""
 
 _T = TypeVar("_T")
 
@@ -61,20 +62,23 @@ class StoreUnavailableError(Exception):
 class Store:
     """Bytes by key in a private directory, up to a limit. One process at a time uses a directory.
 
-    Never raises after it was opened: what is damaged is a miss, and the damaged thing is removed; when the
-    database itself is damaged, all of it is set aside and an empty one takes its place.
+    Never raises after it was made: what is damaged is a miss, and the damaged thing is removed; when the
+    database itself is damaged, or not one that we make, all of it is set aside and an empty one takes its
+    place. Nor does it wait: it is opened in a thread of its own, and whoever comes before that is done has a
+    miss; so has whoever finds it in use for too long.
 
     entries, bytes  what is stored now, as of the last change
     limit           bytes on disk above which the least recently stored entries go
     damaged         entries and databases that were found damaged
     evictions       entries that went because of the limit
-    problem         why nothing is stored any more; "" as long as all is well
+    problem         why nothing is stored (any more); "" as long as all is well
     """
 
-    def __init__(self, directory: Path, limit: int = DEFAULT_LIMIT) -> None:
+    def __init__(self, directory: Path, limit: int = DEFAULT_LIMIT, *, patience: float = 30.0) -> None:
         """Open or make the store below ``directory``, which is made 0700 and must be ours alone.
 
-        Raises StoreUnavailableError when another process uses it or it lies on a remote file system, and
+        Waits until it is open, ``patience`` seconds at most; it goes on opening after that. Raises
+        StoreUnavailableError when another process uses it or it lies on a remote file system, and
         NotPrivateError when it is not ours.
         """
         self.limit = limit
@@ -95,7 +99,13 @@ class Store:
             raise StoreUnavailableError(f"{directory}: a cache directory cannot have $ in its name")
         self._mutex = threading.RLock()
         self._resets = 0
+        self._largest = limit // 4
         self._cache: diskcache.Cache | None = None
+        self._database: Database | None = None
+        # Keys that were removed while the database could not be asked, or are about to be.
+        self._removed: set[bytes] = set()
+        self._closing = threading.Event()
+        self._is_tried = threading.Event()  # open, or never to be
         try:
             self._lock = Lock(directory / "lock")
         except OSError as error:
@@ -105,7 +115,14 @@ class Store:
             raise StoreUnavailableError(
                 f"{directory}: another kallsymsd uses it; name another with --cache-dir"
             )
-        self._open()
+        self._first = time.monotonic() + _FIRST
+        threading.Thread(target=self._begin, name="store", daemon=True).start()
+        self._is_tried.wait(patience)
+
+    @property
+    def is_opening(self) -> bool:
+        """Whether it is not open yet; it may be later."""
+        return not self._is_tried.is_set()
 
     def get(self, key: bytes) -> bytes | memoryview | None:
         """The payload stored under ``key``, or None. A view: payloads are large and get taken apart."""
@@ -119,14 +136,16 @@ class Store:
                 self.reject(key)
             return payload
 
-        return self._guarded(fetch, otherwise=None)
+        if self.is_opening:
+            self._is_tried.wait(max(0.0, self._first - time.monotonic()))
+        return self._guarded(fetch, otherwise=None, is_awaited=True)
 
     def put(self, key: bytes, *payload: bytes) -> bool:
         """Store the parts of ``payload``, one after the other, under ``key``; whether that worked.
 
         Payloads above a quarter of the limit are not worth what they would push out.
         """
-        if sum(len(part) for part in payload) > self.limit // 4:
+        if sum(len(part) for part in payload) > self._largest:
             return False
 
         def insert(cache: diskcache.Cache) -> bool:
@@ -142,85 +161,128 @@ class Store:
 
     def reject(self, key: bytes) -> None:
         """Remove the entry under ``key``, as damaged: its bytes are as they were put, but make no sense."""
-
-        def remove(cache: diskcache.Cache) -> None:
-            self.damaged += 1
-            cache.delete(key)
-            self._count(cache)
-
-        self._guarded(remove, otherwise=None)
+        self.damaged += 1
+        self.remove(key)
 
     def remove(self, key: bytes) -> None:
         """Remove the entry under ``key``, if there is one."""
-
-        def remove(cache: diskcache.Cache) -> None:
-            cache.delete(key)
-            self._count(cache)
-
-        self._guarded(remove, otherwise=None)
+        self._removed.add(key)
+        self._guarded(lambda _: None, otherwise=None)
 
     def clear(self) -> None:
         """Remove all entries."""
-
-        def clear(cache: diskcache.Cache) -> None:
-            cache.clear()
-            self._count(cache)
-
-        self._guarded(clear, otherwise=None)
-
-    def close_thread(self) -> None:
-        """Close what the calling thread has open; every thread that used the store calls this at its end."""
-        self._guarded(lambda cache: cache.close(), otherwise=None)
+        self.remove(_ALL)
 
     def close(self) -> None:
-        """Close the store and let others use its directory."""
-        with self._mutex:
-            if self._cache is not None:
-                self._cache.close()
-                self._cache = None
-        self._lock.close()
+        """Close the store and let others use its directory. What takes longer than a second is left to the
+        end of the process.
+        """
+        self._closing.set()
+        if not self._mutex.acquire(timeout=_CLOSING):
+            return
+        try:
+            # Else the thread that opens it still works there: it does the rest.
+            if not self.is_opening:
+                self._shut()
+                self._lock.close()
+        finally:
+            self._mutex.release()
 
-    def _guarded(self, action: Callable[[diskcache.Cache], _T], *, otherwise: _T) -> _T:
-        with self._mutex:
+    def _guarded(
+        self, action: Callable[[diskcache.Cache], _T], *, otherwise: _T, is_awaited: bool = False
+    ) -> _T:
+        if self.is_opening or not self._mutex.acquire(timeout=_SHORT if is_awaited else _LONG):
+            return otherwise
+        try:
             if self._cache is None:
                 return otherwise
-            try:
-                return action(self._cache)
-            except (OSError, diskcache.Timeout):
-                return otherwise
-            except sqlite3.OperationalError as error:
-                if error.sqlite_errorcode & 0xFF not in _HARMLESS:
-                    self._reset(error)
-                return otherwise
-            # What diskcache raises on damaged rows is of every kind: TypeError, ValueError, KeyError ...
-            except Exception as error:  # noqa: BLE001  see above
+            self._remove(self._cache)
+            return action(self._cache)
+        except OSError as error:
+            if not self._directory.exists():  # somebody has emptied the cache directory
                 self._reset(error)
-                return otherwise
+            return otherwise
+        except diskcache.Timeout:  # a transaction could not begin
+            return otherwise
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF not in _HARMLESS:
+                self._reset(error)
+            return otherwise
+        # What diskcache raises on damaged rows is of every kind: TypeError, ValueError, KeyError ...
+        except Exception as error:  # noqa: BLE001  see above
+            self._reset(error)
+            return otherwise
+        finally:
+            self._mutex.release()
 
-    def _open(self) -> None:
-        """Open the database, once more from an empty directory if the first time fails."""
-        with self._mutex:
+    def _remove(self, cache: diskcache.Cache) -> None:
+        """Do what remove() has noted, before anything is asked for."""
+        if not self._removed:
+            return
+        while self._removed:
+            key = self._removed.pop()
             try:
-                _sweep(self._directory)
-                cache = BytesCache(str(self._directory), timeout=1, size_limit=self.limit, **_SETTINGS)
-                try:
-                    self._count(cache)
-                except BaseException:
-                    cache.close()
-                    raise
-                self._cache = cache
+                cache.clear() if key == _ALL else cache.delete(key)
+            except BaseException:
+                self._removed.add(key)
+                raise
+        self._count(cache)
+
+    # Opening and closing the database; but for the waiting, the caller holds the mutex.
+
+    def _begin(self) -> None:
+        """Open the database as soon as nobody has it locked: the job of a thread."""
+        while not self._closing.is_set():
+            try:
+                opened = self._opened()
             except Exception as error:  # noqa: BLE001  as above
-                self._reset(error)
+                if is_locked(error):
+                    self.problem = (
+                        f"{self._directory}: is locked by another program; nothing is stored until it is done"
+                    )
+                    self._closing.wait(_PAUSE)
+                    continue
+                with self._mutex:
+                    self._reset(error)
+            else:
+                with self._mutex:
+                    self._database, self._cache = opened
+                    self._count(self._cache)
+                    self.problem = ""
+            break
+        with self._mutex:
+            self._is_tried.set()
+            if self._closing.is_set():
+                self._shut()
+                self._lock.close()
+
+    def _opened(self) -> tuple[Database, diskcache.Cache]:
+        """The database, which is made if there is none, and what uses it."""
+        if self._directory.is_symlink():
+            raise NotADirectoryError(f"{self._directory} is a link")
+        self._directory.mkdir(mode=0o700, exist_ok=True)
+        database, known = open_database(self._directory, self.limit)
+        try:
+            sweep(self._directory, known)
+            cache = BytesCache(str(self._directory), database, size_limit=self.limit, **SETTINGS)
+        except BaseException:
+            database.close()
+            raise
+        cache.disk.most = HEADER_SIZE + self._largest
+        return database, cache
 
     def _count(self, cache: diskcache.Cache) -> None:
         self.entries = len(cache)
         self.bytes = cache.volume()
 
+    def _shut(self) -> None:
+        if self._database is not None:
+            self._database.close()
+        self._database = self._cache = None
+
     def _reset(self, error: Exception) -> None:
         """Set the damaged database aside and begin an empty one; give up when that happens too often."""
-        if self._cache is not None:
-            self._cache.close()
-            self._cache = None
+        self._shut()
         self.entries = self.bytes = 0
         self.damaged += 1
         self._resets += 1
@@ -229,37 +291,27 @@ class Store:
             return
         aside = self._directory.with_suffix(".damaged")
         try:
-            shutil.rmtree(aside, ignore_errors=True)
+            _discard(aside)
             self._directory.rename(aside)
-            shutil.rmtree(aside, ignore_errors=True)
+            _discard(aside)
         except FileNotFoundError:
             pass  # somebody removed the whole cache
         except OSError as problem:
             self.problem = f"{self._directory}: {problem.strerror}; remove it"
             return
-        self._open()
+        try:
+            self._database, self._cache = self._opened()
+            self._count(self._cache)
+        except Exception as again:  # noqa: BLE001  as above
+            self._reset(again)
 
 
-def _sweep(directory: Path) -> None:
-    """Check the database, if there is one, and remove value files that no row knows of.
-
-    A killed daemon leaves such files. DamagedError or sqlite3.Error when the database is not sound. Not
-    Cache.check, which speaks through the warnings module and so cannot be used beside other threads.
-    """
-    database = directory / DBNAME
-    if not database.exists():
-        return
-    connection = sqlite3.connect(database, timeout=1)
-    try:
-        (verdict,) = connection.execute("PRAGMA quick_check(1)").fetchone()
-        if verdict != "ok":
-            raise DamagedError(verdict)
-        known = {str(row[0]) for row in connection.execute("SELECT filename FROM Cache")}
-    finally:
-        connection.close()
-    for path in directory.glob("*/*/*.val"):
-        if str(path.relative_to(directory)) not in known:
-            path.unlink()
+def _discard(path: Path) -> None:
+    """Remove what is at ``path``, as far as that goes; no link is followed."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)
 
 
 def _header(key: bytes, payload: Sequence[bytes | memoryview]) -> bytes:

@@ -23,6 +23,7 @@ from pathlib import Path
 
 import kallsyms_client
 from kallsyms_client.main import DEFERRED, FAILED
+from kallsyms_client.regular import read_regular, write_new
 from kallsymsd import __version__
 from kallsymsd.engine.private import NotPrivateError, private_directory
 from kallsymsd.hook.registry import data_directory
@@ -36,6 +37,8 @@ VARIABLE = "GPATH"
 _PLAIN = re.compile(rb"[A-Za-z0-9_./+@\x80-\xff-]+")
 # Seconds for a shell to start.
 _PATIENCE = 10
+# Most bytes of a file.
+_MOST = 1 << 20
 _WORKS = 7
 _READY = "ready"
 
@@ -142,7 +145,7 @@ def value(shell: Path) -> str:
 def program_of(file: Path) -> tuple[Path, Path] | None:
     """Interpreter and module that the hook runs that has ``file``; None where its files are gone."""
     try:
-        lines = os.fsdecode((file.parent / SHELL_FILE).read_bytes()).splitlines()
+        lines = os.fsdecode(read_regular(str(file.parent / SHELL_FILE), _MOST, follow=False)).splitlines()
     except OSError:
         return None
     values = [
@@ -186,12 +189,12 @@ def _make_in(parent: Path) -> Path:
 def _write(path: Path, contents: bytes) -> None:
     """Put a file in place, whole, unless it is there."""
     try:
-        if path.read_bytes() == contents and os.access(path, os.X_OK):
+        if read_regular(str(path), _MOST, follow=False) == contents and os.access(path, os.X_OK):
             return
-    except FileNotFoundError:
-        pass
+    except OSError:
+        pass  # not there, or not as we make it
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    temporary.write_bytes(contents)
+    write_new(str(temporary), contents)
     temporary.chmod(0o700)
     temporary.replace(path)
 

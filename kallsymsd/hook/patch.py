@@ -11,8 +11,11 @@ import re
 from pathlib import Path
 
 from kallsyms_client.detect import of_source
+from kallsyms_client.regular import read_regular
 
 SCRIPT = "scripts/link-vmlinux.sh"
+# Most bytes of a source text.
+_MOST = 1 << 20
 
 # The line that runs the tool: its map and its output, with quotes (since 6.11) or without; and with the
 # function's second argument being the .S itself (to 6.10) or what that begins with.
@@ -30,8 +33,8 @@ class PatchError(Exception):
 def make(source: Path) -> str:
     """The patch for the tree ``source``, as "git apply" takes it. PatchError where there can be none."""
     try:
-        script = os.fsdecode((source / SCRIPT).read_bytes())
-        dialect = of_source((source / "scripts/kallsyms.c").read_bytes())
+        script = os.fsdecode(read_regular(str(source / SCRIPT), _MOST, follow=True))
+        dialect = of_source(read_regular(str(source / "scripts/kallsyms.c"), _MOST, follow=True))
     except OSError as error:
         raise PatchError(f"{error.filename}: {error.strerror}; name a kernel's source tree") from error
     if dialect is None:

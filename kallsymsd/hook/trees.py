@@ -13,12 +13,15 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
+from kallsyms_client.regular import open_regular, read_regular, write_new
 from kallsymsd.hook.files import VARIABLE, value
 
 #: What marks a file as ours: its first line.
 MARK = "# Made by kallsymsctl install; kallsymsctl uninstall removes it."
 MAKEFILE = "GNUmakefile"
 SWITCH = ".kallsymsd.mk"
+# Most bytes of either.
+_MOST = 1 << 20
 
 # The object tree is chosen as the kernel's Makefile chooses it. The last rule keeps make from looking for
 # implicit ones to make these files anew; it must not come first, or it would be the default.
@@ -138,8 +141,11 @@ def uninstall(tree: Tree, *, keep_source: bool) -> list[Path]:
 def is_ours(path: Path) -> bool:
     """Whether a file is one that install() writes."""
     try:
-        with path.open("rb") as file:
-            return file.readline(200).rstrip(b"\n") == MARK.encode()
+        descriptor = open_regular(str(path), follow=True)
+        try:
+            return os.pread(descriptor, 200, 0).partition(b"\n")[0] == MARK.encode()
+        finally:
+            os.close(descriptor)
     except OSError:
         return False
 
@@ -149,7 +155,7 @@ def hook_of(objects: Path) -> Path | None:
     switch = objects / SWITCH
     if not is_ours(switch):
         return None
-    lines = os.fsdecode(switch.read_bytes()).splitlines()
+    lines = os.fsdecode(read_regular(str(switch), _MOST, follow=True)).splitlines()
     return next(
         (Path(line.partition(" := ")[2]) for line in lines if line.startswith("kallsymsd-hook")), None
     )
@@ -158,7 +164,7 @@ def hook_of(objects: Path) -> Path | None:
 def has_one_link(objects: Path) -> bool:
     """Whether vmlinux of an object tree is to be linked once."""
     switch = objects / SWITCH
-    return is_ours(switch) and _ONE_LINK in os.fsdecode(switch.read_bytes())
+    return is_ours(switch) and _ONE_LINK in os.fsdecode(read_regular(str(switch), _MOST, follow=True))
 
 
 class State(NamedTuple):
@@ -232,11 +238,11 @@ def _is_source(path: Path) -> bool:
 def _write(path: Path, text: str) -> None:
     """Put a file in place, whole, unless it is there."""
     contents = os.fsencode(text)
-    if path.exists() and path.read_bytes() == contents:
+    if path.exists() and read_regular(str(path), _MOST, follow=True) == contents:
         return
     temporary = path.with_name(f".tmp_{path.name}.{os.getpid()}")
     try:
-        temporary.write_bytes(contents)
+        write_new(str(temporary), contents, mode=0o666)
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)

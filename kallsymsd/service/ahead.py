@@ -15,6 +15,7 @@ from collections import OrderedDict, deque
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from kallsyms_client.regular import open_regular
 from kallsyms_client.wire import ELF, HIT
 from kallsymsd.core.dialects import exact
 from kallsymsd.service.builds import Outcome, Ticket
@@ -268,8 +269,7 @@ def _open(path: str, event: Event) -> int:
     """Descriptor of the map; -1 when it cannot be opened or is not complete."""
     descriptor = -1
     with contextlib.suppress(OSError):
-        # Whatever has the name of a map: opening it must not wait, nor make it our terminal.
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY)
+        descriptor = open_regular(path, follow=True)
         if event is Event.CREATED and not _ends_with_line(descriptor):
             os.close(descriptor)
             descriptor = -1

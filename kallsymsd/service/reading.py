@@ -5,6 +5,7 @@ import os
 import stat
 from collections.abc import Callable, Sequence
 
+from kallsyms_client.regular import Reader, is_longer, read_to_end
 from kallsymsd.core.dialects import Dialect
 from kallsymsd.core.errors import InputError
 
@@ -37,17 +38,16 @@ def read_map(descriptor: int, alike: Alike = _none_alike) -> bytes:
     No memory is taken for them then, which would cost more than comparing. Read, never mapped: a mapping of a
     file that is cut short kills the process. Named offsets, since the client shares the file's position.
     Raises UnreadableError for anything but a regular file of at most MAX_MAP bytes that is open for reading
-    and keeps still.
+    and keeps still. It has what can be read of it, whatever its size is said to be (0, in procfs).
     """
 
-    def read(size: int) -> bytes | None:
+    def read(size: int) -> bytes:
         if size > MAX_MAP:
             raise UnreadableError(f"the map has {size} bytes, the most is {MAX_MAP}")
         known = _likeliest(descriptor, size, alike(size))
-        if known is not None and _has(descriptor, known):
+        if known is not None and _has(descriptor, known) and not is_longer(descriptor, size):
             return known
-        content = _pread(descriptor, size)
-        return content if len(content) == size else None
+        return _pread(descriptor, size)
 
     return _read_still(descriptor, "map", read)
 
@@ -62,36 +62,34 @@ def read_elf(descriptor: int, dialect: Dialect, nm: int = 0) -> bytes:
     from kallsymsd.core import vmlinux  # noqa: PLC0415  the daemon listens before that is loaded
 
     def read(size: int) -> bytes:
-        return vmlinux.map_text(
-            lambda buffer, offset: os.preadv(descriptor, [buffer], offset), size, dialect, nm
-        )
+        reader = Reader(descriptor, size)
+        return vmlinux.map_text(reader.read, reader.size, dialect, nm)
 
     return _read_still(descriptor, "ELF file", read)
 
 
-def _read_still(descriptor: int, what: str, read: Callable[[int], bytes | None]) -> bytes:
+def _read_still(descriptor: int, what: str, read: Callable[[int], bytes]) -> bytes:
     """What ``read`` makes of a file of the size it is given, once that does not change meanwhile.
 
-    None says that it did. What fails to be read, in a file that changed, is read again.
+    What fails to be read, in a file that changed, is read again.
     """
     for _ in range(_ATTEMPTS):
         try:
             before = os.fstat(descriptor)
             if not stat.S_ISREG(before.st_mode):
                 raise UnreadableError(f"the {what} is not a regular file")
-            problem = None
+            content, problem = b"", None
             try:
                 content = read(before.st_size)
             except InputError as error:
-                content, problem = None, error
+                problem = error
             after = os.fstat(descriptor)
         except OSError as error:
             raise UnreadableError(f"the {what} cannot be read: {error.strerror}") from error
         if _identity(before) == _identity(after):
             if problem is not None:
                 raise problem
-            if content is not None:
-                return content
+            return content
     raise UnreadableError(f"the {what} changes while it is read")
 
 
@@ -130,5 +128,5 @@ def _identity(status: os.stat_result) -> tuple[int, int, int]:
 
 
 def _pread(descriptor: int, size: int) -> bytes:
-    """The first ``size`` bytes of the file, or what there is; in one piece, as MAX_MAP is below 2 GiB."""
-    return os.pread(descriptor, size, 0)
+    """All of the file, which is said to have ``size`` bytes."""
+    return read_to_end(descriptor, MAX_MAP, size)

@@ -66,7 +66,7 @@ class Saving:
                 self._submit(self._save_engine)
 
     def finish(self) -> None:
-        """Write everything, in the calling thread, once the workers have ended."""
+        """Write everything, in the calling thread, once workers and loop have ended."""
         self._save_engine()
         while self._taken:
             self._fold(self._taken.popleft())

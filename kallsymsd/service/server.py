@@ -8,6 +8,7 @@ to add_reader and recvmsg all the same, at seven times the import (the socket ha
 import logging
 import math
 import os
+import threading
 import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
@@ -42,6 +43,8 @@ _log = logging.getLogger("kallsymsd")
 
 #: Seconds that stopping may take.
 DRAIN_LIMIT = 5.0
+# Seconds for writing what is not to be lost, where answering has taken all of these.
+_LEAST = 1.0
 # Seconds that clients which had just connected get to send their request when we are told to stop.
 _DRAIN_GRACE = 0.1
 #: Seconds between two looks at whether our own files were replaced, while there is nothing to do.
@@ -102,7 +105,7 @@ class Server:
         self._hub = Hub(instance.listener, self._take, self._gone)
         self._waiting = Waiting(self._hub, tally)
         self._builds = Builds(make_engine, self._post)
-        self._workers = Workers(workers, self._worker_ends)
+        self._workers = Workers(workers)
         self._ahead = Ahead(
             lambda ahead: Watcher(ahead.hear, ahead.overflow, enabled=watch),
             submit=lambda job: self._workers.submit(job, ahead=True),
@@ -156,10 +159,6 @@ class Server:
     def _post(self, ticket: Ticket, outcome: Outcome) -> None:
         self._outcomes.append((ticket, outcome))
         self._hub.wake()
-
-    def _worker_ends(self) -> None:
-        if self._builds.store is not None:
-            self._builds.store.close_thread()
 
     # Requests.
 
@@ -318,11 +317,23 @@ class Server:
         self._instance.withdraw()
         self._hub.close()
         self._ahead.close()
-        spent = time.monotonic() - self._drain_began if self._state is not State.SERVING else 0.0
-        if not self._workers.stop(max(DRAIN_LIMIT - spent, 0.5)):
+        if not self._workers.stop(self._left(0.5)):
             _log.warning("a build was still running")
+        # In a thread that nobody waits for in the end: the disk may be dead, or the database be in use.
+        finishing = threading.Thread(target=self._finish, name="finish", daemon=True)
+        finishing.start()
+        finishing.join(self._left(_LEAST))
+        if finishing.is_alive():
+            _log.warning("what was not stored yet is lost: the cache directory does not answer")
+        # Last: whoever waits for the lock then finds everything written.
+        self._instance.close()
+
+    def _finish(self) -> None:
         self._saving.finish()
         if self._builds.store is not None:
             self._builds.store.close()
-        # Last: whoever waits for the lock then finds everything written.
-        self._instance.close()
+
+    def _left(self, least: float) -> float:
+        """Seconds that stopping may still take, at least so many."""
+        spent = time.monotonic() - self._drain_began if self._state is not State.SERVING else 0.0
+        return max(DRAIN_LIMIT - spent, least)

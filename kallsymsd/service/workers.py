@@ -26,10 +26,9 @@ class Workers:
     thread that hangs in a read from a dead file server would hang the daemon with it.
     """
 
-    def __init__(self, count: int, at_end: Job) -> None:
-        """Start ``count`` threads, at least 2; each calls ``at_end`` when it ends."""
+    def __init__(self, count: int) -> None:
+        """Start ``count`` threads, at least 2."""
         self._most_ahead = max(1, count - 1)
-        self._at_end = at_end
         self._lock = threading.Lock()
         # Threads that wait, each until its own lock is released; the last one first, whose memory is still in
         # the caches. Not a Condition, which is as much again in Python, nor a SimpleQueue, which wakes two.
@@ -110,7 +109,6 @@ class Workers:
             except Exception:  # noqa: BLE001  one job is not to end the thread
                 _log.exception("a job failed")
             del job  # or it, and all it refers to, would live until the next one comes
-        self._at_end()
 
     def _next(self, signal: threading.Lock) -> Job | None:
         """The calling thread's next job; None when it is to end. It waits for ``signal``, which it holds."""

@@ -13,6 +13,7 @@ import pytest
 
 from kallsymsd.engine.private import Lock
 from tests.client.conftest import MAP, Kallsyms
+from tests.odd import ODD, is_untouched, put
 from tests.reference import tool
 
 ARGUMENTS = ("--dialect=v6.11", "--all-symbols", "in.map")
@@ -71,6 +72,19 @@ def test_the_next_request_finds_a_daemon(home: Home) -> None:
     assert (run.status, run.out) == (0, PLAIN)
     assert b"in-process" not in run.err
     assert "listens on" in home.log.read_text()
+
+
+@pytest.mark.parametrize("kind", ODD)
+@pytest.mark.parametrize("name", ["log", "s.lock", "s.start"])
+def test_odd_files_where_it_begins_hold_up_nobody(home: Home, tmp_path: Path, name: str, kind: str) -> None:
+    place = home.log.parent if name == "log" else home.socket.parent
+    for directory in (place.parent, place):
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    put(kind, place / name, tmp_path / "outside")
+    for _ in range(2):
+        run = home.kallsyms(*ARGUMENTS)  # or TimeoutExpired
+        assert (run.status, run.out) == (0, PLAIN)
+    assert is_untouched(tmp_path / "outside")
 
 
 def test_whoever_starts_one_stays_where_it_is(home: Home) -> None:

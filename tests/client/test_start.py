@@ -21,6 +21,7 @@ PLAIN = tool.run("v6.11", ["all-symbols"], MAP).stdout
 #: What a run that the daemon answers may import beyond what the interpreter itself does.
 ALLOWED = {
     "_socket",
+    "errno",
     "fcntl",
     "kallsyms_client",
     "kallsyms_client.daemon",
@@ -32,6 +33,7 @@ ALLOWED = {
     "kallsyms_client.output",
     "kallsyms_client.place",
     "kallsyms_client.received",
+    "kallsyms_client.regular",
     "kallsyms_client.report",
     "kallsyms_client.session",
     "kallsyms_client.signals",

@@ -11,7 +11,7 @@ import pytest
 
 from kallsymsd.ctl import absence, main, unitfiles
 from kallsymsd.ctl.command import subparsers
-from kallsymsd.hook.files import FRAGMENT
+from kallsymsd.hook.files import VARIABLE
 from tests.interpreter import python
 from tests.service.peer import Daemon
 
@@ -207,7 +207,7 @@ def test_why_there_is_no_daemon_and_where_its_log_is(
 
 
 def test_run_says_so_too_and_runs(broken: str, tmp_path: Path) -> None:
-    program = f"import os; print(os.environ['MAKEFILES'].endswith('{FRAGMENT}'))"
+    program = f"import os; print('kallsymsd' in os.environ['{VARIABLE}'])"
     status, out, errors = started("kallsymsd.ctl.main", "run", "--", sys.executable, "-c", program)
     assert (status, out, len(errors)) == (0, "True\n", 1)
     assert errors[0].startswith("kallsymsctl: warning: no daemon serves")

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from kallsymsd.engine.private import Lock, NotPrivateError, is_locked, is_ready, private_directory
+from tests.odd import ODD, is_untouched, not_waiting, put
 
 
 def test_a_directory_is_made_for_its_owner_alone_whatever_the_umask(tmp_path: Path) -> None:
@@ -59,6 +60,15 @@ def test_a_directory_of_somebody_else_is_refused(tmp_path: Path) -> None:
     os.chown(path, 12345, 12345)
     with pytest.raises(NotPrivateError, match="belongs to user 12345"):
         private_directory(path)
+
+
+@pytest.mark.parametrize("kind", ODD)
+def test_a_lock_is_a_regular_file(tmp_path: Path, kind: str) -> None:
+    put(kind, tmp_path / "lock", tmp_path / "outside")
+    for ask in (is_locked, is_ready, Lock):
+        with not_waiting(), pytest.raises(OSError):  # noqa: PT011  each kind has its own
+            ask(tmp_path / "lock")
+    assert is_untouched(tmp_path / "outside")
 
 
 def test_only_one_has_the_lock_and_everybody_can_ask(tmp_path: Path) -> None:

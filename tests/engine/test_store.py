@@ -296,6 +296,7 @@ def trace(tmp_path: Path) -> Path:
 
 
 def plant(directory: Path, column: str, value: object) -> None:
+    """Change all rows of a store that is closed: an open one keeps others out."""
     with sqlite3.connect(directory / "store" / "cache.db") as connection:
         connection.execute(f"UPDATE Cache SET {column}", (value,))  # noqa: S608  the tests' own text
     connection.close()
@@ -307,9 +308,10 @@ def test_a_planted_pickle_is_not_run(store: Store, directory: Path, trace: Path,
     pickled = pickle.dumps(Planted())
     if in_file:
         value_files(directory)[0].write_bytes(pickled)
-        plant(directory, "mode = 4, size = ?", len(pickled))
+        store = reopened(store, directory, lambda: plant(directory, "mode = 4, size = ?", len(pickled)))
     else:
-        plant(directory, "mode = 4, filename = NULL, value = ?", pickled)
+        column = "mode = 4, filename = NULL, value = ?"
+        store = reopened(store, directory, lambda: plant(directory, column, pickled))
     assert store.get(KEY) is None
     assert not trace.exists()
     assert store.damaged == 1
@@ -319,8 +321,9 @@ def test_a_planted_pickle_is_not_run(store: Store, directory: Path, trace: Path,
 
 def test_a_planted_pickle_as_key_is_not_run_by_iteration(store: Store, directory: Path, trace: Path) -> None:
     store.put(KEY, PAYLOAD)
-    plant(directory, "raw = 0, key = ?", pickle.dumps(Planted()))
+    store = reopened(store, directory, lambda: plant(directory, "raw = 0, key = ?", pickle.dumps(Planted())))
     assert store.get(KEY) is None
+    store.close()
     with Cache(str(directory / "store"), disk=BytesDisk) as cache:
         for walk in (list, lambda cache: list(reversed(cache)), lambda cache: list(cache.iterkeys())):
             with pytest.raises(DamagedError):
@@ -335,7 +338,7 @@ def test_a_planted_file_name_leads_nowhere(store: Store, directory: Path, name: 
     victim = directory.parent / "victim"
     victim.write_bytes(b"precious")
     store.put(KEY, PAYLOAD)
-    plant(directory, "filename = ?", name)
+    store = reopened(store, directory, lambda: plant(directory, "filename = ?", name))
     assert store.get(KEY) is None
     store.put(KEY, PAYLOAD)
     assert victim.read_bytes() == b"precious"
@@ -350,7 +353,7 @@ def test_odd_values_in_any_column_are_never_an_exception(
     store: Store, directory: Path, column: str, value: object
 ) -> None:
     store.put(KEY, PAYLOAD)
-    plant(directory, column, value)
+    store = reopened(store, directory, lambda: plant(directory, column, value))
     assert store.get(KEY) in (None, PAYLOAD)
     assert store.get(OTHER) is None
     store.put(OTHER, PAYLOAD)

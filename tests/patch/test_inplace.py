@@ -3,6 +3,7 @@
 
 import errno
 import os
+import posix
 import re
 import resource
 import signal
@@ -123,7 +124,8 @@ def test_holes_are_written(file: Path) -> None:
     ("call", "which"), [("open", 1), ("rename", 1), ("rename", 2), ("pread", 1), ("pread", 2), ("pwrite", 2)]
 )
 def test_each_system_call_failing(call: str, which: int, file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    real = getattr(os, call)
+    owner = posix if call == "open" else os
+    real = getattr(owner, call)
     calls = []
 
     def failing(*arguments: object, **named: object) -> object:
@@ -132,7 +134,7 @@ def test_each_system_call_failing(call: str, which: int, file: Path, monkeypatch
             raise OSError(errno.EIO, "Input/output error")
         return real(*arguments, **named)
 
-    monkeypatch.setattr(os, call, failing)
+    monkeypatch.setattr(owner, call, failing)
     with pytest.raises(ClientError, match="Input/output error"):
         _apply(file)
     monkeypatch.undo()

@@ -65,6 +65,53 @@ def test_a_descriptor_that_cannot_be_read_is_refused(tmp_path: Path, flags: int)
         read_map(descriptor)
 
 
+@pytest.mark.parametrize(
+    "path", ["/proc/version", "/proc/self/mountinfo", "/sys/kernel/mm/transparent_hugepage/enabled"]
+)
+def test_the_size_that_a_file_says_decides_nothing(path: str) -> None:
+    if not Path(path).exists():
+        pytest.skip(f"no {path} here")
+    expected = Path(path).read_bytes()
+    with opened(Path(path)) as descriptor:
+        assert os.fstat(descriptor).st_size in (0, 4096)
+        assert read_map(descriptor) == expected
+        assert read_map(descriptor, lambda _: [b"", expected[:4096]]) == expected
+
+
+def test_a_file_that_is_longer_than_it_says_is_no_known_map(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    known = b"0 T a\n" * END
+    (tmp_path / "m").write_bytes(known + b"0 T b\n")
+    says(monkeypatch, len(known))
+    with opened(tmp_path / "m") as descriptor:
+        assert read_map(descriptor, lambda _: [known]) == known + b"0 T b\n"
+
+
+@pytest.mark.parametrize("dialect", ["v6.11", "v7.4"])
+def test_a_linked_kernel_that_says_it_is_empty_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, dialect: str
+) -> None:
+    (tmp_path / "vmlinux").write_bytes(Image(symbols=[Symbol(b"_text", 16), Symbol(b"next", 32)]).encode())
+    with opened(tmp_path / "vmlinux") as descriptor:
+        expected = read_elf(descriptor, BY_NAME[dialect])
+        assert expected
+        says(monkeypatch, 0)
+        assert read_elf(descriptor, BY_NAME[dialect]) == expected
+
+
+def says(monkeypatch: pytest.MonkeyPatch, size: int) -> None:
+    """Let every file say that it has ``size`` bytes, as procfs says 0."""
+    real = os.fstat
+
+    def fstat(descriptor: int) -> os.stat_result:
+        fields = list(real(descriptor))
+        fields[6] = size
+        return os.stat_result(fields)
+
+    monkeypatch.setattr(os, "fstat", fstat)
+
+
 def test_a_file_above_the_limit_is_refused_before_memory_is_taken_for_it(tmp_path: Path) -> None:
     (tmp_path / "m").touch()
     os.truncate(tmp_path / "m", MAX_MAP + 1)

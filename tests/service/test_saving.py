@@ -1,15 +1,16 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """What is written now and then, and what clients have noted in the meantime."""
 
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from kallsyms_client.tally import Fallback
-from kallsymsd.service import tally
+from kallsymsd.service import server, tally
 
-from .peer import Daemon
+from .peer import PATIENCE, Daemon
 from .test_server import build, wait_for
 
 MakeMap = Callable[[bytes], Path]
@@ -31,6 +32,24 @@ def test_what_clients_noted_is_counted_and_told_at_each_save(
         {"reason": "silent", "time": 1001, "tree": [7, 1]},
         {"reason": "silent", "time": 1002, "tree": [7, 2]},
     ]
+
+
+def test_a_disk_that_is_dead_in_the_end_is_not_waited_for(
+    monkeypatch: pytest.MonkeyPatch, daemon: Daemon, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(server, "DRAIN_LIMIT", 0.3)
+    monkeypatch.setattr(server, "_LEAST", 0.1)
+    answers = threading.Event()
+    monkeypatch.setattr(daemon.server._saving, "finish", answers.wait)
+    try:
+        with daemon.peer() as peer:
+            peer.control({"command": "stop"})
+            peer.answer()
+        daemon.thread.join(PATIENCE)
+        assert not daemon.thread.is_alive()
+    finally:
+        answers.set()
+    assert "the cache directory does not answer" in caplog.text
 
 
 def test_notes_that_cannot_be_taken_do_not_keep_counters_from_being_saved(

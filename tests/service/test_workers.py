@@ -32,14 +32,8 @@ def waits(release: threading.Event) -> Callable[[], None]:
 
 
 @pytest.fixture
-def ended() -> list[str]:
-    """Names of threads that have ended."""
-    return []
-
-
-@pytest.fixture
-def two(ended: list[str], release: threading.Event) -> Iterator[Workers]:
-    two = Workers(2, lambda: ended.append(threading.current_thread().name))
+def two(release: threading.Event) -> Iterator[Workers]:
+    two = Workers(2)
     yield two
     release.set()
     assert two.stop(PATIENCE)
@@ -87,7 +81,7 @@ def test_a_job_that_fails_takes_no_thread_with_it(two: Workers, caplog: pytest.L
 
 
 def test_a_stuck_thread_is_replaced_and_ends_when_it_comes_back(
-    two: Workers, release: threading.Event, waits: Callable[[], None], ended: list[str]
+    two: Workers, release: threading.Event, waits: Callable[[], None]
 ) -> None:
     two.submit(waits)
     two.submit(waits)
@@ -97,14 +91,15 @@ def test_a_stuck_thread_is_replaced_and_ends_when_it_comes_back(
     two.replace_stuck(limit=0)
     assert two.stuck == 2
     assert not two.busy
+    lost = list(two._stuck)
     done = threading.Event()
     two.submit(done.set)
     assert done.wait(PATIENCE)
-    assert ended == []
+    assert all(thread.is_alive() for thread in lost)
     release.set()
-    wait_for(lambda: len(ended) == 2)
+    wait_for(lambda: not any(thread.is_alive() for thread in lost))
     assert two.stuck == 0
-    assert sorted(ended) == ["worker-1", "worker-2"]
+    assert sorted(thread.name for thread in lost) == ["worker-1", "worker-2"]
 
 
 def test_no_more_threads_are_replaced_than_make_sense(

@@ -8,9 +8,11 @@ doubt(), and then the script's own first link is made.
 
 from __future__ import annotations
 
+import os
 import re
 from typing import TYPE_CHECKING
 
+from kallsyms_client.regular import open_regular, read_regular
 from kallsymsd.core import elfheader
 from kallsymsd.core.elf import ElfFile
 from kallsymsd.core.errors import InputError
@@ -25,6 +27,8 @@ if TYPE_CHECKING:
     from kallsymsd.core.elf import Section
 
 _SECTION = b".BTF"
+# Largest object with it, in bytes; a kernel's has 10 MB.
+_MOST = 1 << 30
 # Versions of pahole, as in CONFIG_PAHOLE_VERSION.
 _NEWEST = 131
 # What the kernel's Makefiles have pahole do, from 6.1 on; the same whatever the layout of the file.
@@ -56,7 +60,7 @@ def doubt(configuration: Configuration, made: Path, environment: Mapping[str, st
     if not made.exists():
         return "there is no BTF from a last link in this tree"
     try:
-        is_whole = _holds_nothing_else(ElfFile.read(made.read_bytes()))
+        is_whole = _holds_nothing_else(ElfFile.read(read_regular(str(made), _MOST, follow=True)))
     except InputError:
         is_whole = False
     return "" if is_whole else "BTF from the last link in this tree is damaged"
@@ -74,9 +78,11 @@ def hide(elf: ElfFile, copy: Path) -> bool:
     at = header.sections_at + section.index * header.section.size
     order: Literal["big", "little"] = "big" if header.big_endian else "little"
     name = int.from_bytes(elf.data[at : at + 4], order)
-    with copy.open("r+b") as file:
-        file.seek(at)
-        file.write((name + 1).to_bytes(4, order))
+    descriptor = open_regular(str(copy), os.O_WRONLY, follow=False)
+    try:
+        os.pwrite(descriptor, (name + 1).to_bytes(4, order), at)
+    finally:
+        os.close(descriptor)
     return True
 
 
@@ -99,7 +105,7 @@ def renew(elf: ElfFile, made: Path) -> Replacement | str:
 
 def read(made: Path) -> tuple[Section, bytes]:
     """The .BTF of an object, and what is in it; InputError where there is none, as pahole failed."""
-    elf = ElfFile.read(made.read_bytes())
+    elf = ElfFile.read(read_regular(str(made), _MOST, follow=True))
     section = elf.section(_SECTION)
     contents = bytes(elf.contents(section)) if section else b""
     if section is None or not contents:

@@ -2,9 +2,12 @@
 """The kernel's configuration, as scripts/link-vmlinux.sh asks it."""
 
 import re
-from pathlib import Path
 
-_PATH = Path("include/config/auto.conf")
+from kallsyms_client.regular import read_regular
+
+_PATH = "include/config/auto.conf"
+# Most bytes; those of distributions have 250 kB.
+_MOST = 1 << 24
 # kallsyms() in the script: what has to be set for which option, from 6.1 to 7.4.
 _OPTION = re.compile(
     rb"^\tif is_enabled (\w+)(?: \|\| is_enabled (\w+))?; then\n"
@@ -18,7 +21,7 @@ class Configuration:
 
     def __init__(self) -> None:
         """OSError where there is no configuration."""
-        self._lines = frozenset(_PATH.read_bytes().split(b"\n"))
+        self._lines = frozenset(read_regular(_PATH, _MOST, follow=True).split(b"\n"))
 
     def is_enabled(self, name: str) -> bool:
         """Whether ``name``, such as CONFIG_KALLSYMS, is y."""

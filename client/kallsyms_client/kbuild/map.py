@@ -10,7 +10,7 @@ import re
 import sys
 
 from kallsyms_client.main import DEFERRED, FAILED
-from kallsyms_client.regular import read_regular
+from kallsyms_client.regular import Reader, open_regular, read_regular
 from kallsyms_client.report import say
 
 TYPE_CHECKING = False
@@ -115,11 +115,10 @@ def _map_text(linked: bytes, environment: Environment) -> tuple[bytes, str]:
     if flavour is None or locale not in _LOCALES:
         raise _UnknownError
     dropped = SymbolFilter(*environment[_RULES].decode("ascii").split())
-    descriptor = posix.open(linked, posix.O_RDONLY | posix.O_CLOEXEC)
+    descriptor = open_regular(linked, follow=True)
     try:
-        elf = vmlinux.linked(
-            lambda buffer, offset: posix.preadv(descriptor, [buffer], offset), posix.fstat(descriptor).st_size
-        )
+        reader = Reader(descriptor, posix.fstat(descriptor).st_size)
+        elf = vmlinux.linked(reader.read, reader.size)
         text = nm.filtered_map(elf, flavour, dropped)
     except InputError as error:
         raise _UnknownError from error

@@ -18,7 +18,6 @@ itself.
 from __future__ import annotations
 
 import os
-import shutil
 from pathlib import Path
 
 from kallsyms_client import inplace, session
@@ -28,7 +27,7 @@ from kallsyms_client.kbuild.outcome import Outcome
 from kallsyms_client.kbuild.verdicts import Verdict
 from kallsyms_client.output import FileArgument, Piece, write
 from kallsyms_client.patching import flavour
-from kallsyms_client.regular import open_regular
+from kallsyms_client.regular import open_regular, write_regular
 from kallsyms_client.report import ClientError
 from kallsyms_client.target import elf_target
 from kallsymsd.core import assembly, nm, patch, pipeline, vmlinux
@@ -64,6 +63,8 @@ _STOCK = {
 _BTF = "CONFIG_DEBUG_INFO_BTF"
 _TREE = Path()
 _LINKED = b"linked\n"
+# Bytes that are copied at a time.
+_CHUNK = 1 << 30
 
 
 class _StockError(Exception):
@@ -131,7 +132,7 @@ class _Job:
             outcome.reason = doubt or str(prediction)
             outcome.save()
             return DIFFERS
-        Path(lastlink.PREDICTED).write_bytes(prediction.text)
+        write_regular(lastlink.PREDICTED, prediction.text, mode=0o666)
         options = (f"--dialect={self.dialect.name}", *self.options)
         arguments = (*options, lastlink.FILES[0], lastlink.PREDICTED)
         session.run(
@@ -186,7 +187,7 @@ class _Job:
         outcome = Outcome.load()
         outcome.end(int(links))
         outcome.save()
-        shutil.copyfile(linked, copy)
+        _copy(linked, copy)
         if not btf.hide(_symbols(Path(linked)), Path(copy)):
             raise _StockError("the last link's object for BTF has none")
         return DONE
@@ -212,7 +213,7 @@ class _Job:
             outcome.begin()
             return DIFFERS
         # In place: the file gets the name of a finished one only after this.
-        with path.open("r+b") as file:
+        with os.fdopen(open_regular(linked, os.O_RDWR, follow=False), "r+b") as file:
             if not planned.is_of(os.fstat(file.fileno())):
                 raise inplace.changed(os.fsencode(path))
             for offset, data in plan.replacements:
@@ -275,9 +276,19 @@ def _write(made: Tables, target: Target, tables: str) -> None:
     )
 
 
+def _copy(source: str, copy: str) -> None:
+    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC
+    with (
+        os.fdopen(open_regular(source, follow=True), "rb", buffering=0) as file,
+        os.fdopen(open_regular(copy, flags, 0o666, follow=False), "wb", buffering=0) as made,
+    ):
+        while os.sendfile(made.fileno(), file.fileno(), None, _CHUNK):
+            pass
+
+
 def _symbols(path: Path) -> ElfFile:
     """A linked file, without what is neither header nor symbol."""
-    with open(open_regular(os.fsencode(path), follow=True), "rb", buffering=0) as file:
+    with os.fdopen(open_regular(os.fsencode(path), follow=True), "rb", buffering=0) as file:
         descriptor = file.fileno()
         return vmlinux.linked(
             lambda buffer, offset: os.preadv(descriptor, [buffer], offset), os.fstat(descriptor).st_size

@@ -7,9 +7,9 @@ import contextlib
 import json
 import posix
 import time
-from pathlib import Path
 
 from kallsyms_client import tally
+from kallsyms_client.regular import read_regular, write_regular
 
 #: In the object tree; "make clean" removes it.
 NAME = ".tmp_vmlinux.link"
@@ -91,15 +91,14 @@ class Outcome:
     def save(self) -> None:
         """Write it down; it is worth no failure."""
         with contextlib.suppress(OSError):
-            Path(NAME).write_text(json.dumps(vars(self)) + "\n")
+            write_regular(NAME, (json.dumps(vars(self)) + "\n").encode(), mode=0o666)
 
     @classmethod
     def load(cls, tree: str = ".") -> Outcome:
         """The last one of ``tree``; an empty one if there is none. What makes no sense is left out."""
         outcome = cls()
         try:
-            with Path(tree, NAME).open() as file:
-                values = json.loads(file.read(_MOST)).items()
+            values = json.loads(read_regular(f"{tree}/{NAME}", _MOST, follow=False)).items()
         except (OSError, ValueError, AttributeError, RecursionError):
             return outcome
         for name, value in values:

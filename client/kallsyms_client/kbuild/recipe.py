@@ -13,6 +13,7 @@ import sys
 
 from kallsyms_client.kbuild.mksysmap import with_map
 from kallsyms_client.kbuild.script import edit, interpreter, quote
+from kallsyms_client.regular import read_regular
 from kallsyms_client.report import ClientError, say, strerror
 
 #: The script's path within a kernel's source.
@@ -110,11 +111,7 @@ def find_link(text: bytes) -> tuple[int, int] | None:
 def read(path: bytes) -> bytes:
     """A file's contents, at most 1 MiB; ClientError when it cannot be read."""
     try:
-        descriptor = posix.open(path, posix.O_RDONLY | posix.O_CLOEXEC)
-        try:
-            return posix.read(descriptor, _READ)
-        finally:
-            posix.close(descriptor)
+        return read_regular(path, _READ, follow=True)
     except OSError as error:
         raise _without(path + b": " + strerror(error)) from error
 
