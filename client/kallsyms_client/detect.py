@@ -55,14 +55,20 @@ def of_source(text: bytes) -> Dialect | None:
     KSYM_NAME_LEN may be another one than in releases; the dialect then says so.
     """
     from kallsyms_client.kbuild.known import TOOLS
+
+    name, limit = identity(text)
+    if limit is None or name not in TOOLS:
+        return None
+    return with_name_limit(exact(TOOLS[name]), limit)
+
+
+def identity(text: bytes) -> tuple[str, int | None]:
+    """Digest of a tool's text without the definition of KSYM_NAME_LEN, and that, as name_limit() has it."""
     from kallsyms_client.kbuild.normal import c_text, digest
 
     normal = c_text(text)
     limit = name_limit(normal)
-    if limit is None:
-        return None
-    name = TOOLS.get(digest(normal.replace(_define(limit), b"")))
-    return None if name is None else with_name_limit(exact(name), limit)
+    return digest(normal if limit is None else normal.replace(b"%b%d \n" % (_DEFINE, limit), b"")), limit
 
 
 def name_limit(normal: bytes) -> int | None:
@@ -74,10 +80,6 @@ def name_limit(normal: bytes) -> int | None:
     if value.startswith(b"0"):  # octal
         return None
     return int(value) if int(value) in NAME_LIMITS else None
-
-
-def _define(limit: int) -> bytes:
-    return _DEFINE + b"%d \n" % limit
 
 
 def _source(srctree: bytes) -> tuple[bytes, bytes]:

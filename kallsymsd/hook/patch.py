@@ -38,7 +38,7 @@ def make(source: Path) -> str:
     except OSError as error:
         raise PatchError(f"{error.filename}: {error.strerror}; name a kernel's source tree") from error
     if dialect is None:
-        raise PatchError(f"{source}/scripts/kallsyms.c: is of no known dialect")
+        raise PatchError(f"{source}/scripts/kallsyms.c: is not a text that is known")
     calls = list(_CALL.finditer(script))
     if len(calls) != 1 or dialect.reads_elf:
         raise PatchError(

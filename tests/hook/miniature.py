@@ -16,6 +16,7 @@ from pathlib import Path
 
 from kallsyms_client.kbuild import verdicts
 from kallsyms_client.kbuild.verdicts import Verdict
+from tests import oracles
 from tests.client.conftest import MAP, PYTHONPATH, elf
 from tests.oracles import Oracle
 
@@ -179,7 +180,7 @@ def create(source: Path, objects: Path, oracle: Oracle) -> Miniature:
         "Kconfig": "",
         "scripts/Makefile.vmlinux": _MAKEFILE_VMLINUX,
         "scripts/link-vmlinux.sh": _SCRIPT.replace("@CALL@", _CALLS[oracle.dialect]),
-        "scripts/kallsyms.c": f"/* that of {oracle.dialect} in miniature */\n",
+        "scripts/kallsyms.c": _source(oracle.dialect),
         "include/asm/bitsperlong.h": "#define BITS_PER_LONG 64\n",
         "tool": _TOOL.format(tool=oracle.tool.absolute()),
     }
@@ -202,6 +203,12 @@ def create(source: Path, objects: Path, oracle: Oracle) -> Miniature:
     }
     trust(source, state, oracle.dialect)
     return Miniature(source, objects, environment)
+
+
+def _source(dialect: str) -> str:
+    """The text of the tool, where it was fetched."""
+    text = oracles.source(dialect, "kallsyms.c") if dialect in oracles.SERIES else None
+    return text.decode() if text else f"/* that of {dialect} */\n"
 
 
 def trust(source: Path, home: Path, dialect: str) -> None:

@@ -52,7 +52,7 @@ def oracle_6_12(unavailable: Callable[[str], NoReturn]) -> oracles.Oracle:
 
 @pytest.fixture
 def tree(oracle_6_12: oracles.Oracle, tmp_path: Path, unavailable: Callable[[str], NoReturn]) -> Tree:
-    """A kernel in miniature, in a state BASE, whose tool has an unknown text, of a user who has tried nothing."""
+    """A kernel in miniature, in the state BASE, whose tool has an unknown text; nothing was tried."""
     if reason := why_not():
         unavailable(reason)
     tree = create(tmp_path / "tree", oracle_6_12, tmp_path)

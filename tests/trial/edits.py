@@ -5,6 +5,25 @@ import random
 import re
 
 _TOKEN = re.compile(rb'"(?:[^"\\\n]|\\.)*"|\w+|[^\w\s]+|\s+')
+_SWAPS = dict(
+    pair.split(b" ")
+    for pair in (
+        *(
+            b"< <=",
+            b"<= <",
+            b"> >=",
+            b">= >",
+            b"== !=",
+            b"!= ==",
+            b"&& ||",
+            b"|| &&",
+            b"+ -",
+            b"- +",
+            b"++ --",
+        ),
+        *(b"true false", b"false true", b"= +=", b"! !!"),
+    )
+)
 _NUMBER = re.compile(rb"(?:0[xX][0-9a-fA-F]+|\d+)")
 
 
@@ -37,14 +56,10 @@ def edited(text: bytes, chance: random.Random) -> bytes:
 def _nearly(token: bytes, chance: random.Random) -> bytes:
     """A token that is nearly this one."""
     if _NUMBER.fullmatch(token):
-        value = int(token, 0) if not (token.startswith(b"0") and token.isdigit()) else int(token, 8)
+        value = int(token, 8 if token.startswith(b"0") and token.isdigit() else 0)
         return b"%d" % max(0, chance.choice((value + 1, value - 1, value * 2, value // 2, 0)))
-    swaps = {
-        b"<": b"<=", b"<=": b"<", b">": b">=", b">=": b">", b"==": b"!=", b"!=": b"==", b"&&": b"||", b"||": b"&&",
-        b"+": b"-", b"-": b"+", b"++": b"--", b"!": b"", b"true": b"false", b"false": b"true", b"=": b"+=",
-    }  # fmt: skip
-    if token in swaps:
-        return swaps[token]
+    if token in _SWAPS:
+        return _SWAPS[token]
     if token.startswith(b'"') and len(token) > 2:
         at = chance.randrange(1, len(token) - 1)
         return token[:at] + chance.choice((b"", b"x", b" ", b"_")) + token[at + 1 :]

@@ -1,59 +1,96 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Digests of texts that are known in full (kallsyms_client.kbuild.normal), by what they say."""
+"""Digests of the texts that are known in full, in normal form (kallsyms_client.kbuild.normal).
 
-#: Of scripts/kallsyms.c without its definition of KSYM_NAME_LEN: the dialect.
+"python -m tests.trial.texts TREE" prints those of a kernel's source. A text gets into these tables when
+somebody has looked at what it does, and compared what it makes.
+"""
+
+#: Of scripts/kallsyms.c, without its definition of KSYM_NAME_LEN: the dialect; behind it the releases.
 TOOLS = {
-    "5a381066733bdecb765150356f21a536": "v6.1.y",  # 6.1
-    "b9947a8789d192294128fd7123ee3c08": "v6.11",  # 6.12
-    "9652f5cf0557cd2f51d309703459381b": "v7.3",  # 7.3
+    "1862d267f80d2b7cc49cc1741018366c": "v6.1",  # 6.1.0 to 6.1.41
+    "5a381066733bdecb765150356f21a536": "v6.1.y",  # 6.1.60 to 6.1.192
+    "50ab1a7f3821021de1fff04adf5444a3": "v6.2",  # 6.2
+    "9f26c9a1ce29b22c1e3cb5735a70d0c6": "v6.3",  # 6.3
+    "87b15a3b57a5d246e838d5342875489d": "v6.4",  # 6.4
+    "dc979bd6812aa796db917a2ae0aa0a11": "v6.6",  # 6.5 to 6.9, 6.6.y to 6.6.93
+    "03ee09f0830e9f1a5d0356f1d4202232": "v6.10",  # 6.10
+    "1bed12647f8069da75122bd5b6241607": "v6.11",  # 6.11
+    "b9947a8789d192294128fd7123ee3c08": "v6.11",  # 6.12 to 6.14, 6.12.y to 6.12.118
+    "2f8fbe9f05de39c8ce7a95028caa0c70": "v6.15",  # 6.15 to 6.19, 6.18.y to 6.18.44
+    "b15bafacaa65ccab839e36d258a3ca68": "v7.0",  # 7.0 to 7.2
+    "9652f5cf0557cd2f51d309703459381b": "v7.3",  # 7.3-rc7 to 7.3.4
+    "a1f69da8800c27bbec80d5b54d98b686": "v7.4",  # kbuild-for-next, September 2026
 }
 
-#: Of the parts of scripts/link-vmlinux.sh that can be linked once.
+#: Of each part of scripts/link-vmlinux.sh; behind it the first release that was seen to have it. Stable
+#: releases have parts of several.
 SCRIPT_PARTS: dict[str, tuple[str, ...]] = {
     "is_enabled()": (
-        "7f56ddf20d017fdd8cdc88542c88dbe6",  # 6.1, 6.12, 7.3
+        "7f56ddf20d017fdd8cdc88542c88dbe6",  # 6.1.0
     ),
     "info()": (
-        "19edd54676ed8538448f8a7b9ee674f9",  # 6.1, 6.12, 7.3
+        "19edd54676ed8538448f8a7b9ee674f9",  # 6.1.0
     ),
     "vmlinux_link()": (
-        "01365e6681e6517dc1ba5d4a964111bd",  # 6.1
-        "78c133202f5580ea1cd9a3bbdd54b6a5",  # 6.12
-        "18bbc0990a08d09d6eea246b28e33148",  # 7.3
+        "01365e6681e6517dc1ba5d4a964111bd",  # 6.1.0
+        "78c133202f5580ea1cd9a3bbdd54b6a5",  # 6.11
+        "fbf3108c8c5aebfe366167b2ab9498f6",  # 6.13
+        "99271db6d7a48bfd233aa2c2e2f6aae4",  # 6.15
+        "3cc25065c13a1db4eddadb649df61f23",  # 6.18
+        "18bbc0990a08d09d6eea246b28e33148",  # 6.19
     ),
     "gen_btf()": (
-        "121054d6bda38375583af4507c91151b",  # 6.1
+        "0580f39940982a099579286d542bbaeb",  # 6.1.0
+        "121054d6bda38375583af4507c91151b",  # 6.1.79
+        "171abac447be3042232b8a942ea3329f",  # 6.11
         "1538059547432d9c5640be598dea0b29",  # 6.12
     ),
     "kallsyms()": (
-        "4d6310faa3d79d7984992bb5de306f2e",  # 6.1
-        "36e9924eb2fc55e6304ba589d2195fc8",  # 6.12
+        "6c6a90d04cdfd175ec1e446601be98fe",  # 6.1.0
+        "4d6310faa3d79d7984992bb5de306f2e",  # 6.2
+        "544d805ee102aabcc927875fa1a05d5e",  # 6.11
+        "36e9924eb2fc55e6304ba589d2195fc8",  # 6.12.117
+        "7afe69fb1e0627e482aa4d9e3cf994db",  # 6.15
+        "26d407ddcb8cc50c737986f1f96ed07b",  # 7.0
         "b14a4be458bcb35a333607619fdd0233",  # 7.3
     ),
     "kallsyms_step()": (
-        "99b696374f2d80f405a7b0fd2f5bf791",  # 6.1
+        "3837610bafa3ebec0ae9bc3c9517ebe1",  # 6.1.0
+        "99b696374f2d80f405a7b0fd2f5bf791",  # 6.1.98
+        "ae426dfaaedbd81c086d93e5c93a7896",  # 6.4
+        "493a9ee43c587d11f76985f05f885afb",  # 6.6.63
     ),
     "mksysmap()": (
-        "d5720ecc84697f639162bcda8f379133",  # 6.1
-        "124df9f7df83ca7fccd5203f17547daa",  # 6.12, 7.3
+        "d5720ecc84697f639162bcda8f379133",  # 6.1.0
+        "8edfc7696d61932b16c7dd3ab6b39f8c",  # 6.4
+        "124df9f7df83ca7fccd5203f17547daa",  # 6.10
     ),
     "sorttable()": (
-        "f0237c5dead294e90ee4e8aa632084be",  # 6.1
-        "cc1ad8239859d62667f942eb3b833ada",  # 6.12, 7.3
+        "f0237c5dead294e90ee4e8aa632084be",  # 6.1.0
+        "cc1ad8239859d62667f942eb3b833ada",  # 6.12.95
     ),
     "cleanup()": (
-        "8473fffb579d5ec8e2d2cd6a1726bc8f",  # 6.1
-        "9e18f43a46995c0763546fa1e150b99c",  # 6.12, 7.3
+        "8473fffb579d5ec8e2d2cd6a1726bc8f",  # 6.1.0
+        "9e18f43a46995c0763546fa1e150b99c",  # 6.12.95
     ),
     "the text outside its functions": (
-        "eb8de3388265138d9e5bdba6c5777fbe",  # 6.1
-        "4bd7e147749744e11bc0d79e24b76315",  # 6.12
+        "eb8de3388265138d9e5bdba6c5777fbe",  # 6.1.0
+        "ecebd0fd4b47317587e13899dcb3f2b8",  # 6.4
+        "9818d7485a450e09effc6f900f41449d",  # 6.10
+        "160bf4299d7ac5a8e8598a72e3569ca1",  # 6.11
+        "01a376ec853acb35242874ad328a4a61",  # 6.12
+        "4bd7e147749744e11bc0d79e24b76315",  # 6.12.117
+        "9e3d05741da455698ec4ea7c7254ecca",  # 6.13
+        "684a66c33c3aa62529ad254818b50634",  # 6.14
+        "82405033c171a94c76bc789455eeb756",  # 6.15
+        "b3df7b0ad6621290d6d9613fa267c7fd",  # 6.19
+        "723904070045fb7356756b61470af748",  # 7.0
         "8064613c08d7a1f676a62c9a87a0f5c9",  # 7.3
     ),
-    "kallsymso_changed()": (
-        "6b626927269843090b4e6712ddca6beb",  # 6.12, 7.3
-    ),
     "sysmap_and_kallsyms()": (
-        "a5bfe06d92d4edc863f7f4f9d1bba619",  # 6.12, 7.3
+        "a5bfe06d92d4edc863f7f4f9d1bba619",  # 6.11
+    ),
+    "kallsymso_changed()": (
+        "6b626927269843090b4e6712ddca6beb",  # 6.12.117
     ),
 }

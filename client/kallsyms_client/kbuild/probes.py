@@ -10,6 +10,7 @@ from typing import NamedTuple
 from kallsymsd.core.dialects import Dialect
 
 _BASE = 0xFFFFFFFF81000000
+_PERCPU = "absolute-percpu"
 _SYLLABLES = ("sys_", "get", "put", "_lock", "__x64_", "dev", "_init", "page", "tcp_", "ops", ".cold", "3")
 
 
@@ -28,11 +29,15 @@ class Probe(NamedTuple):
 
 def probes(dialect: Dialect) -> list[Probe]:
     """What a tool of ``dialect`` is tried with: each option, alone and with all others, and each limit."""
-    made = [Probe("no options", (), _many())]
-    made += [Probe(f"--{option}", (option,), _many()) for option in dialect.options]
     every = dialect.options
+    made = [Probe("no options", (), _many())]
+    made += [Probe(f"--{option}", (option,), _many()) for option in every]
+    made += [Probe("all options", every, _many())]
+    if _PERCPU in every:
+        made += [
+            Probe("per-cpu symbols", (*options, _PERCPU), _percpu() + _many()) for options in _others(every)
+        ]
     made += [
-        Probe("all options", every, _many()),
         Probe("an empty map", every, b""),
         Probe("text ranges", (), _ranges()),
         Probe("order", every, _order()),
@@ -41,7 +46,15 @@ def probes(dialect: Dialect) -> list[Probe]:
         Probe("names that some tools drop", every, _dropped()),
         Probe("no _text", every, _line(_BASE, "T", "start") + _line(_BASE + 8, "t", "end")),
         Probe("no symbol to keep", every, _line(_BASE, "a", "absolute") + _line(0, "u", "unique")),
-        Probe("an address out of range", every, _line(_BASE, "T", "_text") + _line(_BASE * 2, "t", "far")),
+        Probe(
+            "an address out of range",
+            every,
+            _line(_BASE, "T", "_text") + _line(_BASE - (1 << 33), "t", "far"),
+        ),
+        Probe("addresses just in range", tuple(set(every) - {_PERCPU}), _far(-0x80000000, 0x7FFFFFFF)),
+        Probe("low and high addresses", every, _far(-0x7FFFFFFF, 0x7EFFFFFF)),
+        Probe("an address just too low", every, _far(-0x80000001)),
+        Probe("an address just too high", every, _far(0x7EFFFFFF + 0x80000001, -0x80000000)),
         Probe("low addresses", every, _line(0x1000, "T", "_text") + _line(0x1010, "t", "near")),
     ]
     good = _line(_BASE, "T", "_text")
@@ -60,15 +73,20 @@ def probes(dialect: Dialect) -> list[Probe]:
     return made
 
 
+def _others(options: tuple[str, ...]) -> list[tuple[str, ...]]:
+    """Options beside that for per-cpu symbols: one alone, those of a kernel, all."""
+    others = tuple(option for option in options if option != _PERCPU)
+    usual = tuple(option for option in others if option != "lto-clang")
+    return [*((option,) for option in others), usual, others]
+
+
 def _line(address: int, letter: str, name: str) -> bytes:
     return f"{address & (1 << 64) - 1:016x} {letter} {name}\n".encode()
 
 
 def _many() -> bytes:
-    """700 symbols, enough for all tokens and three markers, per-cpu ones and sections' ends among them."""
-    lines = [_line(0, "D", "__per_cpu_start"), _line(0x40, "d", "cpu_number"), _line(0x48, "w", "cpu_weak")]
-    lines += [_line(0x1000, "D", "__per_cpu_end"), _line(0x2000, "d", "behind_per_cpu")]
-    lines += [_line(_BASE, "T", name) for name in ("_text", "_stext", "startup_64")]
+    """700 symbols, enough for all tokens and three markers; the ends of sections are among them."""
+    lines = [_line(_BASE, "T", name) for name in ("_text", "_stext", "startup_64")]
     seed = 1
     for number in range(700):
         name = ""
@@ -79,6 +97,22 @@ def _many() -> bytes:
         lines.append(_line(_BASE + 16 * number, "TtWDdBbRrV"[number % 10], name + suffix))
     lines += [_line(_BASE + 0x4000, "T", name) for name in ("_etext", "__start_table", "__stop_table")]
     return b"".join(lines)
+
+
+def _far(*distances: int) -> bytes:
+    """Symbols so many bytes from _text."""
+    lines = [
+        _line(0xFFFFFFFF00000000 + distance, "t", f"at_{number}") for number, distance in enumerate(distances)
+    ]
+    return _line(0xFFFFFFFF00000000, "T", "_text") + b"".join(lines)
+
+
+def _percpu() -> bytes:
+    """Per-cpu symbols, at low addresses, as where there is an option for them; some at the ends of the range."""
+    at = {"at_the_start": 0, "cpu_number": 0x40, "at_the_end": 0x1000}
+    lines = [_line(0, "D", "__per_cpu_start")]
+    lines += [_line(address, letter, f"{name}_{letter}") for name, address in at.items() for letter in "dDwV"]
+    return b"".join(lines) + _line(0x1000, "D", "__per_cpu_end")
 
 
 def _ranges() -> bytes:
@@ -93,14 +127,39 @@ def _ranges() -> bytes:
 
 
 def _order() -> bytes:
-    """Symbols of one address, in the order in which the last ones are the first to be listed."""
+    """Symbols of one address that have a rule of their order, each before and behind each other."""
+    names = [
+        (letter, name)
+        for letter in "wWVtd"
+        for name in (
+            *(
+                "plain",
+                "_x",
+                "__x",
+                "___longer",
+                "__start_x",
+                "__stop_x",
+                "__end_x",
+                "__some_start",
+                "__some_end",
+            ),
+            *(
+                "_start_x",
+                "__start",
+                "__end_",
+                "start_x",
+                "x_end",
+                "__startx",
+                "__sum_end_",
+                "x.cold",
+                "x.llvm.7",
+            ),
+        )
+    ]
     lines = [_line(_BASE, "T", "_text")]
-    for letter, name in (
-        *(("w", "weak"), ("V", "weak_object"), ("t", "__underscores"), ("t", "_underscore"), ("T", "plain")),
-        *(("t", "__start_x"), ("d", "__stop_x"), ("t", "__end_x"), ("t", "x_start"), ("t", "x_end")),
-        *(("t", "plain"), ("t", "plain.cold"), ("t", "plain.llvm.7"), ("t", "Plain"), ("t", "ältere")),
-    ):
-        lines.append(_line(_BASE + 0x10, letter, name))
+    for at, step in enumerate((1, 7, 13, 89), 1):  # none divides their number, so each goes once around
+        order = [names[step * number % len(names)] for number in range(len(names))]
+        lines += [_line(_BASE + 16 * at, letter, name) for letter, name in (*order, *reversed(order))]
     return b"".join(lines) + _line(_BASE + 8, "t", "goes_first")
 
 

@@ -22,7 +22,8 @@ _BEGIN = re.compile(rb'^btf_vmlinux_bin_o=""$', re.MULTILINE)
 _END = re.compile(rb'^mksysmap "?(vmlinux|\$\{VMLINUX\})"? System\.map(?: \$\{kallsymso\})?$', re.MULTILINE)
 # Since 6.11 even the first link has tables: those of an empty map. With them begins what is replaced.
 _EMPTY = re.compile(
-    rb"^if is_enabled CONFIG_KALLSYMS; then\n(\ttrue > \.tmp_\S+\n\tkallsyms \.tmp_\S+ \.tmp_\S+)\nfi$",
+    rb"^if is_enabled CONFIG_KALLSYMS; then\n"
+    rb"(\t(?:true >|truncate -s0) \.tmp_\S+\n\tkallsyms \.tmp_\S+ \.tmp_\S+)\nfi$",
     re.MULTILINE,
 )
 # How BTF is made: pahole is run on the first link that has debug information. At the end the IDs of types are

@@ -65,17 +65,18 @@ class _Runs:
     def difference(self, dialect: Dialect) -> str:
         """The name of a probe of which the tool makes something else than ``dialect``; "" for none."""
         for probe in probes(dialect):
-            if self._printed(probe.options, probe.text) != _ours(dialect, probe.options, probe.text):
+            if self._printed(probe.options, probe.text) != ours(dialect, probe.options, probe.text):
                 return probe.name
         return ""
 
     def _printed(self, options: tuple[str, ...], text: bytes) -> _Printed:
         if (options, text) not in self._done:
-            self._done[options, text] = _theirs(self._tool, options, text)
+            self._done[options, text] = theirs(self._tool, options, text)
         return self._done[options, text]
 
 
-def _theirs(tool: bytes, options: tuple[str, ...], text: bytes) -> _Printed:
+def theirs(tool: bytes, options: tuple[str, ...], text: bytes) -> _Printed:
+    """What the tool at the path ``tool`` makes of a map with these options (without their dashes)."""
     memory = os.memfd_create("map", os.MFD_CLOEXEC)
     try:
         os.write(memory, text)
@@ -100,7 +101,8 @@ def _theirs(tool: bytes, options: tuple[str, ...], text: bytes) -> _Printed:
     return (done.stdout, done.stderr) if done.returncode == 0 else None
 
 
-def _ours(dialect: Dialect, options: tuple[str, ...], text: bytes) -> _Printed:
+def ours(dialect: Dialect, options: tuple[str, ...], text: bytes) -> _Printed:
+    """What ours makes of it."""
     try:
         tables = pipeline.build(text, dialect, sum(OPTION_BITS[option] for option in options))
         return assembly.plain(tables), tables.warnings
