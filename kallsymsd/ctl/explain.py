@@ -36,6 +36,10 @@ If the last link of TREE (the working directory) was to be the only one
 ("kallsymsctl run --one-link", "kallsymsctl install --one-link"), tells how many
 it was, and why it was more.
 
+If something of TREE was new when it was built, such as its scripts/kallsyms or
+its linker, tells whether ours gave the same as the kernel's own programs, and
+what differed if not.
+
 If TREE has the maps of a link's last pass and of the finished kernel
 (.tmp_vmlinux*.syms and System.map), tells what differs between them. With
 --maps, what differs between any two maps. That is what the kernel's script
@@ -92,6 +96,7 @@ def _run(context: Context, options: argparse.Namespace) -> int:
         return _explain_maps(*options.maps)
     told = _tell_requests(context, options.tree)
     told = _tell_link(options.tree or Path()) or told
+    told = _tell_trials(options.tree or Path()) or told
     found = passes.find(options.tree or Path())
     if found is None:
         return 0 if told else 1
@@ -139,6 +144,17 @@ def _tell_link(tree: Path) -> bool:
         text = path_text(os.fsencode(f"{_clock(outcome.when)}  vmlinux: {described}"))
         tell(*textwrap.wrap(text, _WIDTH, subsequent_indent=_INDENT))
     return bool(described)
+
+
+def _tell_trials(tree: Path) -> bool:
+    """Print what was tried in this tree and what was found; whether there is anything."""
+    from kallsymsd.ctl import trials  # noqa: PLC0415  as above
+
+    found = trials.read(tree)
+    for verdict in found:
+        text = path_text(os.fsencode(f"{_clock(verdict.time)}  {trials.described(verdict)}"))
+        tell(*textwrap.wrap(text, _WIDTH, subsequent_indent=_INDENT))
+    return bool(found)
 
 
 def _noted() -> list[Mapping[str, Any]]:

@@ -19,7 +19,8 @@ _TEXT = """\
 Lists the object trees in which you ran "kallsymsctl install", each with "ok",
 and "one link" where you chose that; or with what keeps its builds from using
 kallsyms: a file that is gone, or was replaced, or belongs to an installation
-that is gone. Such builds go on with scripts/kallsyms.
+that is gone. Such builds go on with scripts/kallsyms. So does a tree in which
+a trial has found a difference; that is told, too.
 """
 _EXAMPLES = """\
 kallsymsctl list
@@ -59,7 +60,12 @@ def installed() -> "list[tuple[Path, State]]":
 
 def _run(_: Context, options: argparse.Namespace) -> int:
     found = [
-        (path_text(os.fsencode(objects)), state.works, state.one_link, path_text(os.fsencode(state.remark)))
+        (
+            path_text(os.fsencode(objects)),
+            state.works,
+            state.one_link,
+            path_text(os.fsencode("; ".join(filter(None, (state.remark, *_refused(objects)))))),
+        )
         for objects, state in installed()
     ]
     if options.json:
@@ -70,3 +76,10 @@ def _run(_: Context, options: argparse.Namespace) -> int:
             words = ("ok" if works else "", "one link" if one_link else "", remark)
             tell(f"{tree}: {', '.join(filter(None, words))}")
     return 0 if all(works for _, works, _, _ in found) else 1
+
+
+def _refused(objects: "Path") -> list[str]:
+    """What trials in an object tree have left to the kernel's own flow."""
+    from kallsymsd.ctl import trials  # noqa: PLC0415  as above
+
+    return trials.refused(trials.read(objects))

@@ -25,9 +25,10 @@ if TYPE_CHECKING:
 _TEXT = """\
 What the daemon is and does: its process, as it says itself; what it is busy
 with, and for how long; the trees whose tables it has in memory, and how much
-they take; what it watches; each setting with where it comes from; and
-the kernel trees with the hook (see kallsymsctl list). It answers at once,
-whatever it computes. Where no daemon runs, none is started.
+they take; what it watches; each setting with where it comes from; the kernel
+trees with the hook (see kallsymsctl list); and how many of their tools, maps
+and links were tried, and what is refused since. It answers at once, whatever
+it computes. Where no daemon runs, none is started.
 """
 _EXAMPLES = """\
 kallsymsctl status                   # for a person
@@ -62,7 +63,7 @@ def _run(context: Context, options: argparse.Namespace) -> int:
     else:
         with reading(answer):
             tables = sections(answer)
-        show_tables(tables + hooked())
+        show_tables(tables + hooked() + tried())
     return 0
 
 
@@ -97,6 +98,14 @@ def hooked() -> list[tuple[str, Rows]]:
         for objects, state in found
     ]
     return [("Trees with the hook (kallsymsctl list)", rows)] if rows else []
+
+
+def tried() -> list[tuple[str, Rows]]:
+    """What trials have found, as a table; no table where nothing was tried."""
+    from kallsymsd.ctl import trials  # noqa: PLC0415  as above
+
+    rows = trials.rows(trials.read())
+    return [("Trials (kallsymsctl explain TREE)", rows)] if rows else []
 
 
 def _link(objects: "Path", state: "State") -> str:

@@ -108,7 +108,7 @@ def _far(*distances: int) -> bytes:
 
 
 def _percpu() -> bytes:
-    """Per-cpu symbols, at low addresses, as where there is an option for them; some at the ends of the range."""
+    """Per-cpu symbols, at low addresses as where there is an option for them, some at the ends."""
     at = {"at_the_start": 0, "cpu_number": 0x40, "at_the_end": 0x1000}
     lines = [_line(0, "D", "__per_cpu_start")]
     lines += [_line(address, letter, f"{name}_{letter}") for name, address in at.items() for letter in "dDwV"]

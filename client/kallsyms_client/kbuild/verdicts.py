@@ -28,7 +28,8 @@ BEGUN = "begun"
 #: Trials that could not be finished before none is begun any more.
 MOST_ATTEMPTS = 3
 
-_DIRECTORY = b"/trials"
+#: Below the cache directory.
+DIRECTORY = b"/trials"
 # Verdicts that are kept, and the bytes of one.
 _MOST = 1000
 _LONGEST = 1 << 16
@@ -114,7 +115,7 @@ def key(kind: str, *fields: bytes) -> str:
 def place(environment: Environment) -> bytes:
     """The directory of the verdicts, made if need be; b"" where nothing can be kept."""
     cache = tally.directory(environment)
-    return cache + _DIRECTORY if cache and tally.make_private(cache + _DIRECTORY) else b""
+    return cache + DIRECTORY if cache and tally.make_private(cache + DIRECTORY) else b""
 
 
 def find(directory: bytes, name: str) -> Verdict | None:
