@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable
 
 from kallsyms_client import wire
+from kallsyms_client.daemon import is_anybodys
 from kallsyms_client.wire import WireError
 from kallsymsd.engine.answer import Answer
 from kallsymsd.service.codec import Frame
@@ -48,6 +49,7 @@ class Hub:
         self._take = take
         self._gone = gone
         self._uid = own_uid()
+        self._is_anybody = is_anybodys(self._uid)
         self._accepts = True  # the epoll has the listener
         self._accept_at = math.inf  # when to accept again, while that is paused
         self._is_short = False  # of descriptors or memory, as of the last attempt
@@ -155,7 +157,7 @@ class Hub:
             self._accept_at = time.monotonic() + _ACCEPT_PAUSE
             return False
         sock.settimeout(0)
-        if peer_uid(sock) != self._uid:
+        if peer_uid(sock) != self._uid or self._is_anybody:
             _log.warning("refused a client of user %d", peer_uid(sock))
             sock.close()
             return True
