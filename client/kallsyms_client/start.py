@@ -34,10 +34,11 @@ _INHERITED = frozenset(
         b"XDG_RUNTIME_DIR",
     }
 )
-# Isolated, with site-packages, and with the directories that this client was imported from.
+# Isolated, with site-packages, and with the directories that this client was imported from. It writes no
+# bytecode: a limit on the size of files would cut that short, and it could not be imported any more.
 _CODE = (
     "import sys; sys.path += sys.argv[1:3]; del sys.argv[1:3]; "
-    "from kallsymsd.__main__ import main; sys.exit(main())"
+    "from kallsymsd.__main__ import main_from_build; sys.exit(main_from_build())"
 )
 # What the file beside the socket says that was written when a daemon was started last.
 _STARTED = b"\n"
@@ -164,6 +165,7 @@ def _spawn(environment: Environment, path: bytes, cache: bytes) -> None:
             [
                 sys.executable,
                 "-I",
+                "-B",
                 "-c",
                 _CODE,
                 *packages,
