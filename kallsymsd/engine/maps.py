@@ -23,9 +23,9 @@ MOST = 400
 #: Descriptors of answers kept: each answer holds one or two, and a process may have few thousand.
 MOST_DESCRIPTORS = 2048
 
-# Answers about one map. A build has two or three; what has ever new names for its .bin has no end of them,
-# and is not to push out the maps of other builds.
-_MOST_ANSWERS = 32
+#: Answers about one map. A build has two or three; what has ever new names for its .bin has no end of them,
+#: and is not to push out the maps of other builds.
+MOST_ANSWERS = 32
 
 # Bytes compared before the rest.
 _END = 4096
@@ -91,7 +91,7 @@ class RecentMaps:
             self._drop_answer(contents, form)
             contents.answers[form] = answer
             self._descriptors += len(answer.files)
-            while len(contents.answers) > _MOST_ANSWERS:
+            while len(contents.answers) > MOST_ANSWERS:
                 self._drop_answer(contents, next(iter(contents.answers)))
             self._remember(contents, answer.size)
             while self._descriptors > self._most_descriptors and len(contents.answers) > 1:

@@ -9,7 +9,7 @@ import pytest
 
 from kallsyms_client.wire import OK, How
 from kallsymsd.engine.answer import Answer
-from kallsymsd.engine.maps import _MOST_ANSWERS, MOST, MapText, RecentMaps
+from kallsymsd.engine.maps import MOST, MOST_ANSWERS, MapText, RecentMaps
 from kallsymsd.engine.result import BuildResult
 
 
@@ -140,10 +140,10 @@ def test_of_the_answers_about_one_map_the_last_ones_are_kept() -> None:
     one = maps.find(b"one")
     for number in range(1000):
         maps.add(one, b"%d" % number, answer())
-    assert forms(maps, b"one") == [b"%d" % number for number in range(1000 - _MOST_ANSWERS, 1000)]
+    assert forms(maps, b"one") == [b"%d" % number for number in range(1000 - MOST_ANSWERS, 1000)]
     assert forms(maps, b"other") == [b"form"]  # of another build
-    assert maps._descriptors == _MOST_ANSWERS + 1
-    assert maps._size == sum(maps._maps.values()) == len(b"one" + b"other") + _MOST_ANSWERS + 1
+    assert maps._descriptors == MOST_ANSWERS + 1
+    assert maps._size == sum(maps._maps.values()) == len(b"one" + b"other") + MOST_ANSWERS + 1
 
 
 @pytest.mark.parametrize("maps_of_each", [1, 3])
