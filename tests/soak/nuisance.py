@@ -1,14 +1,19 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Clients that ask too much: they read no answers, never use a name twice, or bring what is no map."""
+"""Clients that ask too much: they read no answers, never use a name twice, or bring what is no map.
+
+And what happens to the cache meanwhile: its database is locked, a pipe takes the place of a file.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import os
 import random
+import sqlite3
 import subprocess
 import sys
 import threading
+import time
 from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -29,6 +34,8 @@ _BURST = 200
 _DEAF = 20
 # Bytes of what is no map.
 _LARGE = 100 << 20
+# Seconds for which the cache's database is locked at most.
+_LOCKED = 5.0
 _LINE = b"ffffffff81000000 t x\n"
 # What is asked for beyond what peers ask for by themselves: what the trees' answers are.
 _INCBIN: dict[str, Any] = {"form": wire.INCBIN, "bits": 64}
@@ -48,13 +55,20 @@ class Nuisance:
         self.pause = threading.Lock()
         self._trees = trees
         self._environment = environment
+        self._cache = Path(environment["XDG_CACHE_HOME"]) / "kallsymsd"
         self._socket = Path(environment["XDG_RUNTIME_DIR"]) / "kallsymsd" / "s"
         self._rng = random.Random(seed)
         self._name = 0
 
     def run(self, end: threading.Event) -> None:
         """Be one until ``end``."""
-        acts: list[Callable[[], None]] = [self._read_nothing, self._name_anew, self._bring_no_map]
+        acts: list[Callable[[], None]] = [
+            self._read_nothing,
+            self._name_anew,
+            self._bring_no_map,
+            self._lock_database,
+            self._put_pipe,
+        ]
         while not end.wait(self._rng.uniform(0.2, 1.5)) and not self.failures:
             act = self._rng.choice(acts)
             # The daemon may be away, or end: then there is nothing to be proved.
@@ -97,6 +111,26 @@ class Nuisance:
             # A failure is for the client to deal with; the daemon may be about to end.
             if received.kind == wire.REPLY and received.content != text.replace(b"OUT.bin", name) + binary:
                 self.failures.append(f"{name!r}: wrong bytes for version {version}")
+
+    def _lock_database(self) -> None:
+        database = self._cache / "store" / "cache.db"
+        if not database.exists():
+            return
+        with contextlib.closing(sqlite3.connect(database, timeout=1, isolation_level=None)) as connection:
+            try:
+                connection.execute("BEGIN EXCLUSIVE")
+                time.sleep(self._rng.uniform(0.5, _LOCKED))
+                connection.execute("ROLLBACK")
+            except sqlite3.Error:  # it is in use, or replaced
+                return
+
+    def _put_pipe(self) -> None:
+        files = [*self._cache.rglob("*.val"), self._cache / "counters.json", self._cache / "fallbacks"]
+        victim = self._rng.choice(files)
+        pipe = victim.with_name("pipe.new")
+        pipe.unlink(missing_ok=True)
+        os.mkfifo(pipe, 0o600)
+        pipe.replace(victim)
 
     def _bring_no_map(self) -> None:
         path = self._rng.choice(self._trees).path / "no.map"
