@@ -9,9 +9,9 @@ import contextlib
 import gc
 import logging
 import os
-import resource
 import signal
 import sys
+import threading
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -39,7 +39,9 @@ from kallsymsd.service.kept import Kept, load, save
 from kallsymsd.service.manager import BadSocketError, inherited_listener, notify
 from kallsymsd.service.paths import BadPathError, notes_directory, own_uid, socket_path
 from kallsymsd.service.server import Server
+from kallsymsd.service.surroundings import LimitedError, leave_build, lift_limits, raise_descriptor_limit
 from kallsymsd.service.tally import Tally
+from kallsymsd.service.workers import NoThreadsError
 
 if TYPE_CHECKING:
     import socket
@@ -56,12 +58,23 @@ _FEWEST_DESCRIPTORS = 64
 # Seconds that reading the configuration may take. On a dead file server it would never end, and each build
 # would start another daemon beside this one.
 _READING = 30
+# Bytes of each thread's stack.
+_STACK = 8 << 20
 # Signals that end the daemon.
 _END = (signal.SIGTERM, signal.SIGINT)
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the daemon; returns its exit status."""
+    return _run(arguments, from_build=False)
+
+
+def main_from_build() -> int:
+    """As :func:`main`, for a daemon that a build has started: it is not to be a part of that."""
+    return _run(None, from_build=True)
+
+
+def _run(arguments: list[str] | None, *, from_build: bool) -> int:
     options = parser().parse_args(arguments)
     # Once and for all: everything the daemon makes is for its owner alone.
     os.umask(0o077)
@@ -76,7 +89,15 @@ def main(arguments: list[str] | None = None) -> int:
         return 2
     finally:
         signal.alarm(0)
-    descriptors = _raise_descriptor_limit()
+    try:
+        lift_limits()
+        if from_build:
+            leave_build()
+    except LimitedError as error:
+        _log.error("%s", error)
+        return 1
+    threading.stack_size(_STACK)  # else that of the limit on the main thread's
+    descriptors = raise_descriptor_limit(_DESCRIPTORS)
     if descriptors < _FEWEST_DESCRIPTORS:
         _log.error(
             "%d descriptors are too few to serve, %d are needed; see ulimit -n",
@@ -85,7 +106,7 @@ def main(arguments: list[str] | None = None) -> int:
         )
         return 1
     # From the first client on, a signal means an orderly end; until there is a server, it waits.
-    signal.pthread_sigmask(signal.SIG_BLOCK, _END)
+    signal.pthread_sigmask(signal.SIG_SETMASK, _END)
     try:
         listener = inherited_listener(os.environ)
         path, origin = _socket(options.socket, listener)
@@ -100,27 +121,34 @@ def main(arguments: list[str] | None = None) -> int:
     tally = Tally(lambda kept: _save(cache, kept), time.monotonic(), load(cache), stock=costs.load(cache))
     limit = configuration[CACHE_LIMIT] * _MEBIBYTE
     tally.limit(limit)
-    noted_in = notes_directory(os.environ)
-    server = Server(
-        instance,
-        lambda: _make_engine(configuration),
-        version=__version__,
-        tally=tally,
-        configuration={
-            "socket": str(path),
-            "cache_dir": str(cache),
-            "cache_limit": limit,
-            "settings": [{"name": "socket", "value": str(path), "origin": origin}, *configuration.rows()],
-        },
-        workers=max(2, min(4, os.cpu_count() or 1)),
-        idle_limit=configuration[IDLE_EXIT],
-        watch=configuration[WATCH],
-        replaced=Installed().replaced,
-        take_noted=lambda: take(os.fsencode(noted_in)) if noted_in is not None else [],
-    )
+    noted_in = notes_directory(os.environ)  # clients read no configuration
+    try:
+        server = Server(
+            instance,
+            lambda: _make_engine(configuration, descriptors),
+            version=__version__,
+            tally=tally,
+            configuration={
+                "socket": str(path),
+                "cache_dir": str(cache),
+                "cache_limit": limit,
+                "settings": [{"name": "socket", "value": str(path), "origin": origin}, *configuration.rows()],
+            },
+            workers=max(2, min(4, os.cpu_count() or 1)),
+            descriptors=descriptors,
+            idle_limit=configuration[IDLE_EXIT],
+            watch=configuration[WATCH],
+            replaced=Installed().replaced,
+            take_noted=lambda: take(os.fsencode(noted_in)) if noted_in is not None else [],
+        )
+    except NoThreadsError as error:
+        _log.error("%s", error)
+        instance.withdraw()
+        instance.close()
+        return 1
     for number in _END:
         signal.signal(number, lambda *_: server.request_stop())
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, _END)
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())
     server.run()
     return 0
 
@@ -195,7 +223,7 @@ def _socket(named: Path | None, listener: "socket.socket | None") -> tuple[Path,
     return socket_path(os.environ, own_uid()), origin
 
 
-def _make_engine(configuration: Configuration) -> "Engine":
+def _make_engine(configuration: Configuration, descriptors: int) -> "Engine":
     # Here and not above: the socket is there before these are loaded.
     from kallsymsd.engine.engine import Engine  # noqa: PLC0415  see above
     from kallsymsd.engine.store import Store, StoreUnavailableError  # noqa: PLC0415  see above
@@ -211,7 +239,14 @@ def _make_engine(configuration: Configuration) -> "Engine":
     # What is loaded by now stays: the collector need not look at it for each request.
     gc.freeze()
     trees = Trees(store, configuration[MEMORY_LIMIT] * _MEBIBYTE, fit=memory.fit)
-    return Engine(store, trees, no_store=problem, ready=memory.ready)
+    return Engine(
+        store,
+        trees,
+        no_store=problem,
+        ready=memory.ready,
+        give_back=memory.give_back,
+        descriptors=descriptors,
+    )
 
 
 def _save(cache: Path, kept: Kept) -> None:
@@ -222,19 +257,6 @@ def _save(cache: Path, kept: Kept) -> None:
         return  # said when the engine was loaded
     except OSError as error:
         _log.warning("the counters are not kept: %s: %s", cache, error.strerror)
-
-
-def _raise_descriptor_limit() -> int:
-    """Ask for _DESCRIPTORS; how many there may be."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = _DESCRIPTORS if hard == resource.RLIM_INFINITY else min(_DESCRIPTORS, hard)
-    if soft == resource.RLIM_INFINITY or soft >= wanted:
-        return wanted
-    try:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
-    except OSError:  # a sandbox may forbid it; there is room for many clients anyway
-        return soft
-    return wanted
 
 
 if __name__ == "__main__":

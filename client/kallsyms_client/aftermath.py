@@ -5,7 +5,7 @@ import _socket
 import time
 
 from kallsyms_client import tally, wire
-from kallsyms_client.daemon import CONNECT, SILENCE, UnansweredError
+from kallsyms_client.daemon import CONNECT, SILENCE, UnansweredError, is_ours
 
 Environment = dict[bytes, bytes]
 
@@ -37,6 +37,8 @@ def ask_to_leave(path: bytes, protocol: int, patience: float) -> float:
         try:
             sock.settimeout(0)
             sock.connect(path)
+            if not is_ours(sock):
+                return waited
             sock.send(message)
             received = 0
             # Its preamble, then the header of its answer.

@@ -19,6 +19,9 @@ MAX_PATH = 107
 _INT = 4
 # Seconds between two attempts to get into a full queue.
 _PAUSE = 0.005
+# The overflow user's usual number, and how many there are in a namespace that has all users.
+_OVERFLOW = 65534
+_ALL_USERS = b"4294967295"
 
 
 class UnansweredError(Exception):
@@ -222,6 +225,9 @@ def _connect(environment: dict[bytes, bytes]) -> tuple[_socket.socket, bytes, fl
             if len(path) > MAX_PATH:
                 text = f"{shown}: {len(path)} bytes, a socket's path has at most {MAX_PATH}"
                 raise UnansweredError(f"kallsymsd at {text}", "path")
+            if not _is_private(path.rpartition(b"/")[0]):
+                why = why or f"{shown}: its directory is open to others, not ours, or a link"
+                continue
             try:
                 sock = _socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM)
             except OSError as error:
@@ -229,7 +235,7 @@ def _connect(environment: dict[bytes, bytes]) -> tuple[_socket.socket, bytes, fl
             waited = 0.0
             try:
                 waited = _connect_within(sock, path)
-                is_ours = _is_ours(sock)
+                peer = _peer_uid(sock)
             except (FileNotFoundError, NotADirectoryError, PermissionError, ConnectionRefusedError) as error:
                 sock.close()
                 why = why or f"{shown}: {error.strerror}"
@@ -242,7 +248,11 @@ def _connect(environment: dict[bytes, bytes]) -> tuple[_socket.socket, bytes, fl
                     "full" if full else "local",
                     CONNECT if full else waited,
                 ) from error
-            if not is_ours:
+            if is_anybodys(peer):
+                sock.close()
+                why = why or f"{shown}: of which user it is cannot be told in this namespace"
+                continue
+            if not _is_us(peer):
                 sock.close()
                 raise UnansweredError(f"kallsymsd at {shown}: belongs to another user", "foreign", waited)
             return sock, path, waited
@@ -278,26 +288,60 @@ def _standard_places(environment: dict[bytes, bytes]) -> list[bytes]:
     if environment.get(b"KALLSYMSD_SOCKET"):
         return []
     uid = own_uid()
-    places = [b"/run/user/%d/kallsymsd/s" % uid]
-    # Anybody may make this name, so it must be ours and closed to others. Under fakeroot, geteuid() and what
-    # lstat() says are false alike.
-    private = b"/tmp/kallsymsd-%d" % uid
+    return [b"/run/user/%d/kallsymsd/s" % uid, b"/tmp/kallsymsd-%d/s" % uid]
+
+
+def _is_private(directory: bytes) -> bool:
+    """Whether the directory of a socket is ours and closed to others, so that nobody else made what is in it.
+
+    Under fakeroot, geteuid() and what lstat() says are false alike.
+    """
     try:
-        status = posix.lstat(private)
+        status = posix.lstat(directory)
     except OSError:
-        return places
-    if status.st_mode & 0o170077 == 0o040000 and status.st_uid in (uid, posix.geteuid()):
-        places.append(private + b"/s")
-    return places
+        return True  # connecting says what is wrong
+    return status.st_mode & 0o170077 == 0o040000 and _is_us(status.st_uid)
 
 
-def _is_ours(sock: _socket.socket) -> bool:
-    """Whether the process at the other end is our user's.
+def is_ours(sock: _socket.socket) -> bool:
+    """Whether the process at the other end is our user's, without a doubt."""
+    peer = _peer_uid(sock)
+    return _is_us(peer) and not is_anybodys(peer)
+
+
+def _is_us(uid: int) -> bool:
+    """Whether the kernel shows our user as ``uid``.
 
     The cheap question comes first. Under fakeroot its answer is a false 0: then only root can pass for us.
     """
-    peer = _peer_uid(sock)
-    return peer == posix.geteuid() or peer == own_uid()
+    return uid == posix.geteuid() or uid == own_uid()
+
+
+def is_anybodys(uid: int) -> bool:
+    """Whether the kernel may show somebody else as user ``uid``, so that nothing follows from being shown so.
+
+    In a user namespace all that are not mapped there are shown as the overflow user; where all are mapped,
+    that is a user like others. Without /proc, its usual number is never trusted.
+    """
+    try:
+        overflow = int(_head(b"/proc/sys/kernel/overflowuid"))
+    except (OSError, ValueError):
+        overflow = _OVERFLOW
+    if uid != overflow:
+        return False
+    try:
+        return _head(b"/proc/self/uid_map").split() != [b"0", b"0", _ALL_USERS]
+    except OSError:
+        return True
+
+
+def _head(path: bytes) -> bytes:
+    """What a file of the kernel's begins with."""
+    descriptor = posix.open(path, posix.O_RDONLY | posix.O_CLOEXEC)
+    try:
+        return posix.read(descriptor, 4096)
+    finally:
+        posix.close(descriptor)
 
 
 def _peer_uid(sock: _socket.socket) -> int:

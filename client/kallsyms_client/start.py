@@ -13,7 +13,7 @@ import time
 
 import kallsyms_client
 import kallsymsd
-from kallsyms_client.daemon import MAX_PATH, own_uid
+from kallsyms_client.daemon import MAX_PATH, is_anybodys, own_uid
 from kallsyms_client.regular import open_regular
 from kallsyms_client.tally import make_private
 
@@ -35,11 +35,14 @@ _INHERITED = frozenset(
         b"XDG_RUNTIME_DIR",
     }
 )
-# Isolated, with site-packages, and with the directories that this client was imported from.
+# Isolated, with site-packages, and with the directories that this client was imported from. It writes no
+# bytecode: a limit on the size of files would cut that short, and it could not be imported any more.
 _CODE = (
     "import sys; sys.path += sys.argv[1:3]; del sys.argv[1:3]; "
-    "from kallsymsd.__main__ import main; sys.exit(main())"
+    "from kallsymsd.__main__ import main_from_build; sys.exit(main_from_build())"
 )
+# What the file beside the socket says that was written when a daemon was started last.
+_STARTED = b"\n"
 # struct flock: l_type, l_whence, l_start, l_len, l_pid, and padding where the machine has it.
 _FLOCK = struct.Struct("hhqqi0q")
 
@@ -57,13 +60,15 @@ def start(environment: Environment, cache: bytes) -> None:
         return
     if _is_systemds(path, environment):
         return
+    if _exists(path) and not _exists(path + b".lock"):
+        return  # no daemon has made what is there, and none will take its place
     try:
         descriptor = open_regular(path + b".start", posix.O_RDWR | posix.O_CREAT, follow=False)
     except OSError:
         return
     try:
         if _is_our_turn(descriptor) and not _is_served(path + b".lock"):
-            posix.pwrite(descriptor, b"\n", 0)
+            posix.pwrite(descriptor, _STARTED, 0)
             _spawn(environment, path, cache)
     except (OSError, NotImplementedError):
         pass
@@ -78,11 +83,15 @@ def _socket_path(environment: Environment) -> bytes:
     uid = own_uid()
     for runtime in (environment.get(b"XDG_RUNTIME_DIR", b""), b"/run/user/%d" % uid):
         try:
-            if runtime.startswith(b"/") and posix.stat(runtime).st_uid == posix.geteuid():
+            if runtime.startswith(b"/") and _is_ours(posix.stat(runtime).st_uid):
                 return runtime + b"/kallsymsd/s"
         except OSError:
             continue
     return b"/tmp/kallsymsd-%d/s" % uid
+
+
+def _is_ours(owner: int) -> bool:
+    return owner == posix.geteuid() and not is_anybodys(owner)
 
 
 def _is_systemds(path: bytes, environment: Environment) -> bool:
@@ -115,6 +124,8 @@ def _is_our_turn(descriptor: int) -> bool:
     except OSError:
         return False
     status = posix.fstat(descriptor)
+    if status.st_size > len(_STARTED):  # another program's
+        return False
     # Empty: made by us, just now. A start in the future is from before the clock was set.
     return not status.st_size or not 0 <= time.time() - status.st_mtime < PAUSE
 
@@ -150,6 +161,7 @@ def _spawn(environment: Environment, path: bytes, cache: bytes) -> None:
             [
                 sys.executable,
                 "-I",
+                "-B",
                 "-c",
                 _CODE,
                 *packages,

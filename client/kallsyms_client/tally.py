@@ -11,6 +11,7 @@ counters, kallsymsctl reads it where there is none. Both use this module, which 
 import posix
 import time
 
+from kallsyms_client.daemon import is_anybodys
 from kallsyms_client.regular import open_regular
 
 #: Why requests were not answered. A record has the position in here: only ever append.
@@ -168,11 +169,16 @@ def directory(environment: dict[bytes, bytes]) -> bytes:
 def make_private(path: bytes) -> bool:
     """Whether ``path`` is a directory of ours that nobody else can enter; it is made if need be."""
     _make(path)
+    return is_private(path)
+
+
+def is_private(path: bytes) -> bool:
+    """Whether ``path`` is a directory of ours that nobody else can enter."""
     try:
         status = posix.lstat(path)
     except OSError:
         return False
-    return status.st_mode & 0o170077 == 0o040000 and status.st_uid == posix.geteuid()
+    return status.st_mode & 0o170077 == 0o040000 and _is_us(status.st_uid)
 
 
 def _make(path: bytes) -> None:
@@ -190,7 +196,12 @@ def _is_ours(path: bytes) -> bool:
         status = posix.stat(path)
     except OSError:
         return False
-    return status.st_mode & 0o170000 == 0o040000 and status.st_uid == posix.geteuid()
+    return status.st_mode & 0o170000 == 0o040000 and _is_us(status.st_uid)
+
+
+def _is_us(owner: int) -> bool:
+    """Whether a file's owner is our user, without a doubt."""
+    return owner == posix.geteuid() and not is_anybodys(owner)
 
 
 def count(place: bytes, reason: str, waited: float) -> None:
@@ -225,8 +236,8 @@ def _append(place: bytes, note: Note) -> None:
 
 
 def read(place: bytes) -> list[Note]:
-    """The records in the cache directory ``place``, oldest first. They stay."""
-    return _read(place + b"/" + NAME)
+    """The records in the cache directory ``place``, oldest first; none where it is not ours. They stay."""
+    return [] if not is_private(place) else _read(place + b"/" + NAME)
 
 
 def take(place: bytes) -> list[Note]:
@@ -234,6 +245,8 @@ def take(place: bytes) -> list[Note]:
 
     A client that has the file open at this moment may lose its record.
     """
+    if not is_private(place):
+        return []
     taken = place + b"/" + NAME + b".taken"
     try:
         posix.rename(place + b"/" + NAME, taken)

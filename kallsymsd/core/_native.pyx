@@ -63,6 +63,13 @@ cdef extern from *:
     #endif
     }
 
+    static void give_back_freed_memory(void)
+    {
+    #if defined(__GLIBC__)
+        malloc_trim(0);
+    #endif
+    }
+
     static void touch_pages(volatile char *memory, size_t size)
     {
         for (size_t at = 0; at < size; at += 4096)
@@ -70,6 +77,7 @@ cdef extern from *:
     }
     """
     void keep_freed_memory(int most)
+    void give_back_freed_memory() nogil
     void touch_pages(char *memory, size_t size) nogil
 
 
@@ -80,6 +88,12 @@ def reuse_memory(int most):
     filling them. One arena, so that what one thread frees another one can use.
     """
     keep_freed_memory(most)
+
+
+def give_back_memory():
+    """Give the system all memory that malloc has freed, wherever it lies."""
+    with nogil:
+        give_back_freed_memory()
 
 
 def touch_memory(size_t size):

@@ -8,6 +8,7 @@ from kallsymsd.core.symbols import NO_PERCPU, Origin, SymbolTable
 
 _READ_ERROR = b"Read error or end of file.\n"
 _QUOTED = 60  # bytes of a malformed line that its message shows
+_STEP = 1 << 20  # bytes in which lines are counted at a time
 
 
 def read(text: bytes, dialect: Dialect, options: int) -> SymbolTable:
@@ -28,11 +29,16 @@ def read(text: bytes, dialect: Dialect, options: int) -> SymbolTable:
             dialect.name_limit,
         )
     )
+    view = memoryview(text)  # names may be as long as the map, and are copied once
     warnings = b"".join(
-        b"Symbol %b too long for kallsyms (%d >= %d).\n"
-        b"Please increase KSYM_NAME_LEN both in kernel and kallsyms.c\n"
-        % (text[at : at + length], length, dialect.name_limit)
+        piece
         for at, length in overlong
+        for piece in (
+            b"Symbol ",
+            view[at : at + length],
+            b" too long for kallsyms (%d >= %d).\n" % (length, dialect.name_limit),
+            b"Please increase KSYM_NAME_LEN both in kernel and kallsyms.c\n",
+        )
     )
     if problem > 0:
         raise InputError(warnings + b"line format error", line=problem, detail=_malformed(text, problem))
@@ -58,6 +64,22 @@ def _c_strings(names: tuple[str, ...]) -> bytes:
 
 
 def _malformed(text: bytes, number: int) -> bytes:
-    line = bytes(text).split(b"\n", number)[number - 1]
+    start = _start_of(text, number)
+    end = text.find(b"\n", start, start + _QUOTED + 1)
+    line = text[start : end if end >= 0 else start + _QUOTED + 1]
     shown = line[:_QUOTED] + (b"..." if len(line) > _QUOTED else b"")
     return b'want "address type name", not "%b"' % shown
+
+
+def _start_of(text: bytes, number: int) -> int:
+    """Where a line begins, of which the first has number 1.
+
+    In steps, between which other threads have their turn: what is no map may be as large as it likes.
+    """
+    at, left = 0, number - 1  # lines that end before it
+    while (ended := text.count(b"\n", at, at + _STEP)) < left:
+        at += _STEP
+        left -= ended
+    for _ in range(left):
+        at = text.index(b"\n", at) + 1
+    return at

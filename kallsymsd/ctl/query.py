@@ -11,9 +11,9 @@ from typing import Any
 from kallsyms_client import wire
 from kallsymsd import __version__
 from kallsymsd.ctl.command import CommandError
-from kallsymsd.engine.private import is_locked
+from kallsymsd.engine.private import NotPrivateError, check_private, is_locked
 from kallsymsd.service.codec import Decoder, Frame, decode_message, encode_message
-from kallsymsd.service.paths import lock_path, own_uid, peer_uid
+from kallsymsd.service.paths import is_own, lock_path
 
 #: Seconds for connecting, asking and the whole answer.
 DEADLINE = 2.0
@@ -49,11 +49,15 @@ def ask(
     QueryError when it has none within ``deadline`` seconds.
     """
     end = time.monotonic() + deadline
+    try:
+        check_private(path.parent)
+    except NotPrivateError as error:
+        raise QueryError(str(error)) from error
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as sock:
         try:
             sock.settimeout(deadline)
             sock.connect(str(path))
-            if peer_uid(sock) != own_uid():
+            if not is_own(sock):
                 raise QueryError(f"{path}: is served by another user; set KALLSYMSD_SOCKET")
             sock.sendall(wire.preamble() + encode_message(wire.CONTROL, {**(more or {}), "command": command}))
             frame = _receive(sock, end)

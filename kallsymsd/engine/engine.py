@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Decides how a request is answered: from memory, from the store, or by computing."""
 
+import errno
 import threading
 from collections.abc import Callable
 from time import perf_counter_ns
@@ -11,7 +12,8 @@ from kallsymsd.engine import entry
 from kallsymsd.engine.answer import Answer
 from kallsymsd.engine.clear import clear
 from kallsymsd.engine.key import cache_key, form_key
-from kallsymsd.engine.maps import MapText, RecentMaps
+from kallsymsd.engine.maps import MOST_DESCRIPTORS, MapText, RecentMaps
+from kallsymsd.engine.memoryfile import MOST as MOST_FRONTS
 from kallsymsd.engine.memoryfile import Fronts
 from kallsymsd.engine.result import BuildResult
 from kallsymsd.engine.store import Store
@@ -19,8 +21,12 @@ from kallsymsd.engine.trees import Trees, TreeSummary
 
 _WRITE = STAGES.index("write")
 
-# Answers that wait for the store, at most: each has descriptors.
+# Bytes of a map without symbols that is remembered all the same: the first pass of a link has an empty one.
+_SMALL = 1 << 16
+# Answers that wait for save(). In one build there are two or three; each holds descriptors.
 _MOST_UNSAVED = 64
+# More than any map has: all memory that is free is given back.
+_EVERYTHING = 1 << 40
 
 
 #: The map and what is made of it.
@@ -33,14 +39,16 @@ class Question:
     request  what the client asked for
     map      contents of its map
     form     everything else that decides the answer
+    wasted   bytes of the map, once it has turned out not to be worth keeping; else 0
     """
 
-    __slots__ = ("form", "map", "request")
+    __slots__ = ("form", "map", "request", "wasted")
 
     def __init__(self, request: BuildRequest, contents: MapText) -> None:
         self.request = request
         self.map = contents
         self.form = form_key(request)
+        self.wasted = 0
 
     @property
     def key(self) -> AnswerKey:
@@ -71,6 +79,9 @@ class Computer(Protocol):
     def forget(self, tree: bytes | None) -> int:
         """Remove what is known of ``tree`` (None: of all) from memory; of how many there was something."""
 
+    def settle(self) -> int:
+        """Need no more memory than what is known does; bytes of the map that needed more, 0 if none did."""
+
 
 class Engine:
     """Answers questions, each in the cheapest way that gives the right bytes.
@@ -86,18 +97,26 @@ class Engine:
         *,
         no_store: str = "",
         ready: Callable[[int], None] = lambda _map_size: None,
+        give_back: Callable[[int], None] = lambda _size: None,
+        descriptors: int = 4 * MOST_DESCRIPTORS,
     ) -> None:
         """``store`` keeps answers and states beyond this process.
 
-        Without one, ``no_store`` says why, and they are kept in memory only. ``ready`` is told the bytes
-        of each map of which a cold run was made, once that is answered.
+        Without one, ``no_store`` says why, and they are kept in memory only.
+
+        ready        is told the bytes of each map of which a cold run was made, once that is answered
+        give_back    is told the bytes of inputs that are not kept, once nothing of them is in use any more
+        descriptors  that the process may have; a quarter is for answers in memory
         """
         self.store = store
         self._no_store = no_store
         self._ready = ready
         self._trees = trees if trees is not None else Trees(store)
-        self._maps = RecentMaps()
-        self._fronts = Fronts()
+        self._give_back = give_back
+        self._wasted = 0
+        self._maps = RecentMaps(descriptors=descriptors // 4)
+        self._fronts = Fronts(most=min(MOST_FRONTS, descriptors // 8))
+        self._most_unsaved = min(_MOST_UNSAVED, descriptors // 16)
         # Answers that no restart should lose, the last one of each kind in each tree.
         self._unsaved: dict[tuple[bytes, bytes], tuple[Question, Answer]] = {}
         self._lock = threading.Lock()
@@ -123,9 +142,16 @@ class Engine:
             how = How(HIT, symbols=answer.how.symbols, steps=answer.how.steps)
             how.stages[_WRITE] = _microseconds_since(before)
             return answer, how
-        answer = self._computed(question)
-        if answer.ok:
-            self._maps.add(question.map, question.form, answer)
+        size = len(question.map.text)
+        answer = None
+        try:
+            answer = self._computed(question)
+        finally:
+            if answer is not None and answer.ok and (answer.how.symbols or size <= _SMALL):
+                self._maps.add(question.map, question.form, answer)
+            else:
+                self._maps.forget(question.map)
+                question.wasted = size
         return answer, answer.how
 
     def keep(self, question: Question, answer: Answer, how: How) -> None:
@@ -135,16 +161,39 @@ class Engine:
         each other within a second writes once. The rest includes what a client got ready.
         """
         self._maps.let_go()
+        if how.made != HIT and (size := self._trees.settle()):
+            self._waste(size)
         if how.made == COLD and answer.ok:
             self._ready(len(question.map.text))
         if self.store is None or not answer.ok or how.made == HIT or answer.size > self.store.limit:
             return
         with self._lock:
             self._unsaved[question.request.tree, question.form] = question, answer
-            if len(self._unsaved) > _MOST_UNSAVED:
+            if len(self._unsaved) > self._most_unsaved:
                 del self._unsaved[next(iter(self._unsaved))]
         if how.made == COLD and not how.ready:
             self.save()
+
+    def settle(self, wasted: int = 0) -> None:
+        """Give back memory that is not needed any more; to be called when nothing of a request is in use.
+
+        ``wasted`` is the size of its input if that is not kept.
+        """
+        if wasted or self._wasted:
+            with self._lock:
+                size, self._wasted = max(wasted, self._wasted), 0
+            self._trees.settle()
+            self._give_back(size)
+
+    def _waste(self, size: int) -> None:
+        with self._lock:
+            self._wasted = max(self._wasted, size)
+
+    def spare(self) -> None:
+        """Forget answers in memory, but for those that are just being sent: there are no descriptors left."""
+        with self._lock:
+            self._unsaved.clear()
+        self._maps.clear()
 
     def save(self) -> None:
         """Write to the store what is not in it yet. To be called every few seconds, and at the end.
@@ -175,12 +224,14 @@ class Engine:
                 key: value for key, value in self._unsaved.items() if tree is not None and key[0] != tree
             }
         self._maps.clear()
+        self._waste(_EVERYTHING)
         return self._trees.forget(tree)
 
     def clear_store(self, tree: bytes | None) -> None:
         """Remove what is stored of ``tree`` (None: everything)."""
         if self.store is not None:
             clear(self.store, tree)
+        self.settle()  # as forget() comes before
 
     def _stored(self, question: Question) -> Answer | None:
         if self.store is None or self._trees.knows(question.request):
@@ -189,10 +240,11 @@ class Engine:
         if stored is None:
             return None
         try:
-            answer = Answer(entry.decode(stored))
+            result = entry.decode(stored)
         except WireError:
             self.store.reject(question.stored_key)
             return None
+        answer = self._sealed(result)
         self._maps.add(question.map, question.form, answer)
         return answer
 
@@ -200,9 +252,19 @@ class Engine:
         """A new answer; sealing it belongs to its stage "write"."""
         result = self._trees.build(question.request, question.map)
         before = perf_counter_ns()
-        answer = Answer(result, self._fronts)
+        answer = self._sealed(result, self._fronts)
         answer.how.stages[_WRITE] += _microseconds_since(before)
         return answer
+
+    def _sealed(self, result: BuildResult, fronts: Fronts | None = None) -> Answer:
+        """The answer; others are given up for it if there is no descriptor left."""
+        try:
+            return Answer(result, fronts)
+        except OSError as error:
+            if error.errno not in (errno.EMFILE, errno.ENFILE):
+                raise
+        self.spare()
+        return Answer(result, fronts)
 
 
 def _microseconds_since(nanoseconds: int) -> int:

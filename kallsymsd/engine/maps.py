@@ -17,8 +17,15 @@ if TYPE_CHECKING:
 #: share counts for each of them: it stays until the last one goes.
 LIMIT = 24 << 20
 
-#: Maps kept, however small: each answer holds a descriptor or two, of which there are few thousand.
+#: Maps kept, however small.
 MOST = 400
+
+#: Descriptors of answers kept: each answer holds one or two, and a process may have few thousand.
+MOST_DESCRIPTORS = 2048
+
+#: Answers about one map. A build has two or three; what has ever new names for its .bin has no end of them,
+#: and is not to push out the maps of other builds.
+MOST_ANSWERS = 32
 
 # Bytes compared before the rest.
 _END = 4096
@@ -44,14 +51,17 @@ class MapText:
 class RecentMaps:
     """The most recently seen maps and their answers, up to ``limit`` bytes.
 
-    Those not seen for longest are dropped first, the last one never. A map is found by comparing, which is
-    cheaper than any hash. As long as a map is in here, no other object has the same contents.
+    Those not seen for longest are dropped first, the last one never, but some of its answers. A map is found
+    by comparing, which is cheaper than any hash. As long as a map is in here, no other object has the same
+    contents.
     """
 
-    def __init__(self, limit: int = LIMIT) -> None:
+    def __init__(self, limit: int = LIMIT, descriptors: int = MOST_DESCRIPTORS) -> None:
         self._limit = limit
+        self._most_descriptors = descriptors
         self._maps: OrderedDict[MapText, int] = OrderedDict()
         self._size = 0
+        self._descriptors = 0
         self._dropped: list[dict[bytes, Answer]] = []
         self._lock = threading.Lock()
 
@@ -76,9 +86,22 @@ class RecentMaps:
     def add(self, contents: MapText, form: bytes, answer: Answer) -> None:
         """Remember an answer about a map."""
         with self._lock:
+            if contents not in self._maps:
+                return
+            self._drop_answer(contents, form)
             contents.answers[form] = answer
+            self._descriptors += len(answer.files)
+            while len(contents.answers) > MOST_ANSWERS:
+                self._drop_answer(contents, next(iter(contents.answers)))
+            self._remember(contents, answer.size)
+            while self._descriptors > self._most_descriptors and len(contents.answers) > 1:
+                self._drop_answer(contents, next(iter(contents.answers)))
+
+    def forget(self, contents: MapText) -> None:
+        """Forget a map and its answers: it turned out not to be worth its memory."""
+        with self._lock:
             if contents in self._maps:
-                self._remember(contents, answer.size)
+                self._drop(contents)
 
     def let_go(self) -> None:
         """Free the answers of maps that were dropped: half a millisecond, for which no client is to wait."""
@@ -89,8 +112,9 @@ class RecentMaps:
     def clear(self) -> None:
         """Forget all maps and answers."""
         with self._lock:
-            self._maps.clear()
-            self._size = 0
+            for contents in list(self._maps):
+                self._drop(contents)
+            self._dropped.clear()
 
     def _known(self, content: bytes) -> MapText | None:
         size = len(content)
@@ -105,7 +129,22 @@ class RecentMaps:
         """Make a map, grown by ``more`` bytes, the one seen last. The caller holds the lock."""
         self._size += more
         self._maps[contents] = self._maps.pop(contents, 0) + more
-        while (self._size > self._limit or len(self._maps) > MOST) and len(self._maps) > 1:
-            dropped, size = self._maps.popitem(last=False)
-            self._dropped.append(dropped.answers)
-            self._size -= size
+        while len(self._maps) > 1 and (
+            self._size > self._limit or len(self._maps) > MOST or self._descriptors > self._most_descriptors
+        ):
+            self._drop(next(iter(self._maps)))
+
+    def _drop(self, contents: MapText) -> None:
+        self._size -= self._maps.pop(contents)
+        self._descriptors -= sum(len(answer.files) for answer in contents.answers.values())
+        self._dropped.append(contents.answers)
+        contents.answers = {}
+
+    def _drop_answer(self, contents: MapText, form: bytes) -> None:
+        """Drop one answer about a map that is in here, if there is such a one."""
+        answer = contents.answers.pop(form, None)
+        if answer is not None:
+            self._maps[contents] -= answer.size
+            self._size -= answer.size
+            self._descriptors -= len(answer.files)
+            self._dropped.append({form: answer})

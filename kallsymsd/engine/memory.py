@@ -6,6 +6,8 @@ update needs room for a new map, a new state and what is in use meanwhile, and l
 is kept.
 """
 
+import threading
+
 from kallsymsd.core import _native
 
 #: Bytes kept, and touched before the first request comes: what requests about a kernel of 163,000 symbols
@@ -20,6 +22,13 @@ _TIMES = 5
 _READY_TIMES = 3
 # mallopt takes an int.
 _MOST = (1 << 31) - 1
+
+
+# Bytes of an input that turned out to be of no use, above which what it took is given back.
+_WORTH_GIVING_BACK = 8 << 20
+
+
+_giving_back = threading.Lock()
 
 
 def touch() -> None:
@@ -39,3 +48,15 @@ def ready(map_size: int) -> None:
 def fit(map_size: int) -> None:
     """Keep what updates for maps of ``map_size`` bytes need."""
     _native.reuse_memory(min(max(_LEAST, _TIMES * map_size), _MOST))
+
+
+def give_back(size: int) -> None:
+    """Give the system what was freed, now that an input of ``size`` bytes is not in use any more.
+
+    What is over the limit malloc gives back by itself, but only what lies behind everything that is in use.
+    Takes some 30 ms, for which nobody is to wait.
+    """
+    if size > _WORTH_GIVING_BACK:
+        with _giving_back:  # two at once would touch twice as much
+            _native.give_back_memory()
+            touch()

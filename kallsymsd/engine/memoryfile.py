@@ -19,6 +19,9 @@ _MFD_NOEXEC_SEAL = 0x0008
 #: are few thousand descriptors.
 LEAST = 64 << 10
 
+#: Files of fronts at a time. A tree's state has one, or its answers have; more than these are not shared.
+MOST = 256
+
 
 class MemoryFile:
     """A memory file that nobody can change any more. It is closed when this object is garbage.
@@ -61,9 +64,10 @@ class Fronts:
     A file lives as long as its front (the state of the tree has that), or an answer that has the file.
     """
 
-    def __init__(self, least: int = LEAST) -> None:
-        """Fronts below ``least`` bytes get none."""
+    def __init__(self, least: int = LEAST, most: int = MOST) -> None:
+        """Fronts below ``least`` bytes get none, nor does any while there are ``most``."""
         self._least = least
+        self._most = most
         self._files: weakref.WeakKeyDictionary[Front, MemoryFile] = weakref.WeakKeyDictionary()
         self._lock = threading.Lock()
 
@@ -71,9 +75,10 @@ class Fronts:
         """The file with the tables of ``front`` in a row; None if one is not worth it. OSError as above."""
         with self._lock:
             known = self._files.get(front)
+            is_full = len(self._files) >= self._most
         if known is not None:
             return known
-        if sum(len(table) for table in front.tables.values()) < self._least:
+        if is_full or sum(len(table) for table in front.tables.values()) < self._least:
             return None
         made = MemoryFile(front.tables.values())
         with self._lock:  # another thread may have been faster

@@ -52,7 +52,8 @@ class Trees:
     ) -> None:
         """``store`` keeps states beyond this process; ``limit`` is in bytes.
 
-        ``fit`` is told the bytes of the largest map in use whenever they change, before it is computed.
+        ``fit`` is told the bytes of the largest map in use whenever they change much: before a larger one is
+        computed, and in settle() when there is none as large any more.
         """
         self._store = store
         self._limit = limit
@@ -62,6 +63,7 @@ class Trees:
         self._size = 0
         self._fit = fit
         self._largest = 0
+        self._building: list[int] = []  # bytes of the maps that are being computed
         self._lock = threading.Lock()
 
     def knows(self, request: BuildRequest) -> bool:
@@ -72,15 +74,25 @@ class Trees:
     def build(self, request: BuildRequest, contents: MapText) -> BuildResult:
         """Compute the answer to ``request`` for ``contents`` from what is known of its tree."""
         watch = Stopwatch()
-        dialect = exact(request.dialect)
         key = tree_key(request)
+        size = len(contents.text)
         with self._lock:
-            self._fit_largest(len(contents.text))
+            self._building.append(size)
+            if size > self._largest:
+                self._largest = size
+                self._fit(size)
+        try:
+            return self._build(request, contents, key, watch)
+        finally:
+            with self._lock:
+                self._building.remove(size)
+
+    def _build(self, request: BuildRequest, contents: MapText, key: bytes, watch: Stopwatch) -> BuildResult:
         state = self._get(key) or self._load(key, request)
         watch.lap("diff")
         try:
             if state is None:
-                state, how = TreeState.cold(contents, dialect, request.options, watch)
+                state, how = TreeState.cold(contents, exact(request.dialect), request.options, watch)
             else:
                 state, how = state.update(contents, watch)
             # Links of kernels since v6.11 begin with an empty map; it says nothing about the tree.
@@ -125,8 +137,19 @@ class Trees:
             dropped = [key for key, its_tree in self._trees.items() if tree in (None, its_tree)]
             for key in dropped:
                 self._drop(key)
-            self._fit_largest()
         return len(dropped)
+
+    def settle(self) -> int:
+        """Need no more memory than the states do; the bytes of the largest map that there was, 0 if it is."""
+        with self._lock:
+            before = self._largest
+            largest = max((len(state.contents.text) for state in self._states.values()), default=0)
+            largest = max(largest, *self._building, 0)
+            if largest >= before // 2:
+                return 0
+            self._largest = largest
+            self._fit(largest)
+        return before
 
     def _get(self, key: bytes) -> TreeState | None:
         with self._lock:
@@ -150,14 +173,6 @@ class Trees:
         self._size -= self._states.pop(key).size
         self._unsaved.discard(key)
         del self._trees[key]
-
-    def _fit_largest(self, map_size: int = 0) -> None:
-        """Tell how large the largest map is, one of ``map_size`` included. The caller holds the lock."""
-        largest = max((len(state.contents.text) for state in self._states.values()), default=0)
-        largest = max(largest, map_size)
-        if largest > self._largest or largest < self._largest // 2:
-            self._largest = largest
-            self._fit(largest)
 
     def _load(self, key: bytes, request: BuildRequest) -> TreeState | None:
         """The state that save() wrote; None when there is none or it is not what this daemon would write."""

@@ -24,7 +24,7 @@ from kallsymsd.service.paths import path_text
 from kallsymsd.service.reading import read_elf
 from kallsymsd.service.unclaimed import Place, Unclaimed
 from kallsymsd.service.watched import PREDICTED, Event, Kind, kind_of, map_of
-from kallsymsd.service.watching import Watching
+from kallsymsd.service.watching import MOST_TREES, Watching
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -85,6 +85,7 @@ class Ahead:
         serve: Callable[[Ticket], None],
         tally: Tally,
         wake: Callable[[], None],
+        most: int = MOST_TREES,
     ) -> None:
         """``watcher`` makes what watches, and is to tell it to hear() and overflow().
 
@@ -92,8 +93,11 @@ class Ahead:
         serve   answers a ticket, within a worker; the loop then calls finished()
         tally   counts
         wake    makes the loop call turn(), from any thread
+        most    directories to watch at a time
         """
-        self._watching = Watching(watcher(self), submit=submit, released=self._forget, tally=tally, wake=wake)
+        self._watching = Watching(
+            watcher(self), submit=submit, released=self._forget, tally=tally, wake=wake, most=most
+        )
         self._submit = submit
         self._serve = serve
         self._tally = tally

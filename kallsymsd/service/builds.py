@@ -11,7 +11,7 @@ from time import perf_counter_ns
 from typing import TYPE_CHECKING, NamedTuple
 from weakref import WeakKeyDictionary, ref
 
-from kallsyms_client.wire import ELF, HIT, STAGES, BuildRequest, How, patience
+from kallsyms_client.wire import ELF, HIT, MAX_BODY, REPLY, STAGES, BuildRequest, How, patience
 from kallsymsd.core.dialects import exact
 from kallsymsd.core.errors import InputError
 from kallsymsd.service.history import History
@@ -29,6 +29,8 @@ if TYPE_CHECKING:  # loading the engine takes time; the daemon listens before th
 _log = logging.getLogger("kallsymsd")
 
 _READ = STAGES.index("read")
+# Bytes of messages that fit in a reply, whatever else is in it.
+_MOST_MESSAGES = MAX_BODY[REPLY] - 1024
 
 
 class Ticket:
@@ -134,26 +136,32 @@ class Builds:
         A ticket that finds its answer being computed for another is answered together with that one, and
         this returns at once.
         """
+        wasted = self._serve(ticket)
+        if self._engine is not None:
+            self._engine.settle(wasted)
+
+    def _serve(self, ticket: Ticket) -> int:
+        """Answer a ticket; the size of its input if nothing of that is kept, else 0."""
         if ticket.cancelled:
             ticket.close()
             self._done(ticket, Outcome(None, How(), failure="the client is gone"))
-            return
+            return 0
         try:
             engine = self._loaded()
             question = self._question(engine, ticket)
         except Exception as error:  # noqa: BLE001  whatever it is, the client goes on without us
             self._fail(ticket, _unread(ticket, error))
-            return
+            return _size(ticket.descriptor)
         finally:
             ticket.close()
         # The map's path is in messages about bad input, so it is part of being equal.
         equal = question.key, ticket.request.map_path
         if not self._is_first(ticket, equal, patience(len(question.map.text))):
-            return
+            return 0
         last = self.history.last_map(ticket.request, question.map)
         try:
             answer, how = engine.build(question)
-            outcome = Outcome(answer, how, is_empty=answer.ok and not question.map.text)
+            outcome = _fitting(answer, how, is_empty=answer.ok and not question.map.text)
         except Exception as error:  # noqa: BLE001  as above
             outcome = _broken(error)
         with self._running_lock:
@@ -176,6 +184,7 @@ class Builds:
             # What had been made ahead is kept once more: from now on it is a hit.
             how = told.how if outcome.how.made == HIT else outcome.how
             engine.keep(question, outcome.answer, how)
+        return question.wasted
 
     def _is_first(self, ticket: Ticket, equal: tuple[AnswerKey, bytes], limit: float) -> bool:
         """Whether the ticket's answer is not being computed already; if it is, it joins that computation.
@@ -239,6 +248,14 @@ class Builds:
         return question
 
 
+def _size(descriptor: int) -> int:
+    """Bytes of an input that could not be read; 0 if that is not known."""
+    try:
+        return os.fstat(descriptor).st_size
+    except OSError:
+        return 0
+
+
 def _read(ticket: Ticket, engine: Engine) -> bytes:
     """The map that the ticket is about."""
     if ticket.foretell is not None:
@@ -246,6 +263,14 @@ def _read(ticket: Ticket, engine: Engine) -> bytes:
     if ticket.request.source == ELF:
         return read_elf(ticket.descriptor, exact(ticket.request.dialect))
     return read_map(ticket.descriptor, engine.alike)
+
+
+def _fitting(answer: Answer, how: How, *, is_empty: bool) -> Outcome:
+    """Outcome of an answer; none if its messages fit in no reply: names may be as long as the map."""
+    length = len(answer.message)
+    if length > _MOST_MESSAGES:
+        return Outcome(None, How(), failure=f"the messages about this map are too long: {length} bytes")
+    return Outcome(answer, how, is_empty=is_empty)
 
 
 def _for_ticket(outcome: Outcome, ticket: Ticket, *, shared: bool) -> Outcome:

@@ -36,6 +36,11 @@ class Decoder:
         self._header: tuple[int, int] | None = None
         self._error: str | None = None
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing is left of what was fed, not even a part of a frame."""
+        return not self._buffer
+
     def feed(self, data: bytes) -> Iterator[Frame]:
         """Take ``data`` in; the frames that are complete by now, in order.
 

@@ -30,6 +30,10 @@ class HungUpError(Exception):
     """The peer closed the connection or its sending side; both mean that it wants nothing any more."""
 
 
+class ShortError(wire.WireError):
+    """A descriptor was lost because this process may have no more of them."""
+
+
 class _Outgoing:
     """Bytes to be sent; the answer's descriptors go with the first of them."""
 
@@ -59,6 +63,7 @@ class Connection:
         self.closed = False
         self.events = select.EPOLLIN
         self._decoder = Decoder(accepts)
+        self._frames: Iterator[Frame] | None = None
         self._descriptors: deque[int] = deque()
         self._out: deque[_Outgoing] = deque()
 
@@ -67,15 +72,34 @@ class Connection:
         """Whether something waits to be sent."""
         return bool(self._out)
 
-    def receive(self) -> Iterator[Frame]:
-        """Read what is there, once; the frames that are complete by now.
+    @property
+    def queued(self) -> int:
+        """Bytes that wait to be sent."""
+        return sum(len(each.rest) for each in self._out)
 
-        Raises HungUpError, and WireError (also going through the frames) for a peer that leaves the protocol.
+    @property
+    def has_input(self) -> bool:
+        """Whether there may be a frame that was read and not taken."""
+        return self._frames is not None and not self._decoder.is_empty
+
+    def receive(self) -> Frame | None:
+        """The next frame that is complete; what is in the socket is read, once, if nothing else is left.
+
+        One at a time: its answer may have to wait to be sent, and then so has the next request. Raises
+        HungUpError, and WireError for a peer that leaves the protocol.
         """
+        if not self.has_input:
+            self._read()
+        frame = next(self._frames, None) if self._frames is not None else None
+        if frame is None:
+            self._frames = None  # the rest of the next one has to come first
+        return frame
+
+    def _read(self) -> None:
         try:
             data, ancillary, flags, _ = self.sock.recvmsg(_CHUNK, _ANCILLARY, socket.MSG_CMSG_CLOEXEC)
         except BlockingIOError:
-            return iter(())
+            return
         except OSError as error:
             raise HungUpError from error
         for level, kind, payload in ancillary:
@@ -83,11 +107,13 @@ class Connection:
                 descriptors = array.array("i")
                 descriptors.frombytes(payload[: len(payload) - len(payload) % _DESCRIPTOR_SIZE])
                 self._descriptors.extend(descriptors)
-        if flags & socket.MSG_CTRUNC or len(self._descriptors) > _MAX_DESCRIPTORS:
-            raise wire.WireError("descriptors were lost: too many came, or none is free here")
+        count = len(self._descriptors)
+        if flags & socket.MSG_CTRUNC or count > _MAX_DESCRIPTORS:
+            lost = ShortError if count < _MAX_DESCRIPTORS else wire.WireError
+            raise lost("descriptors were lost: too many came, or none is free here")
         if not data:
             raise HungUpError
-        return self._decoder.feed(data)
+        self._frames = self._decoder.feed(data)
 
     def take_descriptor(self) -> int:
         """The descriptor that came with a request; the caller closes it."""

@@ -10,10 +10,11 @@ import time
 from collections.abc import Callable
 
 from kallsyms_client import wire
+from kallsyms_client.daemon import is_anybodys
 from kallsyms_client.wire import WireError
 from kallsymsd.engine.answer import Answer
 from kallsymsd.service.codec import Frame
-from kallsymsd.service.connection import Connection, HungUpError
+from kallsymsd.service.connection import Connection, HungUpError, ShortError
 from kallsymsd.service.paths import own_uid, peer_uid
 
 _log = logging.getLogger("kallsymsd")
@@ -26,6 +27,10 @@ _ACCEPT_PAUSE = 0.1
 _TICK = 1.0
 # Events dealt with in one turn; more wait for the next.
 _MOST_EVENTS = 64
+#: Connections above which the one that has said nothing for longest ends, as it would when its time is up.
+MOST_CONNECTIONS = 1024
+#: Bytes waiting to be sent above which the connection that has taken nothing for longest ends.
+MOST_QUEUED = 64 << 20
 
 _ACCEPTS = frozenset({wire.BUILD, wire.CONTROL})
 
@@ -41,13 +46,24 @@ class Hub:
         listener: socket.socket,
         take: Callable[[Connection, Frame], None],
         gone: Callable[[Connection], None],
+        *,
+        short: Callable[[], None] = lambda: None,
+        most: int = MOST_CONNECTIONS,
     ) -> None:
-        """``take`` is called with each frame, and may raise WireError; ``gone`` when a connection ends."""
+        """``take`` is called with each frame, and may raise WireError; ``gone`` when a connection ends.
+
+        short  is called when there are no descriptors or memory for a client
+        most   connections to have, but for those that wait for an answer
+        """
         self.connections: dict[int, Connection] = {}
         self._listener = listener
         self._take = take
         self._gone = gone
+        self._short = short
+        self._most = most
+        self._unread: set[Connection] = set()  # those of which frames are left that can be taken now
         self._uid = own_uid()
+        self._is_anybody = is_anybodys(self._uid)
         self._accepts = True  # the epoll has the listener
         self._accept_at = math.inf  # when to accept again, while that is paused
         self._is_short = False  # of descriptors or memory, as of the last attempt
@@ -73,7 +89,7 @@ class Hub:
     def turn(self, until: float) -> None:
         """Wait for something to happen, at most until then (inf: any time), and deal with it."""
         self._waits = True
-        ready = self._epoll.poll(0.0 if self._woken else self._timeout(until), _MOST_EVENTS)
+        ready = self._epoll.poll(0.0 if self._woken or self._unread else self._timeout(until), _MOST_EVENTS)
         self._waits = False
         self._woken = False  # whoever says so looks after this turn at what there is to do
         for descriptor, events in ready:
@@ -88,6 +104,10 @@ class Hub:
                 # would begin another one, to be logged.
                 while self._accept() and self._is_short:
                     pass
+        # One frame of each: others are not to wait for all that one has sent.
+        unread, self._unread = self._unread, set()
+        for connection in unread:
+            self._ready(connection, select.EPOLLIN)
         now = time.monotonic()
         if now >= self._accept_at:
             self._accept_at = math.inf
@@ -151,17 +171,22 @@ class Hub:
             if not self._is_short:
                 _log.error("cannot accept clients for now: %s", error.strerror)
             self._is_short = True
+            self._short()
             self._stop_listening()
             self._accept_at = time.monotonic() + _ACCEPT_PAUSE
             return False
         sock.settimeout(0)
-        if peer_uid(sock) != self._uid:
+        if peer_uid(sock) != self._uid or self._is_anybody:
             _log.warning("refused a client of user %d", peer_uid(sock))
             sock.close()
             return True
         connection = Connection(sock, _ACCEPTS)
         connection.deadline = time.monotonic() + PEER_LIMIT
         self.connections[sock.fileno()] = connection
+        if len(self.connections) > self._most:
+            silent = [each for each in self.connections.values() if each.ticket is None]
+            if len(silent) > 1:  # the new one is to say what it wants
+                self._drop_first(silent)
         self._epoll.register(sock, connection.events)
         self.send(connection, wire.preamble())
         self._ready(connection, select.EPOLLIN)  # most have sent their request by now
@@ -176,20 +201,24 @@ class Hub:
         # Whatever is neither is an error or the end, which sending and receiving will say.
         if events & ~select.EPOLLIN and connection.has_output:
             self._flush(connection)
-        if events & ~select.EPOLLOUT and not connection.closed and not connection.closing:
+        if events & ~select.EPOLLOUT and _is_to_be_read(connection):
             try:
                 self._receive(connection)
             except HungUpError:
                 self.drop(connection)
             except WireError as error:
+                if isinstance(error, ShortError):
+                    self._short()
                 self.fail(connection, str(error))
 
     def _receive(self, connection: Connection) -> None:
-        for frame in connection.receive():
-            if connection.closing:
-                return
-            connection.deadline = time.monotonic() + PEER_LIMIT
-            self._take(connection, frame)
+        frame = connection.receive()
+        if frame is None:
+            return
+        connection.deadline = time.monotonic() + PEER_LIMIT
+        self._take(connection, frame)
+        if connection.has_input and _is_to_be_read(connection):
+            self._unread.add(connection)
 
     def _flush(self, connection: Connection) -> None:
         if connection.closed:
@@ -203,9 +232,28 @@ class Hub:
         if connection.closing and not connection.has_output:
             self.drop(connection)
             return
-        events = 0 if connection.closing else select.EPOLLIN
         if connection.has_output:
-            events |= select.EPOLLOUT
-        if connection.events != events:
+            events = select.EPOLLOUT  # who does not read is not read from
+            self._limit_queued()
+        else:
+            events = 0 if connection.closing else select.EPOLLIN
+            if connection.has_input:
+                self._unread.add(connection)
+        if connection.events != events and not connection.closed:
             connection.events = events
             self._epoll.modify(connection.sock, events)
+
+    def _limit_queued(self) -> None:
+        waiting = {each: each.queued for each in self.connections.values() if each.has_output}
+        while sum(waiting.values()) > MOST_QUEUED:
+            del waiting[self._drop_first(list(waiting))]
+
+    def _drop_first(self, connections: list[Connection]) -> Connection:
+        """End the one of ``connections`` whose time is up first."""
+        first = min(connections, key=lambda each: each.deadline)
+        self.drop(first)
+        return first
+
+
+def _is_to_be_read(connection: Connection) -> bool:
+    return not (connection.closed or connection.closing or connection.has_output)

@@ -1,16 +1,21 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """One daemon for each socket: the lock beside it, and the socket itself."""
 
+import contextlib
+import os
 import socket
 import stat
 from pathlib import Path
 
 from kallsymsd.engine.filesystem import filesystem_type, is_remote
-from kallsymsd.engine.private import Lock, private_directory
+from kallsymsd.engine.private import OLDER, Lock, private_directory
 from kallsymsd.service.paths import BadPathError, check_socket_path, lock_path
 
 #: Clients that may wait to be accepted; a parallel build starts many at once.
 BACKLOG = 1024
+
+# What the lock's file says while a socket is being made: whichever is there then is the daemon's.
+_ANY = "any"
 
 
 class AlreadyRunningError(Exception):
@@ -28,18 +33,22 @@ class Instance:
     def __init__(self, path: Path, inherited: socket.socket | None = None) -> None:
         """Take the lock beside ``path`` and listen there, or on the socket ``inherited``.
 
-        A socket file that is there already belongs to a daemon that is gone, or we would not have the lock;
-        it is replaced. Raises AlreadyRunningError, NotPrivateError, or BadPathError when something else is in
-        the way, or the directory lies on another machine.
+        A socket file that is there already is replaced if nobody listens at it and the lock's file says that
+        it is a daemon's, which is gone. Raises AlreadyRunningError, NotPrivateError, or BadPathError when
+        something else is in the way, or the directory lies on another machine.
         """
         self.path = path
         self.inherited = inherited is not None
+        # What the lock's file says of the socket file, once that is ours: its identity.
+        self._noted = ""
         check_socket_path(path)
         private_directory(path.parent)
         kind = filesystem_type(path.parent)
         if is_remote(kind):
             # A daemon there would keep those of all other machines away, and could serve none of them.
             raise BadPathError(f"{path}: lies on {kind}; name a place on this machine with KALLSYMSD_SOCKET")
+        if not self.inherited and not os.path.lexists(lock_path(path)):
+            self._check_place_without_lock()
         try:
             self._lock = Lock(lock_path(path))
         except OSError as error:
@@ -47,44 +56,96 @@ class Instance:
         try:
             if not self._lock.take():
                 raise AlreadyRunningError(f"another kallsymsd serves {path}; run: kallsymsctl stop")
-            self._lock.note(ready=False)  # whoever was killed did not take it back
-            self.listener = inherited or self._listen()
+            noted = self._lock.read()
+            if noted is None:
+                raise BadPathError(f"{lock_path(path)}: is another program's; name another place")
+            if inherited is None:
+                self.listener = self._listen(noted)
+            else:
+                self._lock.note(ready=False)  # whoever was killed did not take it back
+                self.listener = inherited
         except BaseException:
             self._lock.close()
             raise
 
     def announce(self) -> None:
         """Say beside the socket that clients are answered: those who are not, from now on, meet a fault."""
-        self._lock.note(ready=True)
+        self._lock.note(self._noted, ready=True)
 
     def withdraw(self) -> None:
         """Take that back, and remove the socket file: no new client finds us.
 
         Those that have connected can still be accepted.
-        An inherited socket stays: clients that come now find the next daemon behind it.
+        An inherited socket stays: clients that come now find the next daemon behind it. What has taken the
+        place of ours stays, too.
         """
-        self._lock.note(ready=False)
-        if not self.inherited:
+        if self._noted and _identity(self.path) == self._noted:
             self.path.unlink(missing_ok=True)
+        self._noted = ""
+        self._lock.note(ready=False)
 
     def close(self) -> None:
         """Stop listening; the next daemon may come."""
         self.listener.close()
         self._lock.close()
 
-    def _listen(self) -> socket.socket:
-        try:
-            if not stat.S_ISSOCK(self.path.lstat().st_mode):
-                raise BadPathError(f"{self.path}: is in the way and not a socket; remove it")
-            self.path.unlink()
-        except FileNotFoundError:
-            pass
+    def _listen(self, noted: str) -> socket.socket:
+        """Listen at the path; ``noted`` is what the lock's file says of a socket that is there."""
+        self._check_place(noted)
+        self.path.unlink(missing_ok=True)
+        self._lock.note(_ANY, ready=False)
         listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
         try:
             listener.bind(str(self.path))
+            self._noted = _identity(self.path)
+            self._lock.note(self._noted, ready=False)
             self.path.chmod(0o600)
             listener.listen(BACKLOG)
         except OSError as error:
+            self.withdraw()
             listener.close()
             raise BadPathError(f"{self.path}: cannot listen there: {error.strerror}") from error
         return listener
+
+    def _check_place_without_lock(self) -> None:
+        """As below, before a lock is made: nothing is to be left beside what is another program's."""
+        try:
+            self._check_place("")
+        except BadPathError:
+            if not os.path.lexists(lock_path(self.path)):  # else a daemon has just begun
+                raise
+
+    def _check_place(self, noted: str) -> None:
+        """Raise BadPathError unless nothing is at the path, or a socket that a daemon has left behind."""
+        try:
+            if not stat.S_ISSOCK(self.path.lstat().st_mode):
+                raise BadPathError(f"{self.path}: is in the way and not a socket; remove it")
+        except FileNotFoundError:
+            return
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK) as sock:
+            try:
+                sock.connect(str(self.path))
+            except FileNotFoundError:
+                return
+            except ConnectionRefusedError:
+                if noted in (_ANY, OLDER) or (noted and noted == _identity(self.path)):
+                    return
+                raise BadPathError(
+                    f"{self.path}: is a socket that no kallsymsd has left; remove it if it is of no use"
+                ) from None
+            except OSError as error:  # a full queue too, which somebody has
+                raise BadPathError(
+                    f"{self.path}: is another program's socket ({error.strerror}); name another place"
+                ) from None
+        raise BadPathError(f"{self.path}: another program listens there; name another place")
+
+
+def _identity(path: Path) -> str:
+    """What tells the file at ``path`` from all others there were at this place; "" if there is none.
+
+    An inode's number may be used again, but not at the time at which it was used first.
+    """
+    with contextlib.suppress(OSError):
+        status = path.lstat()
+        return f"{status.st_dev:x}:{status.st_ino:x}:{status.st_mtime_ns:x}"
+    return ""

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from kallsymsd.engine.private import NotPrivateError, check_private
 from kallsymsd.service import costs, figures, jsonfile, marks
 from kallsymsd.service.costs import Costs
 from kallsymsd.service.stats import Counter
@@ -90,6 +91,10 @@ def save(directory: Path, kept: Kept) -> None:
 
 
 def load(directory: Path) -> Kept | None:
-    """What :func:`save` wrote last; None if there is nothing or it cannot be read."""
+    """What :func:`save` wrote last; None if there is nothing, it cannot be read, or is not ours alone."""
+    try:
+        check_private(directory)
+    except NotPrivateError:
+        return None
     message = jsonfile.load(directory / FILENAME, _MAX_FILE)
     return read(message, costs.load(directory)) if isinstance(message, dict) else None

@@ -73,7 +73,10 @@ class Observer:
         logging.getLogger("watchdog.observers").removeHandler(self._log_handler)
         # watchdog waits for some of its threads without a deadline.
         stopping = threading.Thread(target=self._stop, name="watch-stop", daemon=True)
-        stopping.start()
+        try:
+            stopping.start()
+        except RuntimeError:  # the system has no thread for it
+            return
         stopping.join(_STOP_LIMIT)
 
     def _stop(self) -> None:

@@ -8,6 +8,8 @@ import struct
 from collections.abc import Mapping
 from pathlib import Path
 
+from kallsyms_client.daemon import is_anybodys
+
 #: Longest path of a Unix socket in bytes: sun_path, less its final zero.
 MAX_SOCKET_PATH = 107
 
@@ -29,6 +31,12 @@ def own_uid() -> int:
     left, right = socket.socketpair()
     with left, right:
         return peer_uid(left)
+
+
+def is_own(sock: socket.socket) -> bool:
+    """Whether the process at the other end of a Unix socket is our user's, without a doubt."""
+    uid = peer_uid(sock)
+    return uid == own_uid() and not is_anybodys(uid)
 
 
 def socket_path(environment: Mapping[str, str], uid: int) -> Path:
@@ -117,6 +125,7 @@ def _runtime_directory(environment: Mapping[str, str], uid: int) -> Path:
 
 def _is_ours(directory: Path) -> bool:
     try:
-        return directory.stat().st_uid == os.geteuid()
+        owner = directory.stat().st_uid
     except OSError:
         return False
+    return owner == os.geteuid() and not is_anybodys(owner)

@@ -25,12 +25,13 @@ from kallsymsd.service.builds import Builds, Outcome, Ticket
 from kallsymsd.service.codec import Frame, decode_message, encode_message
 from kallsymsd.service.connection import Connection
 from kallsymsd.service.control import Control
-from kallsymsd.service.hub import PEER_LIMIT, Hub
+from kallsymsd.service.hub import MOST_CONNECTIONS, PEER_LIMIT, Hub
 from kallsymsd.service.instance import Instance
 from kallsymsd.service.saving import Saving
 from kallsymsd.service.tally import Tally
 from kallsymsd.service.waiting import Waiting
 from kallsymsd.service.watch import Watcher
+from kallsymsd.service.watching import MOST_TREES
 from kallsymsd.service.workers import Workers
 
 if TYPE_CHECKING:
@@ -47,6 +48,8 @@ DRAIN_LIMIT = 5.0
 _LEAST = 1.0
 # Seconds that clients which had just connected get to send their request when we are told to stop.
 _DRAIN_GRACE = 0.1
+# Connections there may always be, however few descriptors.
+_FEWEST_CONNECTIONS = 8
 #: Seconds between two looks at whether our own files were replaced, while there is nothing to do.
 LOOK_INTERVAL = 60.0
 
@@ -72,6 +75,7 @@ class Server:
         configuration: Mapping[str, Any],
         workers: int,
         idle_limit: float = 0.0,
+        descriptors: int = 8 * MOST_CONNECTIONS,
         watch: bool = True,
         replaced: "Callable[[], Path | None]" = lambda: None,
         take_noted: "Callable[[], Sequence[Note]]" = list,
@@ -82,6 +86,7 @@ class Server:
         tally          counts
         configuration  what status shows
         workers        threads that compute
+        descriptors    that the process may have
         idle_limit     seconds without a client after which the daemon ends; 0 for never
         watch          compute ahead when a map is written
         replaced       says which of the daemon's own files was replaced, if any; a worker calls it
@@ -102,7 +107,13 @@ class Server:
         self._drain_began = 0.0
         self._accepted: deque[Ticket] = deque()
         self._outcomes: deque[tuple[Ticket, Outcome]] = deque()
-        self._hub = Hub(instance.listener, self._take, self._gone)
+        self._hub = Hub(
+            instance.listener,
+            self._take,
+            self._gone,
+            short=self._spare,
+            most=max(_FEWEST_CONNECTIONS, min(MOST_CONNECTIONS, descriptors // 8)),
+        )
         self._waiting = Waiting(self._hub, tally)
         self._builds = Builds(make_engine, self._post)
         self._workers = Workers(workers)
@@ -112,6 +123,7 @@ class Server:
             serve=self._builds.serve,
             tally=tally,
             wake=self._hub.wake,
+            most=min(MOST_TREES, descriptors // 16),
         )
         self._saving = Saving(
             self._builds,
@@ -215,11 +227,13 @@ class Server:
                 self._hub.fail(connection, outcome.failure)
                 continue
             reply = outcome.answer.reply(outcome.how).encode()
-            if len(reply) > wire.MAX_BODY[wire.REPLY]:
-                self._hub.fail(connection, f"the messages about this map are too long: {len(reply)} bytes")
-                continue
             self._hub.send(connection, wire.frame(wire.REPLY, reply), outcome.answer)
             self._ahead.answered(ticket, outcome, now)
+
+    def _spare(self) -> None:
+        """There are no descriptors or memory for a client."""
+        if self._builds.engine is not None:
+            self._builds.engine.spare()
 
     def _gone(self, connection: Connection) -> None:
         """A connection ended."""

@@ -66,6 +66,9 @@ class Watcher:
         except OSError as error:
             self.release(directory)
             return error.strerror or str(error)
+        except RuntimeError as error:  # a thread cannot be started
+            self.release(directory)
+            return str(error)
         return problem
 
     def release(self, directory: str) -> None:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger("kallsymsd")
 
-#: Directories watched at the same time; each takes a thread of watchdog's.
+#: Directories watched at the same time; each takes threads of watchdog's, and descriptors.
 MOST_TREES = 64
 #: Seconds after its last request that a directory is watched no more.
 UNUSED = 24 * 3600.0
@@ -64,6 +64,7 @@ class Watching:
         released: Callable[[str], None],
         tally: Tally,
         wake: Callable[[], None],
+        most: int = MOST_TREES,
     ) -> None:
         """``watcher`` watches, as it is told by workers.
 
@@ -71,8 +72,10 @@ class Watching:
         released  is told of a directory that is not in use any more
         tally     counts
         wake      makes the loop call turn(), from any thread
+        most      directories to watch at a time
         """
         self._watcher = watcher
+        self._most = most
         self._submit = submit
         self._released = released
         self._tally = tally
@@ -101,7 +104,7 @@ class Watching:
         if not (self._watcher.refusal or self._paused_until or is_certain):
             tree.checked = now
             self._check(directory, tree)
-        if len(self._trees) > MOST_TREES:
+        if len(self._trees) > self._most:
             self.release(next(iter(self._trees)))
 
     def deleted(self, directory: str) -> None:

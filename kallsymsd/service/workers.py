@@ -11,6 +11,11 @@ _log = logging.getLogger("kallsymsd")
 
 Job = Callable[[], None]
 
+
+class NoThreadsError(Exception):
+    """The system lets this process have no thread; the text says why, in one line."""
+
+
 #: Threads lost in their jobs above which no more are replaced: whatever holds them would hold all.
 MOST_STUCK = 16
 
@@ -27,8 +32,10 @@ class Workers:
     """
 
     def __init__(self, count: int) -> None:
-        """Start ``count`` threads, at least 2."""
-        self._most_ahead = max(1, count - 1)
+        """Start ``count`` threads, at least 2.
+
+        There may be fewer where the system allows no more; NoThreadsError if it allows none.
+        """
         self._lock = threading.Lock()
         # Threads that wait, each until its own lock is released; the last one first, whose memory is still in
         # the caches. Not a Condition, which is as much again in Python, nor a SimpleQueue, which wakes two.
@@ -41,8 +48,10 @@ class Workers:
         self._threads: set[threading.Thread] = set()
         self._started = 0
         self._stopping = False
-        for _ in range(count):
-            self._start()
+        self._refusal = ""  # why the last thread could not be started
+        self._most_ahead = max(0, sum([self._start() for _ in range(count)]) - 1)
+        if not self._threads:
+            raise NoThreadsError(f"no thread can be started ({self._refusal}); see ulimit -u")
 
     def submit(self, job: Job, *, ahead: bool = False) -> None:
         """Run ``job`` soon; ``ahead`` when nobody waits for it yet. What it raises is logged, and lost."""
@@ -74,12 +83,11 @@ class Workers:
             return
         with self._lock:
             for thread, (began, _) in list(self._running.items()):
-                if began <= before and len(self._stuck) < MOST_STUCK:
+                if began <= before and len(self._stuck) < MOST_STUCK and self._start():
                     _log.warning("%s has been stuck for %.0f s and is replaced", thread.name, limit)
                     del self._running[thread]
                     self._threads.discard(thread)
                     self._stuck.add(thread)
-                    self._start()
 
     def stop(self, timeout: float) -> bool:
         """End the threads once the clients' jobs are done; False if that takes over ``timeout`` seconds."""
@@ -94,11 +102,20 @@ class Workers:
             thread.join(max(0.0, end - time.monotonic()))
         return not any(thread.is_alive() for thread in threads)
 
-    def _start(self) -> None:
+    def _start(self) -> bool:
+        """Start another thread; whether there is one."""
+        thread = threading.Thread(target=self._run, name=f"worker-{self._started + 1}", daemon=True)
+        try:
+            thread.start()
+        except RuntimeError as error:
+            if not self._refusal:  # it is tried again and again
+                _log.warning("%s: %s", thread.name, error)
+            self._refusal = str(error)
+            return False
+        self._refusal = ""
         self._started += 1
-        thread = threading.Thread(target=self._run, name=f"worker-{self._started}", daemon=True)
         self._threads.add(thread)
-        thread.start()
+        return True
 
     def _run(self) -> None:
         signal = threading.Lock()

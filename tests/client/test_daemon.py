@@ -235,6 +235,7 @@ def test_a_place_in_the_queue_that_gets_free_in_time_is_taken(
 
 
 def test_a_daemon_of_another_user_is_not_trusted(socket_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(daemon, "_is_private", lambda _: True)
     monkeypatch.setattr(posix, "geteuid", lambda: 12345)
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(str(socket_path))
@@ -251,7 +252,7 @@ def test_the_runtime_directory_of_the_environment_comes_first(heard: Kallsyms, s
     del heard.environment["KALLSYMSD_SOCKET"]
     heard.environment["XDG_RUNTIME_DIR"] = str(socket_path.parent)
     place = socket_path.parent / "kallsymsd" / "s"
-    place.parent.mkdir()
+    place.parent.mkdir(mode=0o700)
 
     def behave(peer: Peer) -> None:
         peer.greet()
@@ -261,16 +262,34 @@ def test_the_runtime_directory_of_the_environment_comes_first(heard: Kallsyms, s
         assert heard(*ARGUMENTS).out == TEXT
 
 
-def test_places_are_tried_in_order(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_places_are_tried_in_order() -> None:
     uid = os.getuid()
-    status = {"now": os.stat_result((0o040700, 0, 0, 0, uid, 0, 0, 0, 0, 0))}
-    monkeypatch.setattr(posix, "lstat", lambda _: status["now"])
     shared = b"/tmp/kallsymsd-%d/s" % uid
     assert daemon._named_places({b"XDG_RUNTIME_DIR": b"/run/mine"}) == [b"/run/mine/kallsymsd/s"]
     assert daemon._named_places({b"XDG_RUNTIME_DIR": b"relative"}) == []
     assert daemon._standard_places({}) == [b"/run/user/%d/kallsymsd/s" % uid, shared]
     only = {b"KALLSYMSD_SOCKET": b"/a/s", b"XDG_RUNTIME_DIR": b"/run/mine"}
     assert daemon._named_places(only) + daemon._standard_places(only) == [b"/a/s"]
-    for mode, owner in ((0o040750, uid), (0o120777, uid), (0o100700, uid), (0o040700, uid + 1)):
-        status["now"] = os.stat_result((mode, 0, 0, 0, owner, 0, 0, 0, 0, 0))
-        assert shared not in daemon._standard_places({})
+
+
+@pytest.mark.parametrize("named", [True, False])
+@pytest.mark.parametrize(
+    ("mode", "more"), [(0o040750, 0), (0o040701, 0), (0o120777, 0), (0o100700, 0), (0o040700, 1)]
+)
+def test_a_daemon_in_a_directory_that_is_not_ours_alone_is_not_asked(
+    socket_path: Path, monkeypatch: pytest.MonkeyPatch, mode: int, more: int, *, named: bool
+) -> None:
+    environment = {b"KALLSYMSD_SOCKET": bytes(socket_path)}
+    if not named:
+        environment = {b"XDG_RUNTIME_DIR": b"/nonexistent"}
+        monkeypatch.setattr(daemon, "_standard_places", lambda _: [bytes(socket_path)])
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(socket_path))
+        listener.listen()
+        sock, *_ = daemon._connect(environment)
+        sock.close()
+        status = os.stat_result((mode, 0, 0, 0, os.getuid() + more, 0, 0, 0, 0, 0))
+        monkeypatch.setattr(posix, "lstat", lambda _: status)
+        with pytest.raises(daemon.UnansweredError, match=r"no daemon at .*: its directory is open") as raised:
+            daemon._connect(environment)
+        assert raised.value.reason == "absent" or not named

@@ -161,6 +161,7 @@ def test_many_clients_start_one_daemon(home: Home) -> None:
 def test_a_start_that_failed_is_not_tried_at_once_again(home: Home) -> None:
     (home.runtime / "kallsymsd").mkdir(mode=0o700)
     home.socket.mkdir()  # in the way
+    home.socket.with_name("s.lock").touch()  # but of a daemon's place
     assert home.kallsyms(*ARGUMENTS).status == 0
     started = home.runtime / "kallsymsd" / "s.start"
     end = time.monotonic() + PATIENCE

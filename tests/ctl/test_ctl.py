@@ -96,7 +96,7 @@ def test_stop_ends_the_daemon_before_it_returns(daemon: Daemon, socket_path: Pat
 
 
 def test_without_a_daemon_stats_are_those_it_kept(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    (tmp_path / "cache" / "kallsymsd").mkdir(parents=True)
+    (tmp_path / "cache" / "kallsymsd").mkdir(mode=0o700, parents=True)
     save(tmp_path / "cache" / "kallsymsd", read({"requests": 41}))
     assert main.main(["stats", "--json"]) == 0
     values = json.loads(capsys.readouterr().out)
@@ -235,7 +235,7 @@ def test_a_daemon_of_another_user_is_not_asked(
     daemon: Daemon, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert daemon.thread.is_alive()
-    monkeypatch.setattr(query, "own_uid", lambda: 4_000_000)
+    monkeypatch.setattr(query, "is_own", lambda _: False)
     assert main.main(["status"]) == 1
     assert "another user" in capsys.readouterr().err
 

@@ -46,7 +46,7 @@ UNMEASURED = REPORT._replace(unknown=frozenset({Counter.SAVED_STOCK}))
 @pytest.fixture
 def cache(tmp_path: Path) -> Path:
     path = tmp_path / "cache" / "kallsymsd"
-    path.mkdir(parents=True)
+    path.mkdir(mode=0o700, parents=True)
     return path
 
 
@@ -256,7 +256,7 @@ def test_programs_get_numbers_and_nothing_on_standard_error(
 
 
 def test_the_cache_directory_can_be_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    (tmp_path / "other").mkdir()
+    (tmp_path / "other").mkdir(mode=0o700)
     kept.save(tmp_path / "other", Kept(SOME, []))
     for arguments in (
         ["--cache-dir", str(tmp_path / "other"), "stats", "--json"],
@@ -307,3 +307,10 @@ def test_what_clients_noted_earlier_is_left_out() -> None:
 )
 def test_times_are_shown_with_the_unit_that_suits_them(seconds: float, text: str) -> None:
     assert seconds_text(seconds) == text
+
+
+def test_counters_that_others_may_have_written_are_none(cache: Path) -> None:
+    kept.save(cache, Kept(SOME, []))
+    assert kept.load(cache) is not None
+    cache.chmod(0o777)
+    assert kept.load(cache) is None

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """The engine computes each answer once."""
 
+import errno
 from pathlib import Path
 
 import pytest
@@ -10,13 +11,14 @@ from kallsymsd.engine import engine as engine_module
 from kallsymsd.engine.answer import Answer
 from kallsymsd.engine.engine import Engine
 from kallsymsd.engine.maps import MapText, RecentMaps
+from kallsymsd.engine.memoryfile import Fronts
 from kallsymsd.engine.result import BuildResult
 from kallsymsd.engine.store import Store
 from kallsymsd.engine.trees import TreeSummary
 
 
-def request(dialect: str = "v6.11") -> BuildRequest:
-    return BuildRequest(version="0.1.0", dialect=dialect, options=1, form=ASM)
+def request(dialect: str = "v6.11", bin_name: bytes = b"") -> BuildRequest:
+    return BuildRequest(version="0.1.0", dialect=dialect, options=1, form=ASM, bin_name=bin_name)
 
 
 class Computer:
@@ -32,6 +34,9 @@ class Computer:
 
     def forget(self, tree: bytes | None) -> int:
         return int(tree is None)
+
+    def settle(self) -> int:
+        return 0
 
     def knows(self, request: BuildRequest) -> bool:
         assert request.tree == b""
@@ -163,7 +168,7 @@ def test_of_answers_that_follow_each_other_in_a_tree_the_last_is_written(tmp_pat
 
 
 def test_what_is_forgotten_is_computed_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(engine_module, "RecentMaps", lambda: RecentMaps(limit=45))
+    monkeypatch.setattr(engine_module, "RecentMaps", lambda **_: RecentMaps(limit=45))
     computer = Computer()
     engine = Engine(None, computer)
     for content, calls in ((b"a" * 10, 1), (b"b" * 10, 2), (b"b" * 10, 2), (b"a" * 10, 3), (b"c" * 100, 4)):
@@ -174,3 +179,57 @@ def test_what_is_forgotten_is_computed_again(monkeypatch: pytest.MonkeyPatch) ->
 def test_the_problem_of_the_store_is_told() -> None:
     assert Engine(None, Computer(), no_store="no room").problem == "no room"
     assert Engine(None, Computer()).problem == ""
+
+
+def test_when_there_is_no_descriptor_other_answers_are_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    engine = Engine(None, Computer())
+    first = ask(engine, b"a" * 10)[0]
+    whole, left = Answer, [1]
+
+    def short(result: BuildResult, fronts: Fronts | None = None) -> Answer:
+        if left[0]:
+            left[0] -= 1
+            raise OSError(errno.EMFILE, "Too many open files")
+        return whole(result, fronts)
+
+    monkeypatch.setattr(engine_module, "Answer", short)
+    assert b"".join(ask(engine, b"b" * 10)[0].parts()) == b"v6.11" + b"b" * 10
+    assert ask(engine, b"a" * 10)[1].made == INCREMENTAL  # it was given up
+    assert first.ok
+    left[0] = 2
+    with pytest.raises(OSError, match="Too many"):
+        ask(engine, b"c" * 10)
+    assert b"c" * 10 not in engine.alike(10)
+
+
+def test_answers_that_wait_for_the_store_are_few(tmp_path: Path) -> None:
+    store = Store(tmp_path / "cache", 1 << 20)
+    engine = Engine(store, Computer(), descriptors=64)
+    for number in range(50):
+        question = engine.identify(request(bin_name=b"%d" % number), b"map")
+        engine.keep(question, *engine.build(question))
+        assert len(engine._unsaved) <= 4
+    assert [question.request.bin_name for question, _ in engine._unsaved.values()] == [
+        b"46",
+        b"47",
+        b"48",
+        b"49",
+    ]
+    store.close()
+
+
+def test_what_turned_out_to_be_no_map_is_not_kept() -> None:
+    given: list[int] = []
+    engine = Engine(None, Computer(), give_back=given.append)
+    ask(engine, b"good")
+    question = engine.identify(request(), b"bad" * 100)
+    engine.build(question)
+    assert (question.wasted, engine.alike(300)) == (300, [])
+    assert engine.alike(4) == [b"good"]
+    engine.settle()
+    assert given == []
+    engine.settle(question.wasted)
+    assert given == [300]
+    engine.forget(None)
+    engine.settle()
+    assert len(given) == 2

@@ -3,10 +3,13 @@
 
 import threading
 import weakref
+from pathlib import Path
+
+import pytest
 
 from kallsyms_client.wire import OK, How
 from kallsymsd.engine.answer import Answer
-from kallsymsd.engine.maps import MOST, MapText, RecentMaps
+from kallsymsd.engine.maps import MOST, MOST_ANSWERS, MapText, RecentMaps
 from kallsymsd.engine.result import BuildResult
 
 
@@ -120,3 +123,83 @@ def test_the_number_of_maps_is_limited_too() -> None:
         maps.find(b"%d" % number)
     assert maps.find(b"0") is not first
     assert len(maps._maps) == MOST
+
+
+def answer(text: bytes = b"a") -> Answer:
+    return Answer(BuildResult(OK, How(), text=text))
+
+
+def forms(maps: RecentMaps, content: bytes) -> list[bytes]:
+    return list(maps.find(content).answers)
+
+
+def test_of_the_answers_about_one_map_the_last_ones_are_kept() -> None:
+    maps = RecentMaps()
+    other = maps.find(b"other")
+    maps.add(other, b"form", answer())
+    one = maps.find(b"one")
+    for number in range(1000):
+        maps.add(one, b"%d" % number, answer())
+    assert forms(maps, b"one") == [b"%d" % number for number in range(1000 - MOST_ANSWERS, 1000)]
+    assert forms(maps, b"other") == [b"form"]  # of another build
+    assert maps._descriptors == MOST_ANSWERS + 1
+    assert maps._size == sum(maps._maps.values()) == len(b"one" + b"other") + MOST_ANSWERS + 1
+
+
+@pytest.mark.parametrize("maps_of_each", [1, 3])
+def test_answers_have_so_many_descriptors_whatever_they_are_about(maps_of_each: int) -> None:
+    before = len(list(Path("/proc/self/fd").iterdir()))
+    maps = RecentMaps(descriptors=10)
+    for number in range(100):
+        contents = maps.find(b"%d" % (number // maps_of_each))
+        maps.add(contents, b"%d" % number, answer())
+        maps.let_go()
+        assert maps._descriptors <= 10
+    assert len(list(Path("/proc/self/fd").iterdir())) == before + maps._descriptors
+    assert forms(maps, b"%d" % (99 // maps_of_each))[-1] == b"99"
+
+
+def test_an_only_map_keeps_as_many_answers_as_there_may_be() -> None:
+    maps = RecentMaps(descriptors=3)
+    only = maps.find(b"only")
+    for number in range(9):
+        maps.add(only, b"%d" % number, answer())
+    assert forms(maps, b"only") == [b"6", b"7", b"8"]
+    maps = RecentMaps(descriptors=0)
+    only = maps.find(b"only")
+    maps.add(only, b"form", answer())
+    assert forms(maps, b"only") == [b"form"]
+
+
+def test_an_answer_that_was_made_twice_counts_once() -> None:
+    maps = RecentMaps(limit=25)
+    first = maps.find(b"1" * 10)
+    for _ in range(5):
+        maps.add(first, b"form", answer(b"a" * 10))
+    assert (maps._size, maps._descriptors) == (20, 1)
+    assert maps.find(b"1" * 10) is first
+
+
+def test_what_was_dropped_holds_nothing_even_while_its_map_is_in_use() -> None:
+    maps = RecentMaps(limit=20)
+    kept = maps.find(b"1" * 10)  # as the state of a tree does
+    made = answer(b"a" * 5)
+    gone = weakref.ref(made)
+    maps.add(kept, b"form", made)
+    del made
+    maps.find(b"2" * 10)
+    maps.let_go()
+    assert gone() is None
+    maps.add(kept, b"form", answer())  # it was being made meanwhile
+    assert kept.answers == {}
+    assert maps._descriptors == 0
+
+
+def test_a_map_can_be_forgotten() -> None:
+    maps = RecentMaps()
+    first = maps.find(b"first")
+    maps.add(first, b"form", answer())
+    maps.forget(first)
+    maps.forget(first)
+    assert (maps.alike(5), maps._size, maps._descriptors) == ([], 0, 0)
+    assert maps.find(b"first") is not first

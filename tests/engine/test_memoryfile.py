@@ -91,3 +91,14 @@ def test_threads_with_one_front_get_one_file() -> None:
             thread.join()
         assert len({id(file) for file in found}) == 1
         assert found[0] is not None
+
+
+def test_there_are_so_many_files_of_fronts_and_no_more() -> None:
+    fronts = Fronts(least=1, most=2)
+    several = [Front({"names": bytes(8)}) for _ in range(4)]
+    files = [fronts.file(front) for front in several]
+    assert [file is None for file in files] == [False, False, True, True]
+    assert fronts.file(several[0]) is files[0]
+    del files[0], several[0]
+    gc.collect()
+    assert fronts.file(several[2]) is not None

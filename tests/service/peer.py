@@ -169,6 +169,9 @@ class FakeCore:
     def knows(self, _: BuildRequest) -> bool:
         return False
 
+    def settle(self) -> int:
+        return 0
+
     def save(self) -> None:
         pass
 

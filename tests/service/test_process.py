@@ -40,11 +40,12 @@ class Program:
             "XDG_RUNTIME_DIR": str(self.runtime),
             "XDG_CACHE_HOME": str(home / "cache"),
         }
+        self.prefix: list[str] = []  # words before the command: what starts it
         self.processes: list[subprocess.Popen[str]] = []
 
     def start(self, *arguments: str) -> "subprocess.Popen[str]":
         process = subprocess.Popen(
-            [sys.executable, "-m", "kallsymsd", *arguments],
+            [*self.prefix, sys.executable, "-m", "kallsymsd", *arguments],
             env=self.environment,
             cwd=self.home,
             stdin=subprocess.DEVNULL,
@@ -126,7 +127,7 @@ def test_a_killed_daemon_is_followed_by_the_next(program: Program, a_map: MakeMa
 def test_it_says_when_it_answers_and_when_no_more(program: Program) -> None:
     lock = program.socket.with_name("s.lock")
     lock.parent.mkdir(mode=0o700)
-    lock.write_bytes(b"left by one that was killed\n")
+    lock.write_bytes(b"kallsymsd 1:2:3 ready\n")  # left by one that was killed
     process = program.start()
     wait_for(lambda: is_ready(lock))
     with Peer(program.socket) as peer:

@@ -443,9 +443,8 @@ def test_a_second_daemon_is_refused_and_the_first_not_disturbed(daemon: Daemon, 
 
 def test_the_socket_of_a_daemon_that_is_gone_is_replaced(tmp_path: Path, a_map: MakeMap) -> None:
     path = tmp_path / "run" / "s"
-    path.parent.mkdir(mode=0o700)
-    with socket.socket(socket.AF_UNIX) as stale:
-        stale.bind(str(path))
+    Instance(path).close()  # as the kernel does for one that is killed
+    assert path.is_socket()
     with serving(path, lambda: Engine(None, FakeCore())) as daemon:
         assert build(daemon, a_map(b"ffff T a"))[0].status == OK
 

@@ -2,7 +2,8 @@
 """python -m tests.soak --minutes 10: eight clients in four trees, while daemon and clients are killed.
 
 In the first half of the time the daemon is killed again and again; the second half shows whether what it
-holds stays level. Exit status 1 and lines that say why if a byte is wrong, a client fails or a figure grows.
+holds stays level. All the time somebody asks too much of it. Exit status 1 and lines that say why if a byte
+is wrong, a client fails or a figure grows.
 """
 
 import argparse
@@ -11,12 +12,15 @@ import random
 import sys
 import tempfile
 import threading
+import time
 from collections import Counter
 from pathlib import Path
 
+from kallsymsd.engine.maps import MOST_ANSWERS
 from tests.client.conftest import elf
 from tests.soak.builder import Builder
 from tests.soak.daemon import Daemon, Level
+from tests.soak.nuisance import Nuisance
 from tests.soak.trees import Tree
 
 _TREES = 4
@@ -25,6 +29,8 @@ _CLIENTS = 8
 _MORE_DESCRIPTORS = 40
 _MORE_THREADS = 2
 _MORE_RSS = 1.25
+# Seconds until what was asked last is answered.
+_SETTLED = 1.0
 
 
 def soak(directory: Path, seconds: float, seed: int, *, symbols: int, versions: int) -> list[str]:
@@ -48,10 +54,13 @@ def soak(directory: Path, seconds: float, seed: int, *, symbols: int, versions: 
         Builder(trees[number % _TREES], number // _TREES, environment, rng.randrange(1 << 30))
         for number in range(_CLIENTS)
     ]
+    nuisance = Nuisance(trees, environment, rng.randrange(1 << 30))
     daemon = Daemon(environment, directory / "log", rng.randrange(1 << 30))
     daemon.start()
     calm, end = threading.Event(), threading.Event()
-    threads = [threading.Thread(target=each.run, args=(end,)) for each in builders]
+    threads = [
+        threading.Thread(target=run, args=(end,)) for run in (*(each.run for each in builders), nuisance.run)
+    ]
     tormentor = threading.Thread(target=daemon.torment, args=(calm,))
     for thread in (*threads, tormentor):
         thread.start()
@@ -61,17 +70,17 @@ def soak(directory: Path, seconds: float, seed: int, *, symbols: int, versions: 
         tormentor.join()
         daemon.start()
         end.wait(seconds / 4)
-        middle = daemon.level()
+        middle = _level(daemon, nuisance)
         end.wait(seconds / 4)
-        last = daemon.level()
+        last = _level(daemon, nuisance)
     finally:
         calm.set()
         end.set()
         for thread in (*threads, tormentor):
             thread.join()
-    failures = [line for each in builders for line in each.failures]
+    failures = [line for each in builders for line in each.failures] + nuisance.failures
     # One or two for each answer in memory; all there can be are no leak.
-    descriptors = 2 * _CLIENTS * versions
+    descriptors = 2 * (_CLIENTS * versions + MOST_ANSWERS)
     failures += _grown(middle, last, descriptors)
     status = daemon.stop()
     if status != 0:
@@ -81,9 +90,17 @@ def soak(directory: Path, seconds: float, seed: int, *, symbols: int, versions: 
     counted = sum((each.counted for each in builders), Counter[str]())
     print(f"seed {seed}, {seconds:.0f} s, {_CLIENTS} clients in {_TREES} trees of {symbols} symbols")
     print("clients:", ", ".join(f"{name} {count}" for name, count in sorted(counted.items())))
+    print("nuisances:", ", ".join(f"{name} {count}" for name, count in sorted(nuisance.counted.items())))
     print("daemon:", ", ".join(f"{name} {count}" for name, count in daemon.kills.items()))
     print(f"held, at three quarters: {middle}, at the end: {last}")
     return failures
+
+
+def _level(daemon: Daemon, nuisance: Nuisance) -> Level:
+    """What the daemon holds when nobody asks too much of it, and what that took has been given back."""
+    with nuisance.pause:
+        time.sleep(_SETTLED)
+        return daemon.level()
 
 
 def _grown(middle: Level, last: Level, descriptors: int) -> list[str]:

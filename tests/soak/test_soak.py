@@ -15,5 +15,5 @@ def test_half_a_minute_of_kills(capsys: pytest.CaptureFixture[str]) -> None:
         failures = soak(Path(directory), 30, 1, symbols=2000, versions=20)
     assert failures == []
     figures = capsys.readouterr().out
-    for happened in ("builds", "killed", "hit", "incremental", "in-process"):
+    for happened in ("builds", "killed", "hit", "incremental", "in-process", "read nothing", "name anew"):
         assert f"{happened} " in figures
