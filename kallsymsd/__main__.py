@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 
 from kallsyms_client.report import printable
 from kallsyms_client.tally import take
+from kallsyms_client.who import own_uid
 from kallsymsd import __version__
 from kallsymsd.engine import memory
 from kallsymsd.engine.private import NotPrivateError, private_directory
@@ -37,7 +38,7 @@ from kallsymsd.service.installed import Installed
 from kallsymsd.service.instance import AlreadyRunningError, Instance
 from kallsymsd.service.kept import Kept, load, save
 from kallsymsd.service.manager import BadSocketError, inherited_listener, notify
-from kallsymsd.service.paths import BadPathError, notes_directory, own_uid, socket_path
+from kallsymsd.service.paths import BadPathError, notes_directory, socket_path
 from kallsymsd.service.server import Server
 from kallsymsd.service.surroundings import LimitedError, leave_build, lift_limits, raise_descriptor_limit
 from kallsymsd.service.tally import Tally

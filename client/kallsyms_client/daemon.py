@@ -8,6 +8,7 @@ import time
 
 from kallsyms_client import received, wire
 from kallsyms_client.received import Made
+from kallsyms_client.who import is_anybodys, is_us, own_uid, peer_uid
 
 #: Seconds to wait for a connection: the daemon's queue may be full.
 CONNECT = 0.1
@@ -19,9 +20,6 @@ MAX_PATH = 107
 _INT = 4
 # Seconds between two attempts to get into a full queue.
 _PAUSE = 0.005
-# The overflow user's usual number, and how many there are in a namespace that has all users.
-_OVERFLOW = 65534
-_ALL_USERS = b"4294967295"
 
 
 class UnansweredError(Exception):
@@ -235,7 +233,7 @@ def _connect(environment: dict[bytes, bytes]) -> tuple[_socket.socket, bytes, fl
             waited = 0.0
             try:
                 waited = _connect_within(sock, path)
-                peer = _peer_uid(sock)
+                peer = peer_uid(sock)
             except (FileNotFoundError, NotADirectoryError, PermissionError, ConnectionRefusedError) as error:
                 sock.close()
                 why = why or f"{shown}: {error.strerror}"
@@ -252,7 +250,7 @@ def _connect(environment: dict[bytes, bytes]) -> tuple[_socket.socket, bytes, fl
                 sock.close()
                 why = why or f"{shown}: of which user it is cannot be told in this namespace"
                 continue
-            if not _is_us(peer):
+            if not is_us(peer):
                 sock.close()
                 raise UnansweredError(f"kallsymsd at {shown}: belongs to another user", "foreign", waited)
             return sock, path, waited
@@ -300,61 +298,10 @@ def _is_private(directory: bytes) -> bool:
         status = posix.lstat(directory)
     except OSError:
         return True  # connecting says what is wrong
-    return status.st_mode & 0o170077 == 0o040000 and _is_us(status.st_uid)
+    return status.st_mode & 0o170077 == 0o040000 and is_us(status.st_uid)
 
 
 def is_ours(sock: _socket.socket) -> bool:
     """Whether the process at the other end is our user's, without a doubt."""
-    peer = _peer_uid(sock)
-    return _is_us(peer) and not is_anybodys(peer)
-
-
-def _is_us(uid: int) -> bool:
-    """Whether the kernel shows our user as ``uid``.
-
-    The cheap question comes first. Under fakeroot its answer is a false 0: then only root can pass for us.
-    """
-    return uid == posix.geteuid() or uid == own_uid()
-
-
-def is_anybodys(uid: int) -> bool:
-    """Whether the kernel may show somebody else as user ``uid``, so that nothing follows from being shown so.
-
-    In a user namespace all that are not mapped there are shown as the overflow user; where all are mapped,
-    that is a user like others. Without /proc, its usual number is never trusted.
-    """
-    try:
-        overflow = int(_head(b"/proc/sys/kernel/overflowuid"))
-    except (OSError, ValueError):
-        overflow = _OVERFLOW
-    if uid != overflow:
-        return False
-    try:
-        return _head(b"/proc/self/uid_map").split() != [b"0", b"0", _ALL_USERS]
-    except OSError:
-        return True
-
-
-def _head(path: bytes) -> bytes:
-    """What a file of the kernel's begins with."""
-    descriptor = posix.open(path, posix.O_RDONLY | posix.O_CLOEXEC)
-    try:
-        return posix.read(descriptor, 4096)
-    finally:
-        posix.close(descriptor)
-
-
-def _peer_uid(sock: _socket.socket) -> int:
-    """User id of the process at the other end; struct ucred is pid, uid, gid."""
-    credentials = sock.getsockopt(_socket.SOL_SOCKET, _socket.SO_PEERCRED, 3 * _INT)
-    return int.from_bytes(credentials[_INT : 2 * _INT], sys.byteorder)
-
-
-def own_uid() -> int:
-    """The user id that others see of us. Not geteuid(): under fakeroot that claims to be root."""
-    left, right = _socket.socketpair()
-    try:
-        return _peer_uid(left)
-    finally:
-        left.close()
-        right.close()
+    peer = peer_uid(sock)
+    return is_us(peer) and not is_anybodys(peer)

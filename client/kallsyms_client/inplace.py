@@ -35,7 +35,7 @@ def read(path: bytes) -> tuple[bytes, Identity]:
     """
     try:
         descriptor = open_regular(path, follow=True)
-        with open(descriptor, "rb", buffering=0) as file:
+        with os.fdopen(descriptor, "rb", buffering=0) as file:
             status = os.fstat(descriptor)
             data = file.readall()
     except OSError as error:

@@ -13,9 +13,10 @@ import time
 
 import kallsyms_client
 import kallsymsd
-from kallsyms_client.daemon import MAX_PATH, is_anybodys, own_uid
+from kallsyms_client.daemon import MAX_PATH
 from kallsyms_client.regular import open_regular
 from kallsyms_client.tally import make_private
+from kallsyms_client.who import is_anybodys, own_uid
 
 #: Seconds until another start is tried: one that fails is not to cost every link of a kernel.
 PAUSE = 30

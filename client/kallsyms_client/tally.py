@@ -11,8 +11,8 @@ counters, kallsymsctl reads it where there is none. Both use this module, which 
 import posix
 import time
 
-from kallsyms_client.daemon import is_anybodys
 from kallsyms_client.regular import open_regular
+from kallsyms_client.who import is_anybodys
 
 #: Why requests were not answered. A record has the position in here: only ever append.
 REASONS = {

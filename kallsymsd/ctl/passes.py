@@ -6,12 +6,13 @@ has settled when the map of the finished kernel equals the last map that kallsym
 script says "Inconsistent kallsyms data" (scripts/link-vmlinux.sh).
 """
 
+import os
 import re
 from collections import Counter
 from pathlib import Path
 from typing import NamedTuple
 
-from kallsyms_client.regular import read_regular
+from kallsyms_client.regular import open_regular, read_regular
 from kallsymsd.ctl.command import CommandError
 
 #: The map of the finished kernel.
@@ -91,7 +92,10 @@ def _problem(tree: Path, newest: Path, final: Path) -> str:
 
 def is_cut_short(earlier: Path, later: Path) -> bool:
     """Whether ``later`` is as ``earlier``, but ends before: writing it was interrupted."""
-    with earlier.open("rb") as whole, later.open("rb") as part:
+    with (
+        os.fdopen(open_regular(str(earlier), follow=True), "rb") as whole,
+        os.fdopen(open_regular(str(later), follow=True), "rb") as part,
+    ):
         while piece := part.read(_PIECE):
             if piece != whole.read(len(piece)):
                 return False

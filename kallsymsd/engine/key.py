@@ -7,7 +7,7 @@ from kallsyms_client.wire import BuildRequest
 
 #: Version of everything between a map and its answer. Raise it with every change that makes other bytes of
 #: the same request, or that stores answers in another layout: old entries then are never found again.
-SCHEMA = 2
+SCHEMA = 3
 
 #: Bytes of a key and of a map's digest.
 KEY_SIZE = 32

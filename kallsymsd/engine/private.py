@@ -8,8 +8,8 @@ import stat
 import struct
 from pathlib import Path
 
-from kallsyms_client.daemon import is_anybodys
 from kallsyms_client.regular import open_regular
+from kallsyms_client.who import is_anybodys
 
 # struct flock: l_type, l_whence, l_start, l_len, l_pid, and padding where the machine has it.
 _FLOCK = struct.Struct("hhqqi0q")

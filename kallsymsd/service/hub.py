@@ -10,12 +10,11 @@ import time
 from collections.abc import Callable
 
 from kallsyms_client import wire
-from kallsyms_client.daemon import is_anybodys
+from kallsyms_client.who import is_anybodys, own_uid, peer_uid
 from kallsyms_client.wire import WireError
 from kallsymsd.engine.answer import Answer
 from kallsymsd.service.codec import Frame
 from kallsymsd.service.connection import Connection, HungUpError, ShortError
-from kallsymsd.service.paths import own_uid, peer_uid
 
 _log = logging.getLogger("kallsymsd")
 

@@ -4,33 +4,17 @@
 import os
 import pwd
 import socket
-import struct
 from collections.abc import Mapping
 from pathlib import Path
 
-from kallsyms_client.daemon import is_anybodys
+from kallsyms_client.who import is_anybodys, own_uid, peer_uid
 
 #: Longest path of a Unix socket in bytes: sun_path, less its final zero.
 MAX_SOCKET_PATH = 107
 
-_UCRED = struct.Struct("iII")  # pid, uid, gid
-
 
 class BadPathError(Exception):
     """A path cannot be used; the text names it, says why and what to do, in one line."""
-
-
-def peer_uid(sock: socket.socket) -> int:
-    """User id of the process at the other end of a Unix socket, as the kernel noted it."""
-    _, uid, _ = _UCRED.unpack(sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _UCRED.size))
-    return int(uid)
-
-
-def own_uid() -> int:
-    """The user id that others see of us. Not geteuid: under fakeroot that claims to be root."""
-    left, right = socket.socketpair()
-    with left, right:
-        return peer_uid(left)
 
 
 def is_own(sock: socket.socket) -> bool:

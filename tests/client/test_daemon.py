@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from kallsyms_client import daemon, wire
+from kallsyms_client import daemon, who, wire
 from tests.client.conftest import MAP, Kallsyms, elf
 from tests.client.fakes import Peer, fake_daemon, memory_file
 from tests.faults.misbehaviour import HELLO, say
@@ -243,7 +243,7 @@ def test_a_daemon_of_another_user_is_not_trusted(socket_path: Path, monkeypatch:
         # Under fakeroot geteuid() is wrong, and the kernel knows better.
         sock, *_ = daemon._connect({b"KALLSYMSD_SOCKET": bytes(socket_path)})
         sock.close()
-        monkeypatch.setattr(daemon, "own_uid", lambda: 12345)
+        monkeypatch.setattr(who, "own_uid", lambda: 12345)
         with pytest.raises(daemon.UnansweredError, match="belongs to another user"):
             daemon._connect({b"KALLSYMSD_SOCKET": bytes(socket_path)})
 

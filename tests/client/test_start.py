@@ -37,6 +37,7 @@ ALLOWED = {
     "kallsyms_client.report",
     "kallsyms_client.session",
     "kallsyms_client.signals",
+    "kallsyms_client.who",
     "kallsyms_client.target",
     "kallsyms_client.wire",
     "kallsymsd",

@@ -11,7 +11,7 @@ from tests.service.peer import PATIENCE
 # Everything that is not Python's own. What shows on a terminal, computes or reads objects is loaded by the
 # command that needs it.
 ALLOWED = {
-    "kallsyms_client": {"detect", "frames", "options", "regular", "report", "tally", "wire"},
+    "kallsyms_client": {"detect", "frames", "options", "regular", "report", "tally", "who", "wire"},
     "kallsymsd.core": {"dialects"},
     "kallsymsd.engine": {"private"},
     "kallsymsd.service": {

@@ -187,7 +187,7 @@ THINGS = {
     "a pipe": "not a regular file",
     "a device": "not a regular file",
     "a link to a device": "not a regular file",
-    "a directory": "not a regular file",
+    "a directory": "Is a directory",
     "a socket": "No such device or address",
     "a link to itself": "Too many levels of symbolic links",
     "enormous": "more than 65536 bytes",
@@ -267,7 +267,7 @@ def test_the_daemon_ends_before_it_has_a_lock(program: Program, what: str) -> No
 
 def test_a_file_that_cannot_be_read_is_an_error(place: Place, home: Path) -> None:
     place.file.mkdir()
-    assert place.error() == f"{place.file}: not a regular file"
+    assert place.error() == f"{place.file}: Is a directory"
     place.environment["KALLSYMSD_CONFIG"] = str(home / "missing")
     assert place.error().startswith(f"{home / 'missing'}: No such file or directory")
 

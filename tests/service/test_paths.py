@@ -9,14 +9,13 @@ from types import SimpleNamespace
 
 import pytest
 
+from kallsyms_client.who import own_uid, peer_uid
 from kallsymsd.service.paths import (
     BadPathError,
     cache_directory,
     check_socket_path,
     lock_path,
     notes_directory,
-    own_uid,
-    peer_uid,
     socket_path,
 )
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from kallsyms_client import aftermath, daemon, start, tally
+from kallsyms_client import aftermath, daemon, start, tally, who
 from kallsymsd.ctl import query
 from kallsymsd.engine import private
 from kallsymsd.service import hub, paths
@@ -64,8 +64,8 @@ def test_who_may_be_anybody(
             raise FileNotFoundError(path)
         return content
 
-    monkeypatch.setattr(daemon, "_head", head)
-    assert daemon.is_anybodys(uid) == anybody
+    monkeypatch.setattr(who, "_head", head)
+    assert who.is_anybodys(uid) == anybody
 
 
 @pytest.fixture

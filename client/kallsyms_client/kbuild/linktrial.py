@@ -38,6 +38,11 @@ def moved(map_text: bytes) -> bytes:
     return b"".join(lines)
 
 
+def read_map(path: str) -> bytes:
+    """The map of the tree that is called so."""
+    return read_regular(path, _LARGEST_MAP, follow=False)
+
+
 def decide(name: str, linked: Path, vmlinux: Path, *, is_linked: bool, outcome: Outcome) -> bool:
     """Keep the verdict ``name`` on ``linked``, whose map is MAP; whether it is the same as ``vmlinux``.
 

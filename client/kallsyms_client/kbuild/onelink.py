@@ -153,7 +153,7 @@ class _Job:
         if doubt := self._doubt():
             Outcome(reason=doubt).save()
             return DIFFERS
-        moved = linktrial.moved((_TREE / linktrial.SYSMAP).read_bytes())
+        moved = linktrial.moved(linktrial.read_map(linktrial.SYSMAP))
         _write(
             pipeline.build(moved, self.dialect, self.option_bits),
             Target(*elf_target(os.fsencode(lastlink.FILES[0]), set())),
@@ -168,7 +168,7 @@ class _Job:
         outcome.links = 0
         is_linked = int(status) == 0
         if linktrial.decide(self._key(), Path(linked), Path(vmlinux), is_linked=is_linked, outcome=outcome):
-            lastlink.learn(_TREE, Path(linktrial.MAP).read_bytes())
+            lastlink.learn(_TREE, linktrial.read_map(linktrial.MAP))
         Path(linktrial.MAP).unlink(missing_ok=True)
         Outcome(reason=outcome.reason).finish()
         return DONE
@@ -222,7 +222,7 @@ class _Job:
             if file.seek(0, os.SEEK_END) != len(contents):
                 raise inplace.changed(os.fsencode(path))
         if os.environ.get(TRYING):
-            Path(linktrial.MAP).write_bytes(map_text)
+            write_regular(linktrial.MAP, map_text)
             return DONE
         lastlink.learn(_TREE, map_text)
         outcome.finish()
