@@ -181,7 +181,7 @@ class Tree:
             done.returncode,
             done.stdout,
             done.stderr,
-            [shlex.split(line)[shlex.split(line).index("-o") + 1] for line in self._lines("links.log")],
+            [line.partition("-o ")[2].partition(" ")[0] for line in self._lines("links.log")],
             len(self._lines("tool.log")),
         )
 

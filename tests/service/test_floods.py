@@ -178,6 +178,15 @@ def is_served(program: Program, path: Path) -> bool:
         return peer.receive().kind == wire.REPLY
 
 
+def is_level(where: Path) -> bool:
+    """Whether no descriptor of a process comes or goes for half a second."""
+    seen = []
+    for _ in range(10):
+        seen.append(sorted((each.name, each.readlink()) for each in where.iterdir()))
+        time.sleep(0.05)
+    return all(each == seen[0] for each in seen)
+
+
 def test_a_lost_descriptor_makes_room_for_the_next(short: Program, a_map: MakeMap) -> None:
     pid = short.processes[0].pid
     path = a_map(SMALL_MAP)
@@ -190,6 +199,8 @@ def test_a_lost_descriptor_makes_room_for_the_next(short: Program, a_map: MakeMa
     with contextlib.ExitStack() as stack:
         # All numbers up to the highest are taken, and one more is for the next connection: what comes with
         # that is lost.
+        # The store is opened and written to meanwhile.
+        wait_for(lambda: is_level(where))
         while (taken := sorted(int(each.name) for each in where.iterdir())) != list(range(len(taken))):
             idle = stack.enter_context(Peer(short.socket))
             wire.check_preamble(idle.sock.recv(wire.PREAMBLE_SIZE))

@@ -30,12 +30,14 @@ class Probe(NamedTuple):
 def probes(dialect: Dialect) -> list[Probe]:
     """What a tool of ``dialect`` is tried with: each option, alone and with all others, and each limit."""
     every = dialect.options
+    usual = tuple(option for option in every if option not in (_PERCPU, "lto-clang"))
     made = [Probe("no options", (), _many())]
     made += [Probe(f"--{option}", (option,), _many()) for option in every]
-    made += [Probe("all options", every, _many())]
+    made += [Probe("all options", every, _many(2500))]
     if _PERCPU in every:
+        others = ((), *((option,) for option in every if option != _PERCPU), usual, every)
         made += [
-            Probe("per-cpu symbols", (*options, _PERCPU), _percpu() + _many()) for options in _others(every)
+            Probe("per-cpu symbols", tuple({*options, _PERCPU}), _percpu() + _many()) for options in others
         ]
     made += [
         Probe("an empty map", every, b""),
@@ -46,17 +48,16 @@ def probes(dialect: Dialect) -> list[Probe]:
         Probe("names that some tools drop", every, _dropped()),
         Probe("no _text", every, _line(_BASE, "T", "start") + _line(_BASE + 8, "t", "end")),
         Probe("no symbol to keep", every, _line(_BASE, "a", "absolute") + _line(0, "u", "unique")),
-        Probe(
-            "an address out of range",
-            every,
-            _line(_BASE, "T", "_text") + _line(_BASE - (1 << 33), "t", "far"),
-        ),
-        Probe("addresses just in range", tuple(set(every) - {_PERCPU}), _far(-0x80000000, 0x7FFFFFFF)),
-        Probe("low and high addresses", every, _far(-0x7FFFFFFF, 0x7EFFFFFF)),
-        Probe("an address just too low", every, _far(-0x80000001)),
-        Probe("an address just too high", every, _far(0x7EFFFFFF + 0x80000001, -0x80000000)),
         Probe("low addresses", every, _line(0x1000, "T", "_text") + _line(0x1010, "t", "near")),
+        Probe("addresses just in range", usual, _far(-0x80000000, 0x7FFFFFFF)),
     ]
+    for options in (usual, every):
+        made += [
+            Probe("low and high addresses", options, _far(-0x7FFFFFFF, 0x7EFFFFFF)),
+            Probe("an address out of range", options, _far(-(1 << 33))),
+            Probe("an address just too low", options, _far(-0x80000001)),
+            Probe("addresses just too far apart", options, _far(0x80000000, -0x80000000)),
+        ]
     good = _line(_BASE, "T", "_text")
     for name, bad in (
         ("an empty line", b"\n"),
@@ -73,29 +74,22 @@ def probes(dialect: Dialect) -> list[Probe]:
     return made
 
 
-def _others(options: tuple[str, ...]) -> list[tuple[str, ...]]:
-    """Options beside that for per-cpu symbols: one alone, those of a kernel, all."""
-    others = tuple(option for option in options if option != _PERCPU)
-    usual = tuple(option for option in others if option != "lto-clang")
-    return [*((option,) for option in others), usual, others]
-
-
 def _line(address: int, letter: str, name: str) -> bytes:
     return f"{address & (1 << 64) - 1:016x} {letter} {name}\n".encode()
 
 
-def _many() -> bytes:
-    """700 symbols, enough for all tokens and three markers; the ends of sections are among them."""
+def _many(count: int = 700) -> bytes:
+    """Symbols, enough for all tokens and three markers; the ends of sections are among them."""
     lines = [_line(_BASE, "T", name) for name in ("_text", "_stext", "startup_64")]
     seed = 1
-    for number in range(700):
+    for number in range(count):
         name = ""
         for _ in range(2 + number % 5):
             seed = (seed * 1103515245 + 12345) % (1 << 31)
             name += _SYLLABLES[(seed >> 16) % len(_SYLLABLES)]
         suffix = ("", ".llvm.123456", ".constprop.0", f"_{number}")[number % 4]
         lines.append(_line(_BASE + 16 * number, "TtWDdBbRrV"[number % 10], name + suffix))
-    lines += [_line(_BASE + 0x4000, "T", name) for name in ("_etext", "__start_table", "__stop_table")]
+    lines += [_line(_BASE + 0x2000, "T", name) for name in ("_etext", "__start_table", "__stop_table")]
     return b"".join(lines)
 
 
