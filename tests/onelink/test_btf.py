@@ -202,6 +202,28 @@ def test_output_of_pahole_that_is_another_each_time(typed: Tree, stock: Stock) -
 
 @pytest.mark.parametrize("kernel", ["v6.11"], indirect=True)
 @pytest.mark.parametrize(
+    ("flags", "fault", "runs", "result"),
+    [
+        ("-j", "head -c 64 /dev/urandom >>types", 1, "same"),  # it is linked in as it is
+        ("-j --btf_features=+reproducible_build", "", 2, "same"),
+        ("-j --btf_features=+reproducible_build", "head -c 64 /dev/urandom >>types", 2, "different"),
+        ("", "[ -e once ] && echo more >>types; : >once", 2, "different"),
+    ],
+)
+def test_the_trial_runs_pahole_where_that_makes_the_same_each_time(
+    kernel: oracles.Oracle, tmp_path: Path, flags: str, fault: str, runs: int, result: str
+) -> None:
+    tree = _typed(tmp_path / "untried", kernel, tmp_path)
+    tree.environment["PAHOLE_FLAGS"] = flags
+    tree.link()  # the tool is tried
+    _runs(tree)
+    done = tree.link(PAHOLE_FAULT=fault)
+    assert (done.status, _runs(tree)) == (0, runs)
+    assert [each[:2] for each in tree.verdicts() if each[0] == "link"] == [("link", result)]
+
+
+@pytest.mark.parametrize("kernel", ["v6.11"], indirect=True)
+@pytest.mark.parametrize(
     ("options", "environment", "reason"),
     [
         (("X86",), {}, "other machines than x86"),

@@ -66,6 +66,12 @@ def doubt(configuration: Configuration, made: Path, environment: Mapping[str, st
     return "" if is_whole else "BTF from the last link in this tree is damaged"
 
 
+def is_reproducible(environment: Mapping[str, str]) -> bool:
+    """Whether pahole makes the same of one file each time: with several threads only if it is told to."""
+    flags = environment.get("PAHOLE_FLAGS", "")
+    return "-j" not in flags or "reproducible_build" in flags
+
+
 def hide(elf: ElfFile, copy: Path) -> bool:
     """Give the .BTF of an ELF file and of its copy another name in the copy; whether there is one.
 

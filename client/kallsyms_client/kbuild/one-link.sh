@@ -50,7 +50,7 @@ kallsymsd_link_once()
 		hoped=${btf}
 	fi
 
-	# The numbers are those of kallsyms_client.kbuild.onelink: DONE, DIFFERS, UNTRIED.
+	# The numbers are those of kallsyms_client.kbuild.onelink: DONE, DIFFERS, UNTRIED, GIVEN.
 	kallsymsd_tool ${1} ${tables} || status=$?
 	case ${status} in
 	80)
@@ -68,6 +68,9 @@ kallsymsd_link_once()
 	82)
 		kallsymsd_trial=yes
 		return 1
+		;;
+	83)
+		hoped=
 		;;
 	*)
 		return 1

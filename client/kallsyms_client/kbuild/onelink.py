@@ -45,6 +45,8 @@ DONE = 80
 DIFFERS = 81
 #: Exit status: whether one link gives the same in such a tree was never tried (predict).
 UNTRIED = 82
+#: Exit status: as DONE, and the object with BTF is linked in as it is (try).
+GIVEN = 83
 #: Exit status: this is not for us.
 FAILED = 1
 
@@ -150,7 +152,8 @@ class _Job:
         coming, _ = lastlink.foretell(_TREE, self.dialect)
         lastlink.forget(_TREE)
         lastlink.note(_TREE, coming)
-        if doubt := self._doubt():
+        is_given = self.configuration.is_enabled(_BTF) and not btf.is_reproducible(os.environ)
+        if not is_given and (doubt := self._doubt()):
             Outcome(reason=doubt).save()
             return DIFFERS
         moved = linktrial.moved(linktrial.read_map(linktrial.SYSMAP))
@@ -160,7 +163,7 @@ class _Job:
             tables,
         )
         Outcome().begin()
-        return DONE
+        return GIVEN if is_given else DONE
 
     def compare(self, linked: str, vmlinux: str, status: str) -> int:
         """See above."""
