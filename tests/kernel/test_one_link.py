@@ -128,7 +128,7 @@ def _is_patching(tree: ObjectTree) -> int | None:
             try:
                 arguments = (process / "cmdline").read_bytes().split(b"\0")
                 opened = (
-                    (os.readlink(each) for each in (process / "fd").iterdir())
+                    (str(each.readlink()) for each in (process / "fd").iterdir())
                     if b"patch" in arguments
                     else ()
                 )

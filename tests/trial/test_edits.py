@@ -83,7 +83,7 @@ def test_edits_of_the_script(tree: Tree) -> None:
     copies = _Copies(tree)
     script = (tree.directory / _SCRIPT).read_bytes()
     for seed in range(FIRST, FIRST + EXAMPLES):
-        _same(copies, seed, edited(script, random.Random(seed)), None, 2)
+        _same(copies, seed, edited(script, random.Random(seed)), None, 1 if seed % 4 else 2)
 
 
 def test_edits_of_the_tool(tree: Tree, source: Source, compiled: Compile) -> None:
