@@ -59,25 +59,34 @@ def of_version(text: bytes) -> int | None:
     return next((flavour for flavour, form in _VERSIONS if form.match(text)), None)
 
 
-def system_map(elf: ElfFile, dialect: Dialect, nm: int = BINUTILS, previous: ElfFile | None = None) -> bytes:
+def system_map(
+    elf: ElfFile,
+    dialect: Dialect,
+    nm: int = BINUTILS,
+    previous: ElfFile | None = None,
+    *,
+    dropped: SymbolFilter | None = None,
+) -> bytes:
     """The map of a linked kernel, as text.
 
     nm        whose letters and order: BINUTILS or LLVM; a dialect that reads ELF files has its own
     previous  the object made of the last output of scripts/kallsyms, whose symbols v6.4 to v6.9 leave out;
               without it they are the labels that these dialects' output has
+    dropped   what never gets into the map, where that is not what the dialect says
 
     Raises InputError if there is no symbol table, if it is damaged, if a name has a blank, a newline or more
     than 65,535 bytes, which no map can hold, or if binutils' letter for a section is not known.
     """
     if dialect.reads_elf:
         nm = _KALLSYMS
-    rules = b"".join(rule.encode() + b"\0" for rule in dialect.mksysmap.rules)
-    if previous is None and dialect.mksysmap.previous:
+    dropped = dropped or dialect.mksysmap
+    rules = b"".join(rule.encode() + b"\0" for rule in dropped.rules)
+    if previous is None and dropped.previous:
         rules += b"".join(b"=kallsyms_%b\0" % table.encode() for table in (*dialect.order, "addresses"))
-    elif previous is not None and dialect.mksysmap.previous:
+    elif previous is not None and dropped.previous:
         defined = _lines(previous, nm, SymbolFilter(types="U"), b"").splitlines()
         rules += b"".join(b"=%b\0" % line.rsplit(b" ", 1)[1] for line in defined)
-    return _lines(elf, nm, dialect.mksysmap, rules)
+    return _lines(elf, nm, dropped, rules)
 
 
 def filtered_map(elf: ElfFile, nm: int, dropped: SymbolFilter) -> bytes:

@@ -15,7 +15,8 @@ import pytest
 from kallsyms_client.kbuild import rules
 from kallsyms_client.kbuild.mksysmap import with_map
 from kallsymsd.core import nm
-from kallsymsd.core.dialects import BY_NAME
+from kallsymsd.core.dialects import BY_NAME, SymbolFilter
+from kallsymsd.core.elf import ElfFile
 from kallsymsd.hook.files import prepare
 from tests import nms, oracles
 from tests.client.conftest import PYTHONPATH
@@ -425,6 +426,87 @@ def test_rules_are_those_of_the_dialect(unavailable: Callable[[str], NoReturn]) 
         script = (oracle.tool.parent / "mksysmap").read_bytes()
         known = [each for each in (rules.of_sed(script), rules.of_grep(script)) if each is not None]
         assert [set(each) for each in known] == [set(BY_NAME[series].mksysmap.rules)]
+
+
+# As from 6.4 to 6.9, in our own words: rules within double quotes, and one for the symbols of an object.
+_QUOTED_SCRIPT = r"""#!/bin/sh -x
+# A map.
+${NM} -n ${1} | sed >${2} -e "
+# types
+/ [aNUw] /d
+
+@RULES@
+$(if [ $# -ge 3 ]; then ${NM} ${3} | sed -n '/ U /!s:.* \([^ ]*\)$:/ \1$/d:p'; fi)
+"
+"""
+_LETTERS = (
+    b"$x",
+    b"\\",
+    b"a\\",
+    b"__pi_$",
+    b"__pi_$x",
+    b"__pi_\\",
+    b"__pi_x",
+    b".Lx",
+    b"x.long_branch.y",
+    b"L0",
+)
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        r"/ \\$/d",
+        r"/ \$/d",
+        r"/ __pi_\\$/d",
+        r"/ __pi_\$/d",
+        "/ __pi_$/d",
+        r"/\.long_branch\./d",
+        r"/ \.L/d",
+        "/ L0$/d",
+        r"/ \\$/d" + "\n" + r"/ \$/d",
+    ],
+)
+@pytest.mark.parametrize("form", ["sed", "quoted"])
+def test_rules_do_what_sed_does(
+    tmp_path: Path, form: str, lines: str, unavailable: Callable[[str], NoReturn]
+) -> None:
+    program = nms.BINUTILS["x86_64"]
+    if reason := nms.why_not(program):
+        unavailable(reason)
+    image = Image(symbols=[Symbol(name, 16 * number, 1) for number, name in enumerate(_LETTERS)]).encode()
+    (tmp_path / "vmlinux").write_bytes(image)
+    if form == "sed":
+        text = f"/ [aNUw] /d\n{lines}\n"
+        found, expected = rules.of_sed(text.encode()), nms.filtered(text, nms.listed(program, image))
+    else:
+        script = tmp_path / "mksysmap"
+        script.write_text(_QUOTED_SCRIPT.replace("@RULES@", lines))
+        subprocess.run(
+            ["sh", script, "vmlinux", "map"], cwd=tmp_path, env={**os.environ, "NM": program}, check=True
+        )
+        found, expected = rules.of_quoted(script.read_bytes()), (tmp_path / "map").read_bytes()
+    assert found is not None
+    assert nm.filtered_map(ElfFile.read(image), nm.BINUTILS, SymbolFilter(*found)) == expected
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("/ [aNUw] /d", "/ [aNUw] /d\n$(cat more)"),
+        ("/ [aNUw] /d", "/ [aNUw] /d\n`cat more`"),
+        ("/ [aNUw] /d", "/ [aNUw] /d\n/ ${EXTRA}/d"),
+        ("${NM} -n ${1}", "${NM} -n -p ${1}"),
+        ("-ge 3", "-ge 2"),
+        ("/ U /!s", "s"),
+        ("# A map.", "sleep 0"),
+    ],
+)
+def test_quoted_rules_that_are_not_known(old: str, new: str) -> None:
+    text = _QUOTED_SCRIPT.replace("@RULES@", "/ x/d")
+    assert rules.of_quoted(text.encode()) == ["^x"]
+    assert old in text
+    assert rules.of_quoted(text.replace(old, new).encode()) is None
 
 
 @pytest.mark.parametrize(

@@ -262,6 +262,22 @@ def test_a_script_that_is_not_known(tree: Tree, stock: Stock, how: str) -> None:
     assert tree.outcome().reason.startswith("scripts/link-vmlinux.sh is not that of a release: ")
 
 
+@pytest.mark.parametrize("kernel", ["v6.11"], indirect=True)
+def test_rules_of_mksysmap(tree: Tree) -> None:
+    """Those that are read are followed, whoever wrote them; with any other the script links."""
+    rules = tree.directory / "scripts/mksysmap"
+    text = rules.read_text()
+    for line, links in (("/ init_once$/d", 1), ("/ init_./d", 3)):
+        rules.write_text(f"{text}{line}\n")
+        assert tree.stock().status == 0
+        expected = tree.results()
+        assert b" init_once\n" not in expected[1]
+        tree.try_out()
+        assert right(tree.link(), links)
+        assert tree.results() == expected
+    assert tree.outcome().reason == "scripts/mksysmap has rules that are not known"
+
+
 @pytest.mark.parametrize(("shell", "verbose"), [("/bin/bash", ""), ("/bin/bash", "1"), ("/bin/sh -e", "1")])
 def test_shells(tree: Tree, stock: Stock, shell: str, verbose: str) -> None:
     script = tree.directory / "scripts/link-vmlinux.sh"

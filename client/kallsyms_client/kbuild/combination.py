@@ -29,8 +29,8 @@ _VARIABLES = (
     *("SRCARCH", "CC", "OBJCOPY", "KBUILD_AFLAGS", "KBUILD_AFLAGS_KERNEL", "KBUILD_CPPFLAGS"),
     *("PAHOLE", "PAHOLE_FLAGS", "RESOLVE_BTFIDS"),
 )
-# Set by the edited script: its digest, and how it links.
-_SCRIPT = ("KALLSYMSD_SCRIPT", "KALLSYMSD_LD", "KALLSYMSD_LDFLAGS")
+# Set by the edited script: its digest, the rules of scripts/mksysmap, and how it links.
+_SCRIPT = ("KALLSYMSD_SCRIPT", "KALLSYMSD_RULES", "KALLSYMSD_LD", "KALLSYMSD_LDFLAGS")
 # Configuration that changes what is linked, or how, without being seen in the above.
 _OPTIONS = (
     *("CONFIG_CC_VERSION_TEXT", "CONFIG_AS_VERSION", "CONFIG_LD_VERSION", "CONFIG_LLD_VERSION"),

@@ -16,8 +16,7 @@ from kallsyms_client.report import ClientError
 _FUNCTION = re.compile(
     rb"^mksysmap\(\)\n\{\n(?P<info>\tinfo NM [^\n]*\n)\t(?P<command>[^\n]*)\n\}$", re.MULTILINE
 )
-# Its command, and what reads the text of scripts/mksysmap then. From 6.4 to 6.9 that is a script of a third
-# kind, which is not known: it also drops the symbols of another object.
+# Its command, and what reads the text of scripts/mksysmap then.
 _COMMANDS = (
     (  # since 6.10
         re.compile(rb'\$\{NM\} -n "\$\{1\}" \| sed -f "\$\{srctree\}/scripts/mksysmap" > "\$\{2\}"'),
@@ -28,6 +27,8 @@ _COMMANDS = (
         rules.of_grep,
     ),
 )
+# From 6.4 to 6.9: it also drops the symbols of another object, and makes the map itself.
+_WITH_OBJECT = re.compile(rb'\$\{CONFIG_SHELL\} "\$\{srctree\}/scripts/mksysmap" \$\{1\} \$\{2\} \$\{3\}')
 _EDITED = b"""\
 kallsymsd_python=%b
 kallsymsd_module=%b
@@ -50,17 +51,14 @@ def with_map(script: bytes, source: bytes, read: Callable[[bytes], bytes]) -> by
     ``source`` is the directory that the script calls ${srctree}; ``read`` gives a file's contents, or raises
     ClientError.
     """
-    function = _FUNCTION.search(script)
-    if function is None or not source or len(re.findall(rb"\bmksysmap\(\)", script)) != 1:
+    function = _function(script)
+    dropped = rules_of(script, source, read)
+    if function is None or dropped is None or _WITH_OBJECT.fullmatch(function["command"]):
         return script
-    readers = [reader for command, reader in _COMMANDS if command.fullmatch(function["command"])]
     here = __file__.rpartition("/")[0]
     try:
-        dropped = readers[0](read(source + b"/scripts/mksysmap")) if readers else None
         functions = read(f"{here}/mksysmap.sh".encode(sys.getfilesystemencoding(), "surrogateescape"))
     except ClientError:
-        return script
-    if dropped is None:
         return script
     python, module = (
         quote(path.encode(sys.getfilesystemencoding(), "surrogateescape"))
@@ -75,3 +73,24 @@ def with_map(script: bytes, source: bytes, read: Callable[[bytes], bytes]) -> by
         function["info"],
     )
     return script[: function.start()] + added + script[function.end() :]
+
+
+def rules_of(script: bytes, source: bytes, read: Callable[[bytes], bytes]) -> list[str] | None:
+    """Which names the script's maps never have, as dialects.SymbolFilter has it; None if that is not known.
+
+    Symbols of another object, which 6.4 to 6.9 drop as well, are not among them.
+    """
+    function = _function(script)
+    if function is None or not source:
+        return None
+    kinds = (*_COMMANDS, (_WITH_OBJECT, rules.of_quoted))
+    readers = [reader for command, reader in kinds if command.fullmatch(function["command"])]
+    try:
+        return readers[0](read(source + b"/scripts/mksysmap")) if readers else None
+    except ClientError:
+        return None
+
+
+def _function(script: bytes) -> re.Match[bytes] | None:
+    """The one function mksysmap() of a script."""
+    return _FUNCTION.search(script) if len(re.findall(rb"\bmksysmap\(\)", script)) == 1 else None

@@ -111,7 +111,7 @@ kallsymsd_link_once()
 kallsymsd_tool()
 {
 	KALLSYMSD_BTF=${kallsymsd_btf} KALLSYMSD_CONDITIONS=${kallsymsd_conditions} \
-		KALLSYMSD_SCRIPT=${kallsymsd_script} KALLSYMSD_LD="${LD}" \
+		KALLSYMSD_SCRIPT=${kallsymsd_script} KALLSYMSD_RULES=${kallsymsd_rules} KALLSYMSD_LD="${LD}" \
 		KALLSYMSD_LDFLAGS="${KBUILD_LDFLAGS} ${LDFLAGS_vmlinux}" KALLSYMSD_TRYING=${kallsymsd_trying} \
 		"${kallsymsd_python}" -I -S "${kallsymsd_module}" one-link "$@"
 }

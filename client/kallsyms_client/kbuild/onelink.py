@@ -31,7 +31,7 @@ from kallsyms_client.regular import open_regular, write_regular
 from kallsyms_client.report import ClientError
 from kallsyms_client.target import elf_target
 from kallsymsd.core import assembly, nm, patch, pipeline, vmlinux
-from kallsymsd.core.dialects import OPTION_BITS, Dialect, find
+from kallsymsd.core.dialects import OPTION_BITS, Dialect, SymbolFilter, find
 from kallsymsd.core.elf import ElfFile
 from kallsymsd.core.errors import InputError
 from kallsymsd.core.prediction import UnpredictableError
@@ -54,6 +54,8 @@ FAILED = 1
 OBJECT = "KALLSYMSD_BTF"
 #: Where it says which options it gives on what condition (configuration.conditions()).
 CONDITIONS = "KALLSYMSD_CONDITIONS"
+#: Where it says which names scripts/mksysmap drops.
+RULES = "KALLSYMSD_RULES"
 #: Where it says that the link is one that is tried beside its own.
 TRYING = "KALLSYMSD_TRYING"
 
@@ -114,6 +116,9 @@ class _Job:
         if dialect is None or dialect.reads_elf:
             raise _StockError(f"not for the dialect {os.environ['KALLSYMSD_DIALECT']}")
         self.dialect: Dialect = dialect
+        # What the tree's own scripts/mksysmap leaves out.
+        rules = os.environ[RULES].split()
+        self.dropped = SymbolFilter(*rules, previous=dialect.mksysmap.previous)
         self.options = self.configuration.options(os.environ[CONDITIONS])
         self.option_bits = sum(OPTION_BITS[option.removeprefix("--")] for option in self.options)
 
@@ -265,7 +270,7 @@ class _Job:
 
     def _needed(self, elf: ElfFile) -> tuple[Tables, bytes]:
         """The tables that a linked file needs, and its map."""
-        map_text = nm.system_map(elf, self.dialect, flavour(dict(os.environb)))
+        map_text = nm.system_map(elf, self.dialect, flavour(dict(os.environb)), dropped=self.dropped)
         return pipeline.build(map_text, self.dialect, self.option_bits), map_text
 
 

@@ -11,7 +11,7 @@ import posix
 import re
 import sys
 
-from kallsyms_client.kbuild.mksysmap import with_map
+from kallsyms_client.kbuild.mksysmap import rules_of, with_map
 from kallsyms_client.kbuild.script import edit, interpreter, quote
 from kallsyms_client.regular import read_regular
 from kallsyms_client.report import ClientError, say, strerror
@@ -73,11 +73,12 @@ def rewrite(text: bytes, program: bytes, environment: dict[bytes, bytes]) -> byt
     variables = [(b"KALLSYMSD_DIALECT", dialect), (b"KALLSYMSD_ORIGINAL", tool)]
     if trial:
         variables.append((b"KALLSYMSD_TRIAL", trial))
-    edited = with_map(edited, environment.get(b"srctree", b""), read)
+    source = environment.get(b"srctree", b"")
+    edited = with_map(edited, source, read)
     if environment.get(b"KALLSYMSD_ONE_LINK") == b"1":
         from kallsyms_client.kbuild.single import with_one_link
 
-        edited = with_one_link(script, edited, is_tool_tried=not trial)
+        edited = with_one_link(script, edited, rules_of(script, source, read), is_tool_tried=not trial)
     if not posix.access(program, posix.X_OK):
         raise _without(program + b" does not run; kallsymsctl run or install makes it anew")
     words = [b"%b=%b" % (variable, quote(value)) for variable, value in variables]

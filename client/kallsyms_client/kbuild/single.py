@@ -88,21 +88,24 @@ _BTF_BY_ARGUMENTS = (
 )
 
 
-def with_one_link(script: bytes, edited: bytes, *, is_tool_tried: bool) -> bytes:
+def with_one_link(script: bytes, edited: bytes, rules: list[str] | None, *, is_tool_tried: bool) -> bytes:
     """The text ``edited`` with one link, where ``script``, of which it was made, is known in full.
 
-    Without ``is_tool_tried`` the tree's own tool is to make the tables this time. Where the text is left as
-    it is, the outcome says why.
+    ``rules``: those of scripts/mksysmap, by which names are dropped; None where they are not known. Without
+    ``is_tool_tried`` the tree's own tool is to make the tables this time. Where the text stays as it is, the
+    outcome says why.
     """
     unknown = unknown_part(script)
     made = None
     if unknown:
         reason = f"scripts/link-vmlinux.sh is not that of a release: {unknown}"
+    elif rules is None:
+        reason = "scripts/mksysmap has rules that are not known"
     elif not is_tool_tried:
         reason = "scripts/kallsyms is being tried"
     else:
         reason = "scripts/link-vmlinux.sh is of a release that is not linked once"
-        made = _edited(edited, _identity(script))
+        made = _edited(edited, _identity(script), rules)
     if made is None:
         Outcome(reason=reason).finish()
     return made or edited
@@ -140,7 +143,7 @@ def _identity(script: bytes) -> str:
     return digest(b" ".join(interpreter(script)), *(text for _, text in parts(script)))
 
 
-def _edited(script: bytes, identity: str) -> bytes | None:
+def _edited(script: bytes, identity: str, rules: list[str]) -> bytes | None:
     empty = list(_EMPTY.finditer(script))
     begin, end = empty or list(_BEGIN.finditer(script)), list(_END.finditer(script))
     options = conditions(script)
@@ -157,6 +160,7 @@ def _edited(script: bytes, identity: str) -> bytes | None:
             b"kallsymsd_vmlinux=%b\n" % end[0][1],
             b"kallsymsd_conditions=%b\n" % quote(options),
             b"kallsymsd_script=%b\n" % identity.encode(),
+            b"kallsymsd_rules=%b\n" % quote(" ".join(rules).encode()),
             b"kallsymsd_python=%b\n" % quote(python),
             b"kallsymsd_module=%b\n" % quote(module),
             _btf(script[first:last], script, by_variables=bool(empty)),
