@@ -84,6 +84,7 @@ class Tree:
     environment  that of every command
     limit        of the size of files that are written, in blocks of 512 bytes; 0 for none
     made         name of the file that is linked
+    patience     seconds that a run of the script may take
     """
 
     directory: Path
@@ -91,6 +92,7 @@ class Tree:
     environment: dict[str, str] = field(default_factory=dict)
     limit: int = 0
     made: str = "vmlinux"
+    patience: float = 120.0
 
     def put(self, program: Program) -> None:
         """Edit the sources, and compile them."""
@@ -172,9 +174,11 @@ class Tree:
             [*limited, shell, "/bin/sh", "-c", self.recipe()],
             cwd=self.directory,
             env={**self.environment, **environment},
+            stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
-            timeout=120,
+            errors="surrogateescape",
+            timeout=self.patience,
             check=False,
         )
         return Linked(

@@ -40,6 +40,7 @@ class _Copies:
 
     def __init__(self, tree: Tree) -> None:
         self._tree = tree
+        tree.patience = 30.0
         self._kept = tree.directory.with_name("kept")
         shutil.copytree(tree.directory, self._kept)
         self._home = Path(tree.environment["HOME"], ".cache")
