@@ -26,7 +26,7 @@ def read(tree: Path | None = None) -> list[Verdict]:
     if directory is None:
         return []
     found = verdicts.everything(os.fsencode(directory) + verdicts.DIRECTORY)
-    wanted = os.fspath(tree.resolve()) if tree else None
+    wanted = os.path.realpath(tree) if tree else None
     return [verdict for verdict in found if verdict.version == __version__ and wanted in (None, verdict.tree)]
 
 
