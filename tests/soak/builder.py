@@ -69,7 +69,8 @@ class Builder:
         _, said = client.communicate(timeout=_PATIENCE)
         if client.returncode < 0:
             self.counted["killed"] += 1
-            self._possible.append(right)
+            # Killed between the two: no .S is better than one with another's .bin.
+            self._possible += [right, (None, right[1])]
             self._compare(self._possible)
             return
         self._possible = [right]
