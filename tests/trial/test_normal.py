@@ -26,6 +26,7 @@ SCRIPT = "link-vmlinux.sh"
         (b'puts("/* \\" //");', b'puts ( "/* \\" //" ) ;'),
         (b"x = '\"';", b"x='\"';"),
         (b"a+++b;", b"a ++ + b;"),
+        (b"#define f(x) (x)", b"# define\tf( x )(x)"),
     ],
 )
 def test_c_of_one_meaning(one: bytes, other: bytes) -> None:
@@ -45,6 +46,9 @@ def test_c_of_one_meaning(one: bytes, other: bytes) -> None:
         (b"#define A 1\n", b"# define A\n1"),
         (b"// int a;\nint b;", b"// int b;\nint a;"),
         (b"// \\\nint a;\nint b;", b"//\nint a;\nint b;"),
+        (b"// \\ \t\nint a;\nint b;", b"//\nint a;\nint b;"),
+        (b"#define f(x) (x)", b"#define f (x) (x)"),
+        (b"#define f/**/(x) (x)", b"#define f(x) (x)"),
         (b"x = 'a';", b"x = 'b';"),
         (b"x = 1 .f;", b"x = 1.f;"),
     ],

@@ -7,18 +7,18 @@ somebody has looked at what it does, and compared what it makes.
 
 #: Of scripts/kallsyms.c, without its definition of KSYM_NAME_LEN: the dialect; behind it the releases.
 TOOLS = {
-    "1862d267f80d2b7cc49cc1741018366c": "v6.1",  # 6.1.0 to 6.1.41
-    "5a381066733bdecb765150356f21a536": "v6.1.y",  # 6.1.60 to 6.1.192
-    "50ab1a7f3821021de1fff04adf5444a3": "v6.2",  # 6.2
-    "9f26c9a1ce29b22c1e3cb5735a70d0c6": "v6.3",  # 6.3
-    "87b15a3b57a5d246e838d5342875489d": "v6.4",  # 6.4
-    "dc979bd6812aa796db917a2ae0aa0a11": "v6.6",  # 6.5 to 6.9, 6.6.y to 6.6.93
-    "03ee09f0830e9f1a5d0356f1d4202232": "v6.10",  # 6.10
-    "1bed12647f8069da75122bd5b6241607": "v6.11",  # 6.11
-    "b9947a8789d192294128fd7123ee3c08": "v6.11",  # 6.12 to 6.14, 6.12.y to 6.12.118
-    "2f8fbe9f05de39c8ce7a95028caa0c70": "v6.15",  # 6.15 to 6.19, 6.18.y to 6.18.44
-    "b15bafacaa65ccab839e36d258a3ca68": "v7.0",  # 7.0 to 7.2
-    "9652f5cf0557cd2f51d309703459381b": "v7.3",  # 7.3-rc7 to 7.3.4
+    "2b7144cc68c286d1e59082d698a0410e": "v6.1",  # 6.1.0 to 6.1.41
+    "f55667eb4eaa4b3de945e82fe5c30c04": "v6.1.y",  # 6.1.60 to 6.1.192
+    "41ab7e8df7e6d36d65bf98e9846ebeb1": "v6.2",  # 6.2
+    "8119b5cead718e2c83a402484d2bc033": "v6.3",  # 6.3
+    "2abd9e5b90db86c43d77a8416b9e7147": "v6.4",  # 6.4
+    "5d151460efc077356d33191c64ead321": "v6.6",  # 6.5 to 6.9, 6.6.y to 6.6.93
+    "d433550a1da9273e885137e0455571cc": "v6.10",  # 6.10
+    "ea9bbe9d2837ccb28b3d57383469223e": "v6.11",  # 6.11
+    "cab55a415a95bb689193f336d10d2e97": "v6.11",  # 6.12 to 6.14, 6.12.y to 6.12.118
+    "5aabb4c37a6e0e532fcb249026ada34e": "v6.15",  # 6.15 to 6.19, 6.18.y to 6.18.44
+    "e32a3356c3385f5b75173e3c5f6319d3": "v7.0",  # 7.0 to 7.2
+    "23d433861709f3d3b84146b1f06c56de": "v7.3",  # 7.3-rc7 to 7.3.4
     "a1f69da8800c27bbec80d5b54d98b686": "v7.4",  # kbuild-for-next, September 2026
 }
 

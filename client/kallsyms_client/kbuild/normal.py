@@ -8,8 +8,9 @@ added, left out or changed gives another one.
 import re
 from _blake2 import blake2b  # hashlib would load OpenSSL, too
 
-# C, with the lines joined that end in a backslash (ISO C, 5.1.1.2 and 6.4). Operators are one token, so that
-# "+ +" is not taken for "++".
+# C, with the lines joined that end in a backslash (ISO C, 5.1.1.2 and 6.4); gcc and clang allow blanks after it.
+# Operators are one token, so that "+ +" is not taken for "++".
+_JOINED = re.compile(rb"\\[ \t\v\f\r]*\n")
 _C_TOKEN = re.compile(
     rb"""(?P<blank>[ \t\v\f\r]+|/\*.*?\*/|//[^\n]*) | (?P<newline>\n)
     | "(?:[^"\\\n]|\\.)*" | '(?:[^'\\\n]|\\.)*' | [\w.]+
@@ -37,7 +38,8 @@ def c_text(text: bytes) -> bytes:
     """The normal form of a text in C: its tokens with one blank between, directives on lines of their own."""
     tokens: list[bytes] = []
     is_line_start, in_directive = True, False
-    for found in _C_TOKEN.finditer(text.replace(b"\\\n", b"")):
+    before: str | None = None
+    for found in _C_TOKEN.finditer(_JOINED.sub(b"", text)):
         kind, token = found.lastgroup, found.group()
         if kind == "newline":
             if in_directive:
@@ -46,7 +48,11 @@ def c_text(text: bytes) -> bytes:
         elif kind != "blank":
             in_directive = in_directive or (is_line_start and token == b"#")
             is_line_start = False
-            tokens.append(token)
+            if token == b"(" and tokens[-3:-1] == [b"#", b"define"] and before != "blank":
+                tokens[-1] += token  # a macro with parameters
+            else:
+                tokens.append(token)
+        before = kind
     return b" ".join(tokens)
 
 
