@@ -29,7 +29,7 @@ _CLIENTS = 8
 _MORE_DESCRIPTORS = 40
 _MORE_THREADS = 2
 _MORE_RSS = 1.25
-# KiB a daemon of these trees holds while it answers all clients at once; how many do so in one moment is chance.
+# KiB that a daemon of these trees holds while it answers all clients; how many do so at once is chance.
 _BUSY_RSS = 160 * 1024
 # Seconds until what was asked last is answered.
 _SETTLED = 1.0

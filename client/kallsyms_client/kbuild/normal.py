@@ -8,8 +8,8 @@ added, left out or changed gives another one.
 import re
 from _blake2 import blake2b  # hashlib would load OpenSSL, too
 
-# C, with the lines joined that end in a backslash (ISO C, 5.1.1.2 and 6.4); gcc and clang allow blanks after it.
-# Operators are one token, so that "+ +" is not taken for "++".
+# C, with the lines joined that end in a backslash (ISO C, 5.1.1.2 and 6.4), after which gcc and clang allow
+# blanks. Operators are one token, so that "+ +" is not taken for "++".
 _JOINED = re.compile(rb"\\[ \t\v\f\r]*\n")
 _C_TOKEN = re.compile(
     rb"""(?P<blank>[ \t\v\f\r]+|/\*.*?\*/|//[^\n]*) | (?P<newline>\n)
