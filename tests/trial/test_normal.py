@@ -49,6 +49,7 @@ def test_c_of_one_meaning(one: bytes, other: bytes) -> None:
         (b"// \\ \t\nint a;\nint b;", b"//\nint a;\nint b;"),
         (b"#define f(x) (x)", b"#define f (x) (x)"),
         (b"#define f/**/(x) (x)", b"#define f(x) (x)"),
+        (b"int a; #define A 1\nb", b"int a;\n#define A 1\nb"),
         (b"x = 'a';", b"x = 'b';"),
         (b"x = 1 .f;", b"x = 1.f;"),
     ],
@@ -136,6 +137,12 @@ def test_each_part_of_the_script_counts(
         rest = {each: digests for each, digests in known.SCRIPT_PARTS.items() if each != name}
         monkeypatch.setattr(script, "SCRIPT_PARTS", rest)
         assert script.unknown_part(text) == name
+
+
+def test_a_function_of_a_release_counts_once(source: Source) -> None:
+    text = source("v6.11", SCRIPT)
+    info = dict(parts(text))["info()"]
+    assert script.unknown_part(text + info + b"\n") == MAIN
 
 
 def test_a_digest_is_of_each_field() -> None:

@@ -34,12 +34,7 @@ def unknown_part(script: bytes) -> str:
 
     Every part counts: what an edit leaves out, what that calls, and what comes before and behind it.
     """
-    seen = set()
-    for name, text in parts(script):
-        if name in seen or digest(text) not in SCRIPT_PARTS.get(name, ()):
-            return name
-        seen.add(name)
-    return ""
+    return next((name for name, text in parts(script) if digest(text) not in SCRIPT_PARTS.get(name, ())), "")
 
 
 def quote(word: bytes) -> bytes:
