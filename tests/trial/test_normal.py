@@ -139,6 +139,21 @@ def test_each_part_of_the_script_counts(
         assert script.unknown_part(text) == name
 
 
+@pytest.mark.parametrize(
+    "define",
+    [
+        b"",
+        b"#define KSYM_NAME_LEN\t\t0512\n",
+        b"#define KSYM_NAME_LEN (512)\n",
+        b"#define KSYM_NAME_LEN 512\n#define KSYM_NAME_LEN 512\n",
+    ],
+)
+def test_a_limit_that_is_not_understood(source: Source, define: bytes) -> None:
+    text, count = re.subn(rb"(?m)^#define KSYM_NAME_LEN.*\n", define, source("v6.11"))
+    assert count == 1
+    assert of_source(text) is None
+
+
 def test_a_function_of_a_release_counts_once(source: Source) -> None:
     text = source("v6.11", SCRIPT)
     info = dict(parts(text))["info()"]
