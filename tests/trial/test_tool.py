@@ -172,6 +172,19 @@ def test_where_no_verdict_can_be_kept_only_a_known_text_is_believed(
     assert runs(tool) == 0
 
 
+def test_a_verdict_that_cannot_be_kept_is_none(
+    source: Source, oracle_6_12: Oracle, tmp_path: Path, user: User
+) -> None:
+    tool, directory = wrapped(oracle_6_12, tmp_path), Path(os.fsdecode(verdicts.place(user)))
+    for text in (source("v6.11"), b"unknown"):
+        key = verdicts.key(verdicts.TOOL, text, tool.read_bytes())
+        (directory / key / "in the way").mkdir(parents=True)
+    assert ask(source("v6.11"), tool, user).dialect == "v6.11"
+    with pytest.raises(UntrustedError, match="its text is not known, and what a trial finds cannot be kept"):
+        ask(b"unknown", tool, user)
+    assert sorted(each.is_dir() for each in directory.iterdir()) == [True, True]
+
+
 def test_no_tool(source: Source, tmp_path: Path, user: User) -> None:
     for path in (tmp_path / "none", tmp_path):
         with pytest.raises(UntrustedError, match=str(path)):

@@ -52,9 +52,8 @@ def of_grep(text: bytes) -> list[str] | None:
 def of_quoted(text: bytes) -> list[str] | None:
     """The rules of a mksysmap from 6.4 to 6.9, but for that with another object; None as above."""
     script = _QUOTED.fullmatch(_COMMENTS.sub(b"", text))
-    if script is None or b"$(" in script[1] or b"`" in script[1]:
-        return None
-    return of_sed(_ESCAPED.sub(rb"\1", script[1]))
+    # What the shell would expand in it fits no rule.
+    return of_sed(_ESCAPED.sub(rb"\1", script[1])) if script else None
 
 
 def _rules(patterns: list[bytes]) -> list[str] | None:

@@ -143,9 +143,12 @@ def keep(directory: bytes, name: str, verdict: Verdict) -> bool:
             posix.rename(temporary, path)
             _drop_oldest(directory)
             return True
+    except OSError:
+        pass  # as where there was no room for all of it
+    try:
         posix.unlink(temporary)
     except OSError:
-        return False
+        return False  # it is not there
     return False
 
 
