@@ -259,7 +259,8 @@ def test_with_llvm_nm(tree: Tree, unavailable: Callable[[str], NoReturn]) -> Non
     assert tree.maps() == stock
     # Of which llvm-nm prints the one or the other first.
     tree.put("vmlinux", Symbol(b"twice", 16), Symbol(b"twice", 16, bind=GLOBAL))
-    assert (tree.link().returncode, tree.calls()) == (0, ["--version", "-n vmlinux"])
+    for _ in range(2):  # also when its kinds of symbols are known
+        assert (tree.link().returncode, tree.calls()) == (0, ["--version", "-n vmlinux"])
 
 
 @pytest.mark.parametrize(
@@ -337,9 +338,9 @@ def test_symbols_that_are_left_to_nm_and_sed(tree: Tree, symbols: list[Symbol]) 
     tree.try_out()
     tree.put("vmlinux", *symbols)
     stock = tree.stock()
-    done = tree.link()
-    assert (done.returncode, tree.calls()) == (0, ["--version", "-n vmlinux"])
-    assert tree.maps() == stock
+    for _ in range(2):  # also when its kinds of symbols are known
+        assert (tree.link().returncode, tree.calls()) == (0, ["--version", "-n vmlinux"])
+        assert tree.maps() == stock
 
 
 @pytest.mark.parametrize("contents", [b"", b"\x7fELF", Image(type=1, symbols=_SYMBOLS).encode()])

@@ -38,7 +38,7 @@ def of_sed(text: bytes) -> list[str] | None:
     if text.startswith(b"#n\n"):  # sed -n
         return None
     lines = _COMMENTS.sub(b"", text).splitlines()
-    if not all(line.startswith(b"/") and line.endswith(b"/d") and len(line) > len("//d") for line in lines):
+    if not all(line.startswith(b"/") and line.endswith(b"/d") for line in lines):
         return None
     return _rules([line[1:-2] for line in lines])
 
