@@ -240,6 +240,15 @@ def test_a_kind_of_symbol_that_was_not_met_is_compared(tree: Tree) -> None:
         assert tree.maps() == stock
 
 
+def test_rules_that_were_not_met_are_compared(tree: Tree) -> None:
+    tree.try_out()
+    tree.mksysmap.write_text(SCRIPTS["v6.11"] + "/ alias_of_f$/d\n")
+    stock = tree.stock()
+    for calls in ([*ASKED, "-n .tmp_vmlinux1"], ASKED):
+        assert (tree.link().returncode, tree.calls()) == (0, calls)
+        assert tree.maps() == stock
+
+
 def test_where_nothing_can_be_kept_nm_runs_itself(tree: Tree) -> None:
     stock = tree.stock()
     for _ in range(2):
