@@ -264,6 +264,15 @@ def test_trees_that_are_not_known(
     assert hook.exists()
 
 
+def test_a_script_that_cannot_be_run_fails_as_it_would(tree: Miniature, hook: Path) -> None:
+    (tree.source / "scripts/link-vmlinux.sh").chmod(0o644)
+    done = tree.make()
+    assert (done.returncode != 0, tree.tool_runs()) == (True, 0)
+    assert "is not a script that it knows" in done.stderr
+    assert "Permission denied" in done.stderr
+    assert hook.exists()
+
+
 def test_an_option_that_only_the_tool_knows(tree: Miniature, hook: Path) -> None:
     tool = tree.source / "tool"
     tool.write_text(tool.read_text().replace("exec", "shift # the new option\nexec"))
