@@ -61,7 +61,7 @@ def run(arguments: list[bytes], environment: Environment) -> int:
 def _printed(tool: bytes, arguments: list[bytes]) -> bytes | None:
     """What the tool prints; None where it fails, and has said why."""
     try:
-        done = subprocess.run([tool, *arguments], stdout=subprocess.PIPE, check=False)  # noqa: S603
+        done = subprocess.run([tool, *arguments], stdout=subprocess.PIPE, check=False)  # noqa: S603  the tree's own tool
     except OSError as error:
         raise failure(tool + b": " + strerror(error)) from error
     return done.stdout if done.returncode == 0 else None
