@@ -16,13 +16,15 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from kallsyms_client.report import printable
-from kallsyms_client.tally import take
-from kallsyms_client.who import own_uid
 from kallsymsd import __version__
+from kallsymsd.counters import costs
+from kallsymsd.counters.kept import Kept, load, save
 from kallsymsd.engine import memory
-from kallsymsd.engine.private import NotPrivateError, private_directory
-from kallsymsd.service import costs
+from kallsymsd.protocol.messages import printable
+from kallsymsd.protocol.notes import take
+from kallsymsd.protocol.paths import BadPathError, notes_directory, socket_path
+from kallsymsd.protocol.private import NotPrivateError, private_directory
+from kallsymsd.protocol.users import own_uid
 from kallsymsd.service.config import (
     CACHE_DIR,
     CACHE_LIMIT,
@@ -36,9 +38,7 @@ from kallsymsd.service.config import (
 from kallsymsd.service.config import load as load_configuration
 from kallsymsd.service.installed import Installed
 from kallsymsd.service.instance import AlreadyRunningError, Instance
-from kallsymsd.service.kept import Kept, load, save
 from kallsymsd.service.manager import BadSocketError, inherited_listener, notify
-from kallsymsd.service.paths import BadPathError, notes_directory, socket_path
 from kallsymsd.service.server import Server
 from kallsymsd.service.surroundings import LimitedError, leave_build, lift_limits, raise_descriptor_limit
 from kallsymsd.service.tally import Tally
@@ -228,7 +228,7 @@ def _make_engine(configuration: Configuration, descriptors: int) -> "Engine":
     # Here and not above: the socket is there before these are loaded.
     from kallsymsd.engine.engine import Engine  # noqa: PLC0415  see above
     from kallsymsd.engine.store import Store, StoreUnavailableError  # noqa: PLC0415  see above
-    from kallsymsd.engine.trees import Trees  # noqa: PLC0415  see above
+    from kallsymsd.engine.treestates import Trees  # noqa: PLC0415  see above
 
     store, problem = None, ""
     try:

@@ -7,7 +7,7 @@ import subprocess
 from pathlib import Path
 
 from kallsymsd.core.target import Target
-from kallsymsd.ctl.objects import ObjectFile, read
+from kallsymsd.ctl.verification.objects import ObjectFile, read
 
 __all__ = ["ASSEMBLERS", "TARGETS", "ObjectFile", "assemble", "read", "why_not"]
 

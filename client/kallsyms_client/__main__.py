@@ -12,11 +12,12 @@ if _signal.getsignal(_signal.SIGINT) is _signal.default_int_handler:
     # Before anything is imported: imports may lose an interrupt.
     _signal.signal(_signal.SIGINT, _signal.SIG_DFL)
 
-if not __package__:  # started by path: what to import lies beside the package
+if not __package__:  # started by path: kallsymsd lies beside this package, or, in a checkout, beside client/
     package = __file__.rpartition("/")[0]
     if sys.path and sys.path[0] == package:
         del sys.path[0]
-    sys.path.insert(0, package.rpartition("/")[0])
+    beside = package.rpartition("/")[0]
+    sys.path[:0] = [beside, beside.removesuffix("/client")] if beside.endswith("/client") else [beside]
 
 from kallsyms_client.main import main
 

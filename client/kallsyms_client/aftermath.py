@@ -4,8 +4,10 @@
 import _socket
 import time
 
-from kallsyms_client import tally, wire
-from kallsyms_client.daemon import CONNECT, SILENCE, UnansweredError, is_ours
+from kallsymsd.protocol import notes, wire
+from kallsymsd.protocol.asking import CONNECT, SILENCE, UnansweredError
+from kallsymsd.protocol.places import made_cache_directory
+from kallsymsd.protocol.users import is_our_peer
 
 Environment = dict[bytes, bytes]
 
@@ -15,9 +17,9 @@ def settle(unanswered: UnansweredError, environment: Environment) -> None:
     waited = unanswered.waited
     if unanswered.outdated:
         waited += ask_to_leave(*unanswered.outdated, min(CONNECT, CONNECT + SILENCE - waited))
-    place = tally.directory(environment)
+    place = made_cache_directory(environment)
     if place:
-        tally.count(place, unanswered.reason, waited)
+        notes.count(place, unanswered.reason, waited)
     if place and unanswered.reason == "absent":
         from kallsyms_client.start import start
 
@@ -37,7 +39,7 @@ def ask_to_leave(path: bytes, protocol: int, patience: float) -> float:
         try:
             sock.settimeout(0)
             sock.connect(path)
-            if not is_ours(sock):
+            if not is_our_peer(sock):
                 return waited
             sock.send(message)
             received = 0

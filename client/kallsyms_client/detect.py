@@ -2,15 +2,13 @@
 """Which dialect a build speaks that does not say so."""
 
 from kallsyms_client.options import UsageError, resolve
-from kallsyms_client.regular import read_regular
-from kallsymsd.core.dialects import DIALECTS, NAME_LIMITS, Dialect, exact, with_name_limit
+from kallsymsd.core.dialects import DIALECTS, Dialect
+from kallsymsd.core.toolsource import of_source
+from kallsymsd.protocol.regular import read_regular
 
 _SOURCE = b"scripts/kallsyms.c"
 # Most bytes of it; it has 20 to 30 kB in all kernels.
 _MOST = 1 << 20
-# In normal form (kallsyms_client.kbuild.normal).
-_DEFINE = b"# define KSYM_NAME_LEN "
-_LONGEST_VALUE = 5
 
 
 def detect(
@@ -47,39 +45,6 @@ def detect(
         found,
         fitting[-1].name.encode(),
     )
-
-
-def of_source(text: bytes) -> Dialect | None:
-    """The dialect of a tool whose source, scripts/kallsyms.c, has this text; None if it is not known in full.
-
-    KSYM_NAME_LEN may be another one than in releases; the dialect then says so.
-    """
-    from kallsyms_client.kbuild.known import TOOLS
-
-    name, limit = identity(text)
-    if limit is None or name not in TOOLS:
-        return None
-    return with_name_limit(exact(TOOLS[name]), limit)
-
-
-def identity(text: bytes) -> tuple[str, int | None]:
-    """Digest of a tool's text without the definition of KSYM_NAME_LEN, and that, as name_limit() has it."""
-    from kallsyms_client.kbuild.normal import c_text, digest
-
-    normal = c_text(text)
-    limit = name_limit(normal)
-    return digest(normal if limit is None else normal.replace(b"%b%d \n" % (_DEFINE, limit), b"")), limit
-
-
-def name_limit(normal: bytes) -> int | None:
-    """The KSYM_NAME_LEN that a text of normal form defines; None for none, or one out of range."""
-    _, found, rest = normal.partition(_DEFINE)
-    value = rest.partition(b" ")[0]
-    if not found or _DEFINE in rest or not value.isdigit() or len(value) > _LONGEST_VALUE:
-        return None
-    if value.startswith(b"0"):  # octal
-        return None
-    return int(value) if int(value) in NAME_LIMITS else None
 
 
 def _source(srctree: bytes) -> tuple[bytes, bytes]:

@@ -4,7 +4,7 @@
 import importlib
 import site
 
-from kallsyms_client.report import DeferError
+from kallsyms_client.failures import DeferError
 
 
 def import_with_site(module: str) -> None:

@@ -5,11 +5,7 @@ import posix
 import sys
 
 from kallsyms_client import signals
-from kallsyms_client.report import ClientError, DeferError, say
-
-#: Exit statuses of :func:`hooked`. Not 1, which an interpreter has that cannot start.
-FAILED = 100
-DEFERRED = 101
+from kallsyms_client.failures import ClientError, DeferError
 
 
 def main() -> int:
@@ -20,56 +16,24 @@ def main() -> int:
     if program.endswith((b"/__main__.py", b"kallsyms_client")):  # python3 -m, or started by path
         program = b"kallsyms"
     try:
-        _run(program, arguments)
+        run(program, arguments)
     except ClientError as error:
         say(error.message)
         return error.status
     return 0
 
 
-def hooked() -> int:
-    """Run in the place of scripts/kallsyms.
-
-    The exit status: 0, FAILED where the build must end, DEFERRED where it must run its own tool.
-    """
-    encoding = sys.getfilesystemencoding()
-    arguments = [argument.encode(encoding, "surrogateescape") for argument in sys.argv[1:]]
-    try:
-        if b"KALLSYMSD_TRIAL" in posix.environ:
-            return _try(arguments)
-        _run(b"scripts/kallsyms", arguments)
-    except DeferError as error:
-        if not error.repeated:
-            say(error.message)
-        return DEFERRED
-    except ClientError as error:
-        say(error.message)
-        return FAILED
-    return 0
-
-
-def _try(arguments: list[bytes]) -> int:
-    """Run the tree's own tool, which is not known yet, and compare; the exit status as hooked() has it."""
-    try:
-        from kallsyms_client.kbuild import firstinput
-    except ImportError:
-        from kallsyms_client.locate import import_with_site
-
-        import_with_site("kallsyms_client.kbuild.firstinput")
-        from kallsyms_client.kbuild import firstinput
-    return FAILED if firstinput.run(arguments, posix.environ) else 0
-
-
-def _run(program: bytes, arguments: list[bytes]) -> None:
+def run(program: bytes, arguments: list[bytes]) -> None:
+    """Do what the command line says; ClientError for exit status 1, DeferError if another tool might do it."""
     try:
         try:
-            from kallsyms_client.session import run
+            from kallsyms_client import session
         except ImportError:
             from kallsyms_client.locate import import_with_site
 
             import_with_site("kallsyms_client.session")
-            from kallsyms_client.session import run
-        run(program, arguments, posix.environ)
+            from kallsyms_client import session
+        session.run(program, arguments, posix.environ)
     except (
         OSError,
         MemoryError,
@@ -77,3 +41,13 @@ def _run(program: bytes, arguments: list[bytes]) -> None:
         reason = str(error) if isinstance(error, OSError) else "out of memory"
         message = f"kallsyms: {reason}\n".encode(sys.getfilesystemencoding(), "surrogateescape")
         raise DeferError(message) from error
+
+
+def say(lines: bytes) -> None:
+    """Write to standard error, also where the package kallsymsd is what is missing."""
+    try:
+        from kallsymsd.protocol import messages
+    except ImportError:
+        posix.write(2, lines)
+    else:
+        messages.say(lines)

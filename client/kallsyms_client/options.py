@@ -5,8 +5,8 @@ Which options of the kernel exist depends on the dialect, and the dialect may de
 command line is read in two steps: :func:`split` needs no dialect, :func:`resolve` does.
 """
 
-from kallsyms_client.wire import ASM, INCBIN
 from kallsymsd.core.dialects import OPTION_BITS, Dialect
+from kallsymsd.protocol.wire import ASM, INCBIN
 
 _FLAGS = (b"64bit", b"big-endian", b"debug", b"from-elf", b"help", b"patch", b"version")
 _SYSMAP = b"sysmap"  # an option of ours; and of the kernel's since v7.4, which may be abbreviated

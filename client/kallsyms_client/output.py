@@ -7,59 +7,14 @@ is lost yet; what fails later is undone.
 
 import posix
 
-from kallsyms_client.place import create_beside, position_and_flags, replaceable
-from kallsyms_client.report import ClientError, failure, strerror
+from kallsyms_client.destinations import create_beside, position_and_flags, replaceable
+from kallsyms_client.failures import ClientError, failure
 from kallsyms_client.signals import Undoing, broken_pipe
+from kallsymsd.protocol.messages import strerror
+from kallsymsd.protocol.received import Piece
 
 _REGULAR = 0o100000
 _KIND = 0o170000  # S_IFMT; the module stat is not worth its import
-
-
-class Piece:
-    """Bytes to be written: ``length`` of them from ``start`` in a descriptor or a bytes object.
-
-    A file may consist of several. The offset of the descriptor is never moved: the daemon hands it to several
-    clients.
-    """
-
-    __slots__ = ("length", "source", "start")
-
-    def __init__(self, source: int | bytes, start: int, length: int) -> None:
-        self.source = source
-        self.start = start
-        self.length = length
-
-    def write(self, descriptor: int) -> None:
-        """Write all to ``descriptor``; OSError when that fails."""
-        start, end = self.start, self.start + self.length
-        if isinstance(self.source, bytes):
-            rest = memoryview(self.source)[start:end]
-            while rest:
-                rest = rest[posix.write(descriptor, rest) :]
-            return
-        try:
-            while start < end and (sent := posix.sendfile(descriptor, self.source, start, end - start)):
-                start += sent
-        except OSError:
-            # Not every descriptor takes a sendfile, one with O_APPEND does not. What is really wrong with
-            # the others, a write will say.
-            pass
-        while start < end:
-            chunk = posix.pread(self.source, min(end - start, 1 << 18), start)
-            if not chunk:
-                raise OSError(0, "the daemon's result is shorter than announced")
-            start += posix.write(descriptor, chunk)
-
-    def read(self) -> bytes:
-        """All of it, or as much as there is."""
-        if isinstance(self.source, bytes):
-            return self.source[self.start : self.start + self.length]
-        parts = []
-        at, end = self.start, self.start + self.length
-        while at < end and (part := posix.pread(self.source, end - at, at)):
-            parts.append(part)
-            at += len(part)
-        return b"".join(parts)
 
 
 class FileError(ClientError):

@@ -7,12 +7,15 @@ _socket, its own package and the dialect table; a test holds it to that.
 
 import posix
 
-from kallsyms_client import daemon, files, wire
+from kallsyms_client import filearguments
+from kallsyms_client.failures import ClientError, DeferError, failure
 from kallsyms_client.options import Command, UsageError, resolve, split
-from kallsyms_client.output import FileArgument, FileError, Piece, StandardOutput, write
-from kallsyms_client.report import ClientError, DeferError, failure, say, strerror
+from kallsyms_client.output import FileArgument, FileError, StandardOutput, write
 from kallsymsd import __version__
 from kallsymsd.core.dialects import BY_NAME, DIALECTS, GETLINE, Dialect, exact, find
+from kallsymsd.protocol import asking, wire
+from kallsymsd.protocol.messages import say, strerror
+from kallsymsd.protocol.received import Piece
 
 # Reasons for going without a daemon that are no trouble.
 _SILENT = ("absent", "input", "starting")
@@ -44,7 +47,7 @@ class _Result:
         self.message = message
         self.text, self.binary, self.sysmap = files
         self.maker = b""
-        self.unanswered: daemon.UnansweredError | None = None
+        self.unanswered: asking.UnansweredError | None = None
         self.verified = b""
 
 
@@ -63,7 +66,7 @@ def run(program: bytes, arguments: list[bytes], environment: Environment) -> Non
     except UsageError as error:
         message = program + b": " + error.message + b"\n" + dialect.usage.encode()
         raise DeferError(message, repeated=True) from error
-    named = None if b"patch" in command.flags else files.of(command, dialect)
+    named = None if b"patch" in command.flags else filearguments.of(command, dialect)
     if warning:
         say(b"kallsyms: warning: " + warning + b"\n")
     if named is None:
@@ -73,7 +76,7 @@ def run(program: bytes, arguments: list[bytes], environment: Environment) -> Non
 
 
 def _build(
-    command: Command, dialect: Dialect, options: int, named: files.Files, environment: Environment
+    command: Command, dialect: Dialect, options: int, named: filearguments.Files, environment: Environment
 ) -> None:
     """Make the tables, or nothing but a map."""
     try:
@@ -107,7 +110,9 @@ def _build(
         raise ClientError(result.message)
 
 
-def _request(command: Command, dialect: Dialect, options: int, named: files.Files) -> wire.BuildRequest:
+def _request(
+    command: Command, dialect: Dialect, options: int, named: filearguments.Files
+) -> wire.BuildRequest:
     tree = _working_directory()
     return wire.BuildRequest(
         version=__version__,
@@ -134,16 +139,16 @@ def _is_for_want_of_space(error: FileError) -> bool:
 
 def _patch(command: Command, dialect: Dialect, options: int, environment: Environment) -> None:
     try:
-        from kallsyms_client import patching
+        from kallsyms_client import patchmode
     except ImportError:
         from kallsyms_client.locate import import_with_site
 
-        import_with_site("kallsyms_client.patching")
-        from kallsyms_client import patching
-    patching.run(command, dialect, options, environment)
+        import_with_site("kallsyms_client.patchmode")
+        from kallsyms_client import patchmode
+    patchmode.run(command, dialect, options, environment)
 
 
-def _deliver(result: _Result, named: files.Files, *, verbose: bool) -> None:
+def _deliver(result: _Result, named: filearguments.Files, *, verbose: bool) -> None:
     """Write the result, and say how it was made."""
     before = []
     if named.binary is not None:
@@ -172,7 +177,7 @@ def _choose_dialect(command: Command, environment: Environment) -> tuple[Dialect
             raise failure(b"%b: no dialect '%b', there are %b" % (origin, name, known.encode()))
         return dialect, b""
     count = len(command.positionals)
-    if count == files.NAMED and not command.from_elf:
+    if count == filearguments.NAMED and not command.from_elf:
         return BY_NAME["mail-2024"], b""
     from kallsyms_client.detect import detect
 
@@ -193,13 +198,13 @@ def _obtain(request: wire.BuildRequest, descriptor: int, environment: Environmen
     if policy not in (b"auto", b"off", b"require", b"verify"):
         raise failure(b"KALLSYMSD=%b: must be auto, off, require or verify" % policy)
     if policy == b"verify":
-        from kallsyms_client import verify
+        from kallsyms_client import verifymode
 
-        if not verify.is_nested(environment):
+        if not verifymode.is_nested(environment):
             request.verify = True
-            descriptor = verify.as_file(descriptor, request.map_path)
+            descriptor = verifymode.as_file(descriptor, request.map_path)
             result = _ask_or_compute(request, descriptor, environment, policy)
-            result.verified = verify.check(
+            result.verified = verifymode.check(
                 request,
                 descriptor,
                 environment,
@@ -219,9 +224,9 @@ def _ask_or_compute(
         return _compute(request, descriptor, size, "KALLSYMSD=off")
     try:
         if size < 0:
-            raise daemon.UnansweredError("the input is not a regular file", "input")
-        reply, made = daemon.ask(request, descriptor, _expected(request, size), environment)
-    except daemon.UnansweredError as error:
+            raise asking.UnansweredError("the input is not a regular file", "input")
+        reply, made = asking.ask(request, descriptor, _expected(request, size), environment)
+    except asking.UnansweredError as error:
         unanswered = error
     else:
         return _Result(reply.status, reply.how, reply.message, (made.text, made.binary, made.sysmap))
@@ -238,7 +243,7 @@ def _ask_or_compute(
     return result
 
 
-def _remedy(unanswered: daemon.UnansweredError) -> str:
+def _remedy(unanswered: asking.UnansweredError) -> str:
     if unanswered.outdated:
         return "It is asked to leave"
     return "See kallsymsctl status, or set KALLSYMSD=off"
@@ -256,9 +261,9 @@ def _regular_size(descriptor: int) -> int:
 
 
 def _compute(request: wire.BuildRequest, descriptor: int, size: int, why: str) -> _Result:
-    from kallsyms_client import local
+    from kallsyms_client import inprocess
 
-    made = local.build(request, _read_input(request, descriptor, size))
+    made = inprocess.build(request, _read_input(request, descriptor, size))
     text, binary, sysmap = ((Piece(part, 0, len(part)),) for part in (made.text, made.binary, made.sysmap))
     result = _Result(made.status, made.how, made.message, (text, binary, sysmap))
     result.maker = b" (in-process: %b)" % why.encode()
@@ -267,10 +272,10 @@ def _compute(request: wire.BuildRequest, descriptor: int, size: int, why: str) -
 
 def _read_input(request: wire.BuildRequest, descriptor: int, size: int) -> bytes:
     """The map, in this process."""
-    from kallsyms_client import local
+    from kallsyms_client import inprocess
 
     try:
-        return local.read_input(request, descriptor, size)
+        return inprocess.read_input(request, descriptor, size)
     except OSError as error:
         # Kernels with the older parser say nothing of it, or never end.
         dialect = exact(request.dialect)

@@ -13,10 +13,10 @@ import time
 
 import kallsyms_client
 import kallsymsd
-from kallsyms_client.daemon import MAX_PATH
-from kallsyms_client.regular import open_regular
-from kallsyms_client.tally import make_private
-from kallsyms_client.who import is_anybodys, own_uid
+from kallsymsd.protocol.lock import is_locked
+from kallsymsd.protocol.places import MAX_SOCKET_PATH, exists, runtime_of, socket_path
+from kallsymsd.protocol.private import make_private
+from kallsymsd.protocol.regular import open_regular
 
 #: Seconds until another start is tried: one that fails is not to cost every link of a kernel.
 PAUSE = 30
@@ -56,12 +56,12 @@ def start(environment: Environment, cache: bytes) -> None:
         return
     if posix.getuid() != posix.geteuid():
         return
-    path = _socket_path(environment)
-    if len(path) > MAX_PATH or not make_private(path.rpartition(b"/")[0]):
+    path = socket_path(environment)
+    if not path.startswith(b"/") or len(path) > MAX_SOCKET_PATH or not make_private(path.rpartition(b"/")[0]):
         return
     if _is_systemds(path, environment):
         return
-    if _exists(path) and not _exists(path + b".lock"):
+    if exists(path) and not exists(path + b".lock"):
         return  # no daemon has made what is there, and none will take its place
     try:
         descriptor = open_regular(path + b".start", posix.O_RDWR | posix.O_CREAT, follow=False)
@@ -77,45 +77,19 @@ def start(environment: Environment, cache: bytes) -> None:
         posix.close(descriptor)
 
 
-def _socket_path(environment: Environment) -> bytes:
-    """Where the daemon would listen; b"" for nowhere."""
-    if given := environment.get(b"KALLSYMSD_SOCKET"):
-        return given if given.startswith(b"/") else b""
-    uid = own_uid()
-    for runtime in (environment.get(b"XDG_RUNTIME_DIR", b""), b"/run/user/%d" % uid):
-        try:
-            if runtime.startswith(b"/") and _is_ours(posix.stat(runtime).st_uid):
-                return runtime + b"/kallsymsd/s"
-        except OSError:
-            continue
-    return b"/tmp/kallsymsd-%d/s" % uid
-
-
-def _is_ours(owner: int) -> bool:
-    return owner == posix.geteuid() and not is_anybodys(owner)
-
-
 def _is_systemds(path: bytes, environment: Environment) -> bool:
     """Whether the user's service manager runs and has the socket in its care.
 
     It then listens there itself, or was told not to.
     """
-    runtime = path.removesuffix(b"/kallsymsd/s")
-    if runtime == path or not _exists(runtime + b"/systemd/private"):
+    runtime = runtime_of(path)
+    if not runtime or not exists(runtime + b"/systemd/private"):
         return False
     config = environment.get(b"XDG_CONFIG_HOME") or environment.get(b"HOME", b"") + b"/.config"
     return any(
-        _exists(directory + b"/systemd/user/sockets.target.wants/kallsymsd.socket")
+        exists(directory + b"/systemd/user/sockets.target.wants/kallsymsd.socket")
         for directory in (config, b"/etc", b"/usr/local/lib", b"/usr/lib")
     )
-
-
-def _exists(path: bytes) -> bool:
-    try:
-        posix.lstat(path)
-    except OSError:
-        return False
-    return True
 
 
 def _is_our_turn(descriptor: int) -> bool:
@@ -134,14 +108,9 @@ def _is_our_turn(descriptor: int) -> bool:
 def _is_served(lock: bytes) -> bool:
     """Whether a daemon has the lock beside its socket: it may be about to listen, or to end."""
     try:
-        descriptor = open_regular(lock, follow=False)
+        return is_locked(lock)
     except OSError:
         return False
-    try:
-        answer = fcntl.fcntl(descriptor, fcntl.F_OFD_GETLK, _FLOCK.pack(fcntl.F_WRLCK, 0, 0, 0, 0))
-    finally:
-        posix.close(descriptor)
-    return bool(_FLOCK.unpack(answer)[0] != fcntl.F_UNLCK)
 
 
 def _spawn(environment: Environment, path: bytes, cache: bytes) -> None:

@@ -5,8 +5,8 @@ import os
 from pathlib import Path
 
 from kallsymsd.ctl.command import Context
+from kallsymsd.protocol.paths import notes_directory
 from kallsymsd.service.config import ConfigurationError, load
-from kallsymsd.service.paths import notes_directory
 
 #: Name of the log of a daemon that a build started, in the cache directory of the XDG rules.
 LOG = "log"

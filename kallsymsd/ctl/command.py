@@ -7,9 +7,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TypeAlias
 
-from kallsyms_client.who import own_uid
+from kallsymsd.protocol.paths import check_socket_path, socket_path
+from kallsymsd.protocol.users import own_uid
 from kallsymsd.service.config import CACHE_DIR, ConfigurationError, load
-from kallsymsd.service.paths import check_socket_path, socket_path
 
 #: What add_subparsers() returns; it has no public name.
 Parsers: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"  # noqa: SLF001  argparse has no public way

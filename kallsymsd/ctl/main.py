@@ -7,9 +7,10 @@ import sys
 from pathlib import Path
 from typing import NoReturn
 
-from kallsyms_client.report import printable
 from kallsymsd import __version__
-from kallsymsd.ctl import (
+from kallsymsd.ctl import terminal
+from kallsymsd.ctl.command import CommandError, Context
+from kallsymsd.ctl.commands import (
     clear,
     completion,
     config,
@@ -21,13 +22,12 @@ from kallsymsd.ctl import (
     stats,
     status,
     stop,
-    terminal,
     top,
     verify,
 )
-from kallsymsd.ctl import list as list_command
-from kallsymsd.ctl.command import CommandError, Context
-from kallsymsd.service.paths import BadPathError
+from kallsymsd.ctl.commands import list as list_command
+from kallsymsd.protocol.messages import printable
+from kallsymsd.protocol.paths import BadPathError
 
 # In the order of the help.
 _COMMANDS = (

@@ -10,9 +10,9 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from kallsyms_client.help import help_text
 from kallsymsd import __version__
 from kallsymsd.__main__ import parser as daemon_parser
+from kallsymsd.ctl.clienthelp import help_text
 from kallsymsd.ctl.command import actions, subparsers
 from kallsymsd.ctl.main import parser as control_parser
 
@@ -46,7 +46,7 @@ def pages() -> dict[str, str]:
 
 def _client() -> str:
     """The page of kallsyms, which keeps its help as one text."""
-    usage, _, rest = help_text({b"help"}).decode("ascii").partition("\n\n")
+    usage, _, rest = help_text().partition("\n\n")
     lines = [
         _head("kallsyms", 1, "make the kallsyms tables of a Linux kernel"),
         ".SH SYNOPSIS",

@@ -12,8 +12,8 @@ from collections import Counter
 from pathlib import Path
 from typing import NamedTuple
 
-from kallsyms_client.regular import open_regular, read_regular
 from kallsymsd.ctl.command import CommandError
+from kallsymsd.protocol.regular import open_regular, read_regular
 
 #: The map of the finished kernel.
 FINAL = "System.map"

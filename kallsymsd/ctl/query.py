@@ -8,12 +8,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from kallsyms_client import wire
 from kallsymsd import __version__
 from kallsymsd.ctl.command import CommandError
-from kallsymsd.engine.private import NotPrivateError, check_private, is_locked
-from kallsymsd.service.codec import Decoder, Frame, decode_message, encode_message
-from kallsymsd.service.paths import is_own, lock_path
+from kallsymsd.protocol import wire
+from kallsymsd.protocol.codec import Decoder, Frame, decode_message, encode_message
+from kallsymsd.protocol.lock import is_locked
+from kallsymsd.protocol.paths import lock_path
+from kallsymsd.protocol.private import NotPrivateError, check_private
+from kallsymsd.protocol.users import is_our_peer
 
 #: Seconds for connecting, asking and the whole answer.
 DEADLINE = 2.0
@@ -57,7 +59,7 @@ def ask(
         try:
             sock.settimeout(deadline)
             sock.connect(str(path))
-            if not is_own(sock):
+            if not is_our_peer(sock):
                 raise QueryError(f"{path}: is served by another user; set KALLSYMSD_SOCKET")
             sock.sendall(wire.preamble() + encode_message(wire.CONTROL, {**(more or {}), "command": command}))
             frame = _receive(sock, end)

@@ -6,9 +6,9 @@ import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from kallsyms_client.report import printable
+from kallsymsd.counters.table import Unit
 from kallsymsd.ctl.terminal import console, tell
-from kallsymsd.service.stats import Unit
+from kallsymsd.protocol.messages import printable
 
 if TYPE_CHECKING:
     from rich.console import Group

@@ -5,10 +5,10 @@ import re
 from datetime import datetime
 from typing import NamedTuple
 
+from kallsymsd.counters.figures import Figures
+from kallsymsd.counters.kept import Kept
+from kallsymsd.counters.marks import Mark
 from kallsymsd.ctl.command import CommandError
-from kallsymsd.service.figures import Figures
-from kallsymsd.service.kept import Kept
-from kallsymsd.service.marks import Mark
 
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
 

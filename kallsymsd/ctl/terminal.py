@@ -14,7 +14,7 @@ import json
 import sys
 from typing import TYPE_CHECKING, Any, TextIO, cast
 
-from kallsyms_client.report import printable
+from kallsymsd.protocol.messages import printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -1,16 +1,16 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What trials have found (kallsyms_client.kbuild.verdicts), as kallsymsctl tells it."""
+"""What trials have found (kallsymsd.kbuild.trial.verdicts), as kallsymsctl tells it."""
 
 import os
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
-from kallsyms_client.kbuild import verdicts
-from kallsyms_client.kbuild.verdicts import BEGUN, LINK, MAP, SAME, TOOL, Verdict
 from kallsymsd import __version__
 from kallsymsd.ctl.show import Rows, counted_text
-from kallsymsd.service.paths import notes_directory
+from kallsymsd.kbuild.trial import verdicts
+from kallsymsd.kbuild.trial.verdicts import BEGUN, LINK, MAP, SAME, TOOL, Verdict
+from kallsymsd.protocol.paths import notes_directory
 
 #: What is tried, and what is done where ours gives something else.
 _KINDS = {

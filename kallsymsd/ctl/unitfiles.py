@@ -7,9 +7,9 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from kallsyms_client.regular import read_regular, write_new
 from kallsymsd.ctl.command import CommandError
-from kallsymsd.service.paths import base_directory
+from kallsymsd.protocol.paths import base_directory
+from kallsymsd.protocol.regular import read_regular, write_new
 
 #: In the order they are written; the drop-in is optional.
 SERVICE, SOCKET, HARDENING = "kallsymsd.service", "kallsymsd.socket", "kallsymsd.service.d/hardening.conf"

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """An answer as it goes to clients: text, binary and map in sealed memory files."""
 
-from kallsyms_client.wire import OK, BuildReply, How
 from kallsymsd.engine.memoryfile import Fronts, MemoryFile
 from kallsymsd.engine.result import BuildResult
+from kallsymsd.protocol.wire import OK, BuildReply, How
 
 
 class Answer:

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Removes what is stored."""
 
-from kallsyms_client.wire import ASM, BuildRequest
 from kallsymsd.core.dialects import DIALECTS, OPTION_BITS
 from kallsymsd.engine.key import tree_key
 from kallsymsd.engine.store import Store
+from kallsymsd.protocol.wire import ASM, BuildRequest
 
 
 def clear(store: Store, tree: bytes | None) -> None:

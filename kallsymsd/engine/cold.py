@@ -1,13 +1,13 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """A build without memory of earlier ones; what the client runs when it has no daemon."""
 
-from kallsyms_client.wire import OK, BuildRequest, How
 from kallsymsd.core import pipeline
 from kallsymsd.core.dialects import exact
 from kallsymsd.core.errors import InputError
 from kallsymsd.engine.form import encode
 from kallsymsd.engine.result import BuildResult
 from kallsymsd.engine.stopwatch import Stopwatch
+from kallsymsd.protocol.wire import OK, BuildRequest, How
 
 
 def build(request: BuildRequest, map_text: bytes) -> BuildResult:

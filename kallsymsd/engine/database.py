@@ -17,8 +17,8 @@ from typing import Any
 
 from diskcache.core import DBNAME
 
-from kallsyms_client.regular import open_regular
-from kallsymsd.engine.disk import BytesCache, DamagedError
+from kallsymsd.engine.bytesdisk import BytesCache, DamagedError
+from kallsymsd.protocol.regular import open_regular
 
 #: What diskcache is told. What begins with "sqlite_" is told SQLite at each opening, whatever the table says.
 SETTINGS: Mapping[str, str | int] = {

@@ -7,17 +7,17 @@ from collections.abc import Callable
 from time import perf_counter_ns
 from typing import Protocol
 
-from kallsyms_client.wire import COLD, HIT, STAGES, BuildRequest, How, WireError
-from kallsymsd.engine import entry
+from kallsymsd.engine import storedanswer
 from kallsymsd.engine.answer import Answer
 from kallsymsd.engine.clear import clear
 from kallsymsd.engine.key import cache_key, form_key
-from kallsymsd.engine.maps import MOST_DESCRIPTORS, MapText, RecentMaps
 from kallsymsd.engine.memoryfile import MOST as MOST_FRONTS
 from kallsymsd.engine.memoryfile import Fronts
+from kallsymsd.engine.recentmaps import MOST_DESCRIPTORS, MapText, RecentMaps
 from kallsymsd.engine.result import BuildResult
 from kallsymsd.engine.store import Store
-from kallsymsd.engine.trees import Trees, TreeSummary
+from kallsymsd.engine.treestates import Trees, TreeSummary
+from kallsymsd.protocol.wire import COLD, HIT, STAGES, BuildRequest, How, WireError
 
 _WRITE = STAGES.index("write")
 
@@ -207,7 +207,7 @@ class Engine:
             self._unsaved.clear()
         if self.store is not None:
             for question, answer in unsaved:
-                self.store.put(question.stored_key, *entry.encode(answer))
+                self.store.put(question.stored_key, *storedanswer.encode(answer))
         self._trees.save()
 
     def summaries(self) -> list[TreeSummary]:
@@ -240,7 +240,7 @@ class Engine:
         if stored is None:
             return None
         try:
-            result = entry.decode(stored)
+            result = storedanswer.decode(stored)
         except WireError:
             self.store.reject(question.stored_key)
             return None

@@ -4,7 +4,7 @@
 import re
 from pathlib import Path
 
-from kallsyms_client.regular import read_regular
+from kallsymsd.protocol.regular import read_regular
 
 #: Types, as in /proc/self/mountinfo, whose locks and caching another machine (or a foreign program) decides.
 REMOTE = frozenset(

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Tables in the form that a request asks for."""
 
-from kallsyms_client.wire import ASM, BuildRequest
 from kallsymsd.core import assembly
 from kallsymsd.core.tables import Tables
 from kallsymsd.core.target import Target
+from kallsymsd.protocol.wire import ASM, BuildRequest
 
 
 def encode(request: BuildRequest, tables: Tables) -> assembly.Assembly:

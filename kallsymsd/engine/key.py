@@ -3,7 +3,7 @@
 
 import hashlib
 
-from kallsyms_client.wire import BuildRequest
+from kallsymsd.protocol.wire import BuildRequest
 
 #: Version of everything between a map and its answer. Raise it with every change that makes other bytes of
 #: the same request, or that stores answers in another layout: old entries then are never found again.

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from kallsyms_client.wire import BAD_INPUT, OK, How
+from kallsymsd.protocol.wire import BAD_INPUT, OK, How
 
 if TYPE_CHECKING:  # the client reads this before it looks for what front needs
     from collections.abc import Sequence

@@ -1,13 +1,13 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """What the daemon remembers of a tree: its last map and the tables of it."""
 
-from kallsyms_client.wire import ADDRESSES, COLD, INCREMENTAL, How
 from kallsymsd.core import incremental, pipeline, sysmap
 from kallsymsd.core._native import TokenTable
 from kallsymsd.core.dialects import Dialect
 from kallsymsd.core.tables import Tables
-from kallsymsd.engine.maps import MapText
+from kallsymsd.engine.recentmaps import MapText
 from kallsymsd.engine.stopwatch import Stopwatch
+from kallsymsd.protocol.wire import ADDRESSES, COLD, INCREMENTAL, How
 
 # With more than an eighth of the symbols changed, a cold run costs less than an update; in tiny tables
 # neither costs anything.

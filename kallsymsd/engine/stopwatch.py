@@ -3,7 +3,7 @@
 
 from time import perf_counter_ns
 
-from kallsyms_client.wire import STAGES
+from kallsymsd.protocol.wire import STAGES
 
 
 class Stopwatch:

@@ -20,11 +20,12 @@ from typing import TypeVar
 import diskcache
 import xxhash
 
+from kallsymsd.engine.bytesdisk import BytesCache, sweep
 from kallsymsd.engine.database import SETTINGS, Database, is_locked, open_database
-from kallsymsd.engine.disk import BytesCache, sweep
 from kallsymsd.engine.filesystem import filesystem_type, is_remote
 from kallsymsd.engine.key import SCHEMA
-from kallsymsd.engine.private import Lock, private_directory
+from kallsymsd.protocol.lock import Lock
+from kallsymsd.protocol.private import private_directory
 
 MAGIC = b"KSST"
 HEADER_SIZE = 32

@@ -11,11 +11,11 @@ from time import perf_counter_ns
 from typing import TYPE_CHECKING, NamedTuple
 from weakref import WeakKeyDictionary, ref
 
-from kallsyms_client.wire import ELF, HIT, MAX_BODY, REPLY, STAGES, BuildRequest, How, patience
 from kallsymsd.core.dialects import exact
 from kallsymsd.core.errors import InputError
+from kallsymsd.protocol.paths import path_text
+from kallsymsd.protocol.wire import ELF, HIT, MAX_BODY, REPLY, STAGES, BuildRequest, How, patience
 from kallsymsd.service.history import History
-from kallsymsd.service.paths import path_text
 from kallsymsd.service.reading import UnreadableError, is_path_of, read_elf, read_map
 
 if TYPE_CHECKING:  # loading the engine takes time; the daemon listens before that
@@ -23,7 +23,7 @@ if TYPE_CHECKING:  # loading the engine takes time; the daemon listens before th
 
     from kallsymsd.engine.answer import Answer
     from kallsymsd.engine.engine import AnswerKey, Engine, Question
-    from kallsymsd.engine.maps import MapText
+    from kallsymsd.engine.recentmaps import MapText
     from kallsymsd.engine.store import Store
 
 _log = logging.getLogger("kallsymsd")
@@ -118,7 +118,7 @@ class Builds:
     def warm_up(self) -> None:
         """Load the engine, and what reads linked kernels, before anybody waits for it."""
         self._loaded()
-        import kallsymsd.core.vmlinux  # noqa: F401, PLC0415  reading does, at the first one
+        import kallsymsd.elf.vmlinux  # noqa: F401, PLC0415  reading does, at the first one
 
     @property
     def engine(self) -> Engine | None:

@@ -12,8 +12,8 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from kallsyms_client.regular import read_regular
-from kallsymsd.service.paths import BadPathError, base_directory, cache_directory
+from kallsymsd.protocol.paths import BadPathError, base_directory, cache_directory
+from kallsymsd.protocol.regular import read_regular
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

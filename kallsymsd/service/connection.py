@@ -10,8 +10,8 @@ import socket
 from collections import deque
 from typing import TYPE_CHECKING
 
-from kallsyms_client import wire
-from kallsymsd.service.codec import Decoder, Frame
+from kallsymsd.protocol import wire
+from kallsymsd.protocol.codec import Decoder, Frame
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

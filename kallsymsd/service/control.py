@@ -5,8 +5,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from kallsymsd.service import costs
-from kallsymsd.service.paths import path_text
+from kallsymsd.counters import costs
+from kallsymsd.protocol.paths import path_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -9,15 +9,15 @@ import weakref
 from collections import OrderedDict, deque
 from typing import TYPE_CHECKING, Any
 
-from kallsyms_client.tally import Fallback
-from kallsyms_client.wire import ADDRESSES, HIT, INCREMENTAL, MADE, BuildRequest
-from kallsymsd.service import difference
-from kallsymsd.service.paths import path_text
+from kallsymsd.protocol.notes import Fallback
+from kallsymsd.protocol.paths import path_text
+from kallsymsd.protocol.wire import ADDRESSES, HIT, INCREMENTAL, MADE, BuildRequest
+from kallsymsd.service import mapdiff
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from kallsymsd.engine.maps import MapText
+    from kallsymsd.engine.recentmaps import MapText
     from kallsymsd.service.builds import Outcome, Ticket
 
 #: Requests remembered.
@@ -204,7 +204,7 @@ def _difference(last: MapText | None, contents: MapText | None) -> list[Any]:
     """Number and text of the first line that differs from the last map's; empty if there is none."""
     if last is None or contents is None or last is contents:
         return []
-    found = difference.first(last.text, contents.text)
+    found = mapdiff.first(last.text, contents.text)
     if found is None:
         return []
     return [found.number, *(line.decode("utf-8", "replace")[:_SHOWN] for line in (found.old, found.new))]

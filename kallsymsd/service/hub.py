@@ -9,11 +9,11 @@ import socket
 import time
 from collections.abc import Callable
 
-from kallsyms_client import wire
-from kallsyms_client.who import is_anybodys, own_uid, peer_uid
-from kallsyms_client.wire import WireError
 from kallsymsd.engine.answer import Answer
-from kallsymsd.service.codec import Frame
+from kallsymsd.protocol import wire
+from kallsymsd.protocol.codec import Frame
+from kallsymsd.protocol.users import is_anybodys, own_uid, peer_uid
+from kallsymsd.protocol.wire import WireError
 from kallsymsd.service.connection import Connection, HungUpError, ShortError
 
 _log = logging.getLogger("kallsymsd")

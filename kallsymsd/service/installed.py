@@ -2,12 +2,15 @@
 """Tells whether the daemon's own files were replaced since it started: an upgrade, most often."""
 
 from collections.abc import Iterator
+from importlib.util import find_spec
 from pathlib import Path
 
-import kallsyms_client
-import kallsymsd
-
-_PACKAGES = tuple(Path(path) for package in (kallsymsd, kallsyms_client) for path in package.__path__)
+_PACKAGES = tuple(
+    Path(path)
+    for name in ("kallsymsd", "kallsyms_client")
+    if (found := find_spec(name)) is not None
+    for path in found.submodule_search_locations or ()
+)
 _SUFFIXES = frozenset({".py", ".so"})
 
 Identity = tuple[int, int, int, int]

@@ -8,8 +8,9 @@ import stat
 from pathlib import Path
 
 from kallsymsd.engine.filesystem import filesystem_type, is_remote
-from kallsymsd.engine.private import OLDER, Lock, private_directory
-from kallsymsd.service.paths import BadPathError, check_socket_path, lock_path
+from kallsymsd.protocol.lock import OLDER, Lock
+from kallsymsd.protocol.paths import BadPathError, check_socket_path, lock_path
+from kallsymsd.protocol.private import private_directory
 
 #: Clients that may wait to be accepted; a parallel build starts many at once.
 BACKLOG = 1024

@@ -5,9 +5,9 @@ import os
 import stat
 from collections.abc import Callable, Sequence
 
-from kallsyms_client.regular import Reader, is_longer, read_to_end
 from kallsymsd.core.dialects import Dialect
 from kallsymsd.core.errors import InputError
+from kallsymsd.protocol.regular import Reader, is_longer, read_to_end
 
 #: Largest map, in bytes; an amd64 kernel with everything in it has about 15 MB.
 MAX_MAP = 1 << 30
@@ -55,11 +55,11 @@ def read_map(descriptor: int, alike: Alike = _none_alike) -> bytes:
 def read_elf(descriptor: int, dialect: Dialect, nm: int = 0) -> bytes:
     """The map of the linked kernel in the file, as ``dialect``'s build makes it with that ``nm``.
 
-    ``nm`` says whose it is (kallsymsd.core.nm).
+    ``nm`` says whose it is (kallsymsd.elf.nm).
     Of the file only headers and symbols are read, as a map is. Raises UnreadableError for anything but a
     regular file that is open for reading and keeps still, and InputError for what is no linked kernel.
     """
-    from kallsymsd.core import vmlinux  # noqa: PLC0415  the daemon listens before that is loaded
+    from kallsymsd.elf import vmlinux  # noqa: PLC0415  the daemon listens before that is loaded
 
     def read(size: int) -> bytes:
         reader = Reader(descriptor, size)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from kallsyms_client.tally import Note
+    from kallsymsd.protocol.notes import Note
     from kallsymsd.service.builds import Builds
     from kallsymsd.service.tally import Tally
     from kallsymsd.service.workers import Job

@@ -16,13 +16,15 @@ from enum import Enum
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from kallsyms_client import wire
-from kallsyms_client.wire import BuildRequest, WireError
 from kallsymsd.core.dialects import exact
+from kallsymsd.protocol import wire
+from kallsymsd.protocol.codec import Frame, decode_message, encode_message
+from kallsymsd.protocol.wire import BuildRequest, WireError
 from kallsymsd.service import waiting
-from kallsymsd.service.ahead import Ahead
+from kallsymsd.service.ahead.directories import MOST_TREES
+from kallsymsd.service.ahead.precompute import Ahead
+from kallsymsd.service.ahead.watcher import Watcher
 from kallsymsd.service.builds import Builds, Outcome, Ticket
-from kallsymsd.service.codec import Frame, decode_message, encode_message
 from kallsymsd.service.connection import Connection
 from kallsymsd.service.control import Control
 from kallsymsd.service.hub import MOST_CONNECTIONS, PEER_LIMIT, Hub
@@ -30,15 +32,13 @@ from kallsymsd.service.instance import Instance
 from kallsymsd.service.saving import Saving
 from kallsymsd.service.tally import Tally
 from kallsymsd.service.waiting import Waiting
-from kallsymsd.service.watch import Watcher
-from kallsymsd.service.watching import MOST_TREES
 from kallsymsd.service.workers import Workers
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from kallsyms_client.tally import Note
     from kallsymsd.engine.engine import Engine
+    from kallsymsd.protocol.notes import Note
 
 _log = logging.getLogger("kallsymsd")
 

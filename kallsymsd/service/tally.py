@@ -7,21 +7,21 @@ import math
 import time
 from typing import TYPE_CHECKING
 
-from kallsyms_client.wire import ADDRESSES, COLD, HIT, INCREMENTAL, STAGES
-from kallsymsd.service import costs
-from kallsymsd.service.costs import Costs, Stock
-from kallsymsd.service.figures import Figures
-from kallsymsd.service.kept import Kept
-from kallsymsd.service.latency import LatencyCounts
-from kallsymsd.service.marks import Marks
-from kallsymsd.service.stats import Counter, Counters, noted
+from kallsymsd.counters import costs
+from kallsymsd.counters.costs import Costs, Stock
+from kallsymsd.counters.figures import Figures
+from kallsymsd.counters.kept import Kept
+from kallsymsd.counters.latency import LatencyCounts
+from kallsymsd.counters.marks import Marks
+from kallsymsd.counters.table import Counter, Counters, noted
+from kallsymsd.protocol.wire import ADDRESSES, COLD, HIT, INCREMENTAL, STAGES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from kallsyms_client.tally import Note
-    from kallsyms_client.wire import BuildRequest
     from kallsymsd.engine.store import Store
+    from kallsymsd.protocol.notes import Note
+    from kallsymsd.protocol.wire import BuildRequest
     from kallsymsd.service.builds import Outcome
 
 #: Seconds until counters that changed are written.

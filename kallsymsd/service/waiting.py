@@ -6,7 +6,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from kallsyms_client import wire
+from kallsymsd.protocol import wire
 
 if TYPE_CHECKING:
     from kallsymsd.service.builds import Ticket

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from kallsyms_client.wire import ADDRESSES, COLD, HIT, INCREMENTAL
+from kallsymsd.protocol.wire import ADDRESSES, COLD, HIT, INCREMENTAL
 from tests.measure import Daemon
 
 from . import edits

@@ -6,9 +6,9 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from kallsyms_client import wire
 from kallsymsd import __version__
 from kallsymsd.core.dialects import OPTION_BITS
+from kallsymsd.protocol import wire
 from tests import maps, oracles
 from tests.maps import RealMap
 

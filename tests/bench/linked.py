@@ -3,9 +3,9 @@
 
 from pathlib import Path
 
-from kallsymsd.core import nm
 from kallsymsd.core.dialects import BY_NAME
-from kallsymsd.core.elf import ElfFile
+from kallsymsd.elf import nm
+from kallsymsd.elf.elffile import ElfFile
 from tests import elfs, nms
 from tests.measure import Sample, in_child, spawn
 

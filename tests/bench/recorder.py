@@ -5,7 +5,7 @@ import statistics
 from collections import defaultdict
 from collections.abc import Iterable
 
-from kallsyms_client import wire
+from kallsymsd.protocol import wire
 from tests.measure import Sample
 
 from .tree import Request

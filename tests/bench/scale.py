@@ -12,7 +12,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from kallsyms_client.wire import ADDRESSES, COLD, INCREMENTAL
+from kallsymsd.protocol.wire import ADDRESSES, COLD, INCREMENTAL
 from tests.measure import Daemon
 
 from . import edits

@@ -10,7 +10,7 @@ from typing import Any
 
 from rich.table import Table
 
-from kallsyms_client.wire import STAGES
+from kallsymsd.protocol.wire import STAGES
 
 from . import limits
 from .job import Job

@@ -6,8 +6,8 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from kallsyms_client import wire
-from kallsyms_client.daemon import ask
+from kallsymsd.protocol import wire
+from kallsymsd.protocol.asking import ask
 from tests.measure import Daemon
 
 from .job import Job

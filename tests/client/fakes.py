@@ -10,8 +10,8 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from kallsyms_client import wire
-from kallsymsd.engine.private import Lock
+from kallsymsd.protocol import wire
+from kallsymsd.protocol.lock import Lock
 
 
 @dataclass

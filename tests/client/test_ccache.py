@@ -10,7 +10,7 @@ from typing import NoReturn
 
 import pytest
 
-from kallsymsd.ctl import objects
+from kallsymsd.ctl.verification import objects
 from tests.client.conftest import MAP, Kallsyms, elf
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from kallsyms_client import daemon, who, wire
+from kallsymsd.protocol import asking, places, users, wire
 from tests.client.conftest import MAP, Kallsyms, elf
 from tests.client.fakes import Peer, fake_daemon, memory_file
 from tests.faults.misbehaviour import HELLO, say
@@ -218,7 +218,7 @@ def test_a_daemon_whose_queue_is_full_costs_one_warning(heard: Kallsyms, socket_
 def test_a_place_in_the_queue_that_gets_free_in_time_is_taken(
     socket_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(daemon, "CONNECT", 10.0)
+    monkeypatch.setattr(asking, "CONNECT", 10.0)
     with socket.socket(socket.AF_UNIX) as listener, socket.socket(socket.AF_UNIX) as first:
         listener.bind(str(socket_path))
         listener.listen(0)
@@ -229,23 +229,23 @@ def test_a_place_in_the_queue_that_gets_free_in_time_is_taken(
 
         accepting = threading.Timer(0.1, accept)
         accepting.start()
-        sock, *_ = daemon._connect({b"KALLSYMSD_SOCKET": bytes(socket_path)})
+        sock, *_ = asking._connect({b"KALLSYMSD_SOCKET": bytes(socket_path)})
         sock.close()
         accepting.join()
 
 
 def test_a_daemon_of_another_user_is_not_trusted(socket_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(daemon, "_is_private", lambda _: True)
+    monkeypatch.setattr(asking, "_flaw", lambda _: "")
     monkeypatch.setattr(posix, "geteuid", lambda: 12345)
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(str(socket_path))
         listener.listen()
         # Under fakeroot geteuid() is wrong, and the kernel knows better.
-        sock, *_ = daemon._connect({b"KALLSYMSD_SOCKET": bytes(socket_path)})
+        sock, *_ = asking._connect({b"KALLSYMSD_SOCKET": bytes(socket_path)})
         sock.close()
-        monkeypatch.setattr(who, "own_uid", lambda: 12345)
-        with pytest.raises(daemon.UnansweredError, match="belongs to another user"):
-            daemon._connect({b"KALLSYMSD_SOCKET": bytes(socket_path)})
+        monkeypatch.setattr(users, "own_uid", lambda: 12345)
+        with pytest.raises(asking.UnansweredError, match="belongs to another user"):
+            asking._connect({b"KALLSYMSD_SOCKET": bytes(socket_path)})
 
 
 def test_the_runtime_directory_of_the_environment_comes_first(heard: Kallsyms, socket_path: Path) -> None:
@@ -265,11 +265,11 @@ def test_the_runtime_directory_of_the_environment_comes_first(heard: Kallsyms, s
 def test_places_are_tried_in_order() -> None:
     uid = os.getuid()
     shared = b"/tmp/kallsymsd-%d/s" % uid
-    assert daemon._named_places({b"XDG_RUNTIME_DIR": b"/run/mine"}) == [b"/run/mine/kallsymsd/s"]
-    assert daemon._named_places({b"XDG_RUNTIME_DIR": b"relative"}) == []
-    assert daemon._standard_places({}) == [b"/run/user/%d/kallsymsd/s" % uid, shared]
+    assert places.named_sockets({b"XDG_RUNTIME_DIR": b"/run/mine"}) == [b"/run/mine/kallsymsd/s"]
+    assert places.named_sockets({b"XDG_RUNTIME_DIR": b"relative"}) == []
+    assert places.standard_sockets({}) == [b"/run/user/%d/kallsymsd/s" % uid, shared]
     only = {b"KALLSYMSD_SOCKET": b"/a/s", b"XDG_RUNTIME_DIR": b"/run/mine"}
-    assert daemon._named_places(only) + daemon._standard_places(only) == [b"/a/s"]
+    assert places.named_sockets(only) + places.standard_sockets(only) == [b"/a/s"]
 
 
 @pytest.mark.parametrize("named", [True, False])
@@ -282,14 +282,14 @@ def test_a_daemon_in_a_directory_that_is_not_ours_alone_is_not_asked(
     environment = {b"KALLSYMSD_SOCKET": bytes(socket_path)}
     if not named:
         environment = {b"XDG_RUNTIME_DIR": b"/nonexistent"}
-        monkeypatch.setattr(daemon, "_standard_places", lambda _: [bytes(socket_path)])
+        monkeypatch.setattr(asking, "_standard_places", lambda _: [bytes(socket_path)])
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(str(socket_path))
         listener.listen()
-        sock, *_ = daemon._connect(environment)
+        sock, *_ = asking._connect(environment)
         sock.close()
         status = os.stat_result((mode, 0, 0, 0, os.getuid() + more, 0, 0, 0, 0, 0))
         monkeypatch.setattr(posix, "lstat", lambda _: status)
-        with pytest.raises(daemon.UnansweredError, match=r"no daemon at .*: its directory is open") as raised:
-            daemon._connect(environment)
+        with pytest.raises(asking.UnansweredError, match=r"no daemon at .*: its directory is open") as raised:
+            asking._connect(environment)
         assert raised.value.reason == "absent" or not named

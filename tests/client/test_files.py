@@ -12,8 +12,9 @@ from pathlib import Path
 import pytest
 
 from kallsyms_client import output
-from kallsyms_client.output import FileArgument, Piece, StandardOutput
-from kallsyms_client.report import ClientError
+from kallsyms_client.failures import ClientError
+from kallsyms_client.output import FileArgument, StandardOutput
+from kallsymsd.protocol.received import Piece
 from tests.client.conftest import MAP, Kallsyms, elf
 from tests.reference import tool
 

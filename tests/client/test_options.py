@@ -6,8 +6,8 @@ import tomllib
 import pytest
 
 from kallsyms_client.options import UsageError, resolve, split
-from kallsyms_client.wire import ASM, INCBIN
 from kallsymsd.core.dialects import ABSOLUTE_PERCPU, ALL_SYMBOLS, BY_NAME, PC_RELATIVE
+from kallsymsd.protocol.wire import ASM, INCBIN
 from tests.client.conftest import Kallsyms
 from tests.oracles import ROOT, Oracle
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from kallsyms_client import regular
+from kallsymsd.protocol import regular
 from tests.odd import ODD, PRECIOUS, is_untouched, not_waiting, put
 from tests.oracles import ROOT
 
@@ -128,25 +128,29 @@ _OPENING = {
 _ELSEWHERE = {"memory"}
 #: Those that there are, and why each may be. Whoever adds one says why here.
 _ALLOWED = {
-    ("kallsyms_client/kbuild/single.py", "_edited", "read_bytes"): "a file of this package",
+    ("kallsymsd/kbuild/script/onelinkedit.py", "_edited", "read_bytes"): "a file of this package",
     ("kallsyms_client/output.py", "commit", "open"): "an output that is no file, as the kernel's tool",
-    ("kallsyms_client/place.py", "create_beside", "open"): "O_EXCL: always a new file",
-    ("kallsyms_client/place.py", "position_and_flags", "open"): "made by the kernel, for us",
-    ("kallsyms_client/who.py", "_head", "open"): "made by the kernel, for us",
-    ("kallsyms_client/regular.py", "open_regular", "open"): "this is the one",
+    ("kallsyms_client/destinations.py", "create_beside", "open"): "O_EXCL: always a new file",
+    ("kallsyms_client/destinations.py", "position_and_flags", "open"): "made by the kernel, for us",
+    ("kallsymsd/protocol/users.py", "_head", "open"): "made by the kernel, for us",
+    ("kallsymsd/protocol/regular.py", "open_regular", "open"): "this is the one",
     ("kallsyms_client/session.py", "_build", "open"): "the map may be a pipe: waited for, as by the tool",
     ("kallsyms_client/start.py", "_spawn", "POSIX_SPAWN_OPEN"): "/dev/null",
     ("kallsyms_client/start.py", "_spawn", "open"): "O_PATH of the working directory: nothing is opened",
     ("kallsymsd/ctl/main.py", "_main", "open"): "/dev/null",
     ("kallsymsd/service/surroundings.py", "leave_build", "write_text"): "made by the kernel, for us",
     ("kallsymsd/ctl/man.py", "main", "write_text"): "for whoever makes a package, where they say",
-    ("kallsymsd/ctl/objects.py", "assemble", "read_bytes"): "in a temporary directory of ours",
-    ("kallsymsd/ctl/objects.py", "assemble", "write_text"): "in a temporary directory of ours",
+    ("kallsymsd/ctl/verification/objects.py", "assemble", "read_bytes"): "in a temporary directory of ours",
+    ("kallsymsd/ctl/verification/objects.py", "assemble", "write_text"): "in a temporary directory of ours",
     ("kallsymsd/ctl/unitfiles.py", "texts", "read_text"): "a file of this package",
-    ("kallsymsd/ctl/verification.py", "_compare_objects", "write_bytes"): "in a temporary directory of ours",
-    ("kallsymsd/ctl/verification.py", "_run_tool", "open"): "in a temporary directory of ours",
-    ("kallsymsd/ctl/verification.py", "_run_tool", "read_bytes"): "in a temporary directory of ours",
-    ("kallsymsd/hook/trees.py", "_why_not", "open"): "O_DIRECTORY: whether it can be entered",
+    (
+        "kallsymsd/ctl/verification/steps.py",
+        "_compare_objects",
+        "write_bytes",
+    ): "in a temporary directory of ours",
+    ("kallsymsd/ctl/verification/steps.py", "_run_tool", "open"): "in a temporary directory of ours",
+    ("kallsymsd/ctl/verification/steps.py", "_run_tool", "read_bytes"): "in a temporary directory of ours",
+    ("kallsymsd/kbuild/hook/hookedtrees.py", "_why_not", "open"): "O_DIRECTORY: whether it can be entered",
 }
 
 
@@ -182,7 +186,7 @@ def test_all_files_are_opened_here() -> None:
         for path in (root / ("kallsymsd" if root == ROOT else "kallsyms_client")).rglob("*.py")
         for each in opens(path.read_text())
     }
-    assert found - _ALLOWED.keys() == set(), "use kallsyms_client.regular"
+    assert found - _ALLOWED.keys() == set(), "use kallsymsd.protocol.regular"
     assert _ALLOWED.keys() - found == set(), "not there any more"
 
 

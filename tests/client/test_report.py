@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from kallsyms_client.report import printable
+from kallsymsd.protocol.messages import printable
 
 from .conftest import Kallsyms
 

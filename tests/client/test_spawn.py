@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from kallsymsd.engine.private import Lock
+from kallsymsd.protocol.lock import Lock
 from tests.client.conftest import MAP, Kallsyms
 from tests.odd import ODD, is_untouched, put
 from tests.reference import tool

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from kallsyms_client import tally
+from kallsymsd.protocol import notes
 from tests.client.conftest import MAP, Kallsyms
 
 ARGUMENTS = ("--dialect=v6.11", "--all-symbols", "in.map")
@@ -21,13 +21,13 @@ def place(kallsyms: Kallsyms) -> Path:
 
 
 def reasons(place: Path) -> list[str]:
-    return [each.reason for each in tally.fallbacks(tally.read(bytes(place)))]
+    return [each.reason for each in notes.fallbacks(notes.read(bytes(place)))]
 
 
 def test_a_run_without_a_daemon_is_counted(kallsyms: Kallsyms, place: Path) -> None:
     for _ in range(3):
         assert kallsyms(*ARGUMENTS).err == b""
-    first, *_ = records = tally.fallbacks(tally.read(bytes(place)))
+    first, *_ = records = notes.fallbacks(notes.read(bytes(place)))
     assert [each.reason for each in records] == ["absent"] * 3
     here = kallsyms.here.stat()
     assert (first.waited, first.tree) == (0.0, (here.st_dev, here.st_ino))
@@ -82,7 +82,7 @@ def test_a_place_that_is_not_as_it_should_be_is_left_alone(
     run = kallsyms(*ARGUMENTS)
     assert (run.status, run.err) == (0, b"")
     assert list(elsewhere.iterdir()) == []
-    assert tally.fallbacks(tally.read(bytes(place))) == []
+    assert notes.fallbacks(notes.read(bytes(place))) == []
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can make somebody else's directory")
@@ -94,60 +94,60 @@ def test_nothing_is_made_in_a_directory_of_somebody_else(kallsyms: Kallsyms, pla
 
 
 def test_the_file_does_not_grow_without_end(tmp_path: Path) -> None:
-    for _ in range(tally.MAX_SIZE // tally.SIZE + 10):
-        tally.count(bytes(tmp_path), "silent", 0.4)
-    assert (tmp_path / "fallbacks").stat().st_size == tally.MAX_SIZE
-    records = tally.fallbacks(tally.take(bytes(tmp_path)))
-    assert len(records) == tally.MAX_SIZE // tally.SIZE
+    for _ in range(notes.MAX_SIZE // notes.SIZE + 10):
+        notes.count(bytes(tmp_path), "silent", 0.4)
+    assert (tmp_path / "fallbacks").stat().st_size == notes.MAX_SIZE
+    records = notes.fallbacks(notes.take(bytes(tmp_path)))
+    assert len(records) == notes.MAX_SIZE // notes.SIZE
     assert {(each.reason, each.waited) for each in records} == {("silent", 0.4)}
 
 
 def test_what_is_taken_is_gone_and_counting_goes_on(tmp_path: Path) -> None:
     place = bytes(tmp_path)
-    assert tally.fallbacks(tally.take(place)) == []
-    for reason in tally.REASONS:
-        tally.count(place, reason, 0.0)
-    assert [each.reason for each in tally.fallbacks(tally.read(place))] == list(tally.REASONS)
-    assert [each.reason for each in tally.fallbacks(tally.take(place))] == list(tally.REASONS)
-    assert tally.fallbacks(tally.take(place)) == tally.fallbacks(tally.read(place)) == []
-    tally.count(place, "full", 0.1)
-    assert [each.reason for each in tally.fallbacks(tally.take(place))] == ["full"]
+    assert notes.fallbacks(notes.take(place)) == []
+    for reason in notes.REASONS:
+        notes.count(place, reason, 0.0)
+    assert [each.reason for each in notes.fallbacks(notes.read(place))] == list(notes.REASONS)
+    assert [each.reason for each in notes.fallbacks(notes.take(place))] == list(notes.REASONS)
+    assert notes.fallbacks(notes.take(place)) == notes.fallbacks(notes.read(place)) == []
+    notes.count(place, "full", 0.1)
+    assert [each.reason for each in notes.fallbacks(notes.take(place))] == ["full"]
     assert list(tmp_path.iterdir()) == []
 
 
 def test_many_clients_lose_nothing_of_each_others(tmp_path: Path) -> None:
     def work() -> None:
         for _ in range(50):
-            tally.count(bytes(tmp_path), "absent", 0.0)
+            notes.count(bytes(tmp_path), "absent", 0.0)
 
     threads = [threading.Thread(target=work) for _ in range(8)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert len(tally.fallbacks(tally.read(bytes(tmp_path)))) == 400
+    assert len(notes.fallbacks(notes.read(bytes(tmp_path)))) == 400
 
 
 def test_what_is_no_record_is_passed_over() -> None:
-    one = tally.Fallback("closed", 0.25, 1_700_000_000, (5, 1 << 63)).encode()
-    assert len(one) == tally.SIZE
+    one = notes.Fallback("closed", 0.25, 1_700_000_000, (5, 1 << 63)).encode()
+    assert len(one) == notes.SIZE
     for damaged in (one[:20] + one, b"x" + one + b"KSF1", one[:4] + b"\xff" + one[5:] + one):
-        (found,) = tally.fallbacks(tally.decode(damaged))
+        (found,) = notes.fallbacks(notes.decode(damaged))
         assert (found.reason, found.waited, found.time) == ("closed", 0.25, 1_700_000_000)
         assert found.tree == (5, 1 << 63)
-    assert tally.fallbacks(tally.decode(b"KSF1" * 100)) == []
+    assert notes.fallbacks(notes.decode(b"KSF1" * 100)) == []
 
 
 def test_links_are_noted_beside_fallbacks(tmp_path: Path) -> None:
     place = bytes(tmp_path)
-    tally.count(place, "absent", 0.0)
-    for number, how in enumerate(tally.LINKED):
-        tally.count_link(place, how, number % 4, 0.25 * number)
-    tally.count(place, "closed", 0.5)
-    first, *links, last = tally.read(place)
-    assert isinstance(first, tally.Fallback)
-    assert isinstance(last, tally.Fallback)
+    notes.count(place, "absent", 0.0)
+    for number, how in enumerate(notes.LINKED):
+        notes.count_link(place, how, number % 4, 0.25 * number)
+    notes.count(place, "closed", 0.5)
+    first, *links, last = notes.read(place)
+    assert isinstance(first, notes.Fallback)
+    assert isinstance(last, notes.Fallback)
     assert (first.reason, last.reason, last.waited) == ("absent", "closed", 0.5)
-    told = [(each.how, each.links, each.saved) for each in links if isinstance(each, tally.Linked)]
-    assert told == [(how, number % 4, 0.25 * number) for number, how in enumerate(tally.LINKED)]
-    assert tally.decode(tally.Linked("right", 4, 0.0, 0, (0, 0)).encode()) == []  # no script has so many
+    told = [(each.how, each.links, each.saved) for each in links if isinstance(each, notes.Linked)]
+    assert told == [(how, number % 4, 0.25 * number) for number, how in enumerate(notes.LINKED)]
+    assert notes.decode(notes.Linked("right", 4, 0.0, 0, (0, 0)).encode()) == []  # no script has so many

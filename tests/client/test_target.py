@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from kallsyms_client.report import ClientError
-from kallsyms_client.target import elf_target, known_target
+from kallsyms_client.failures import ClientError
+from kallsyms_client.machine import elf_target, known_target
 from tests.client.conftest import Kallsyms, elf
 
 

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from kallsyms_client import tally, wire
 from kallsymsd.core.dialects import OPTION_BITS
 from kallsymsd.engine import cold
+from kallsymsd.protocol import notes, wire
 from tests.client.conftest import MAP, Kallsyms, elf
 from tests.client.fakes import Peer, fake_daemon
 from tests.oracles import Oracle
@@ -61,7 +61,7 @@ def replying(text: bytes, binary: bytes = b"", status: int = wire.OK) -> Callabl
 def counted(program: Kallsyms) -> list[str]:
     """Reasons counted so far."""
     place = Path(program.environment["XDG_CACHE_HOME"]) / "kallsymsd"
-    return [each.reason for each in tally.fallbacks(tally.read(bytes(place)))]
+    return [each.reason for each in notes.fallbacks(notes.read(bytes(place)))]
 
 
 def test_a_right_answer_is_written(verifying: Kallsyms, socket_path: Path) -> None:

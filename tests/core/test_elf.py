@@ -14,10 +14,10 @@ from elftools.elf.sections import SymbolTableSection
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kallsymsd.core import nm
 from kallsymsd.core.dialects import BY_NAME
-from kallsymsd.core.elf import ElfFile
 from kallsymsd.core.errors import InputError
+from kallsymsd.elf import nm
+from kallsymsd.elf.elffile import ElfFile
 from tests import elfs
 from tests.elfs import Image, Section, Symbol
 

@@ -10,11 +10,11 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from kallsyms_client.kbuild import rules
-from kallsymsd.core import nm
 from kallsymsd.core.dialects import BY_NAME, DIALECTS, SymbolFilter
-from kallsymsd.core.elf import ElfFile
 from kallsymsd.core.errors import InputError
+from kallsymsd.elf import nm
+from kallsymsd.elf.elffile import ElfFile
+from kallsymsd.kbuild.script import sysmaprules
 from tests import elfs, nms, oracles
 from tests.elfs import Image, Section, Symbol
 from tests.reference.mksysmap import SCRIPTS
@@ -183,7 +183,7 @@ _RULES = [line for line in SCRIPTS["v6.15"].split("\n") if line and "aNUw" not i
 @given(st.lists(st.sampled_from(_RULES), max_size=4), images(targets=("x86_64",), names=part_names))
 def test_rules_read_from_a_script_drop_what_sed_drops(lines: list[str], case: tuple[str, Image]) -> None:
     text = "\n".join(["/ [aNUw] /d", *lines, ""])
-    found = rules.of_sed(text.encode())
+    found = sysmaprules.of_sed(text.encode())
     assert found is not None
     encoded = case[1].encode()
     made = nm.filtered_map(ElfFile.read(encoded), nm.BINUTILS, SymbolFilter(*found))

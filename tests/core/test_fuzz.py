@@ -10,11 +10,11 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from kallsyms_client import wire
 from kallsymsd.core import sysmap
 from kallsymsd.core.dialects import DIALECTS, Dialect
 from kallsymsd.core.errors import InputError
 from kallsymsd.engine import cold
+from kallsymsd.protocol import wire
 from tests.maps import RealMap
 from tests.strategies import clean_maps
 

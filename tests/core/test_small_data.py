@@ -6,10 +6,10 @@ from typing import NoReturn
 
 import pytest
 
-from kallsymsd.core import nm
 from kallsymsd.core.dialects import SymbolFilter
-from kallsymsd.core.elf import ElfFile
 from kallsymsd.core.errors import InputError
+from kallsymsd.elf import nm
+from kallsymsd.elf.elffile import ElfFile
 from tests import elfs, nms
 
 # Class, byte order and e_machine, by the prefix of binutils for it.

@@ -8,10 +8,10 @@ import pytest
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
-from kallsymsd.core import nm, vmlinux
 from kallsymsd.core.dialects import BY_NAME
-from kallsymsd.core.elf import ElfFile
 from kallsymsd.core.errors import InputError
+from kallsymsd.elf import nm, vmlinux
+from kallsymsd.elf.elffile import ElfFile
 from tests import elfs
 from tests.elfs import Image, Section, Symbol
 from tests.reference import elf as reference

@@ -11,13 +11,15 @@ from types import SimpleNamespace
 
 import pytest
 
-from kallsymsd.ctl import main, show, status
+from kallsymsd.counters.table import Unit
+from kallsymsd.ctl import main, show
+from kallsymsd.ctl.commands import status
 from kallsymsd.engine.engine import Engine
 from kallsymsd.engine.key import tree_key
-from kallsymsd.engine.private import Lock, private_directory
 from kallsymsd.engine.store import Store
-from kallsymsd.hook.registry import Registry
-from kallsymsd.service.stats import Unit
+from kallsymsd.kbuild.hook.registry import Registry
+from kallsymsd.protocol.lock import Lock
+from kallsymsd.protocol.private import private_directory
 from tests.interpreter import python
 from tests.service.peer import PATIENCE, Daemon, FakeCore, request, serving
 from tests.service.test_server import wait_for
@@ -141,7 +143,7 @@ def test_top_shows_the_daemon_until_it_ends(
     monkeypatch.setattr(sys.stdout, "isatty", lambda: True, raising=False)
     monkeypatch.setenv("COLUMNS", "80")
     with serving(socket_path, lambda: Engine(None, FakeCore())) as daemon:
-        monkeypatch.setattr("kallsymsd.ctl.top.time.sleep", lambda _: daemon.stop())
+        monkeypatch.setattr("kallsymsd.ctl.commands.top.time.sleep", lambda _: daemon.stop())
         assert main.main(["top"]) == 0
     captured = capsys.readouterr()
     assert "pid" in captured.out
@@ -165,7 +167,9 @@ def test_top_ends_with_a_daemon_that_is_ending(
             threading.Timer(0.2, core.release.set).start()
 
         with monkeypatch.context() as patched:
-            patched.setattr("kallsymsd.ctl.top.time", SimpleNamespace(sleep=begin_to_end, time=time.time))
+            patched.setattr(
+                "kallsymsd.ctl.commands.top.time", SimpleNamespace(sleep=begin_to_end, time=time.time)
+            )
             assert main.main(["top"]) == 0
     assert "the daemon has ended" in capsys.readouterr().err
 
@@ -255,7 +259,7 @@ def test_an_interrupt_is_no_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
         raise KeyboardInterrupt
 
     monkeypatch.setattr(show, "show_tables", interrupted)
-    monkeypatch.setattr("kallsymsd.ctl.config.show_tables", interrupted)
+    monkeypatch.setattr("kallsymsd.ctl.commands.config.show_tables", interrupted)
     assert main.main(["config"]) == 130
 
 

@@ -13,8 +13,9 @@ from typing import NoReturn
 
 import pytest
 
-from kallsymsd.ctl import completion, main
+from kallsymsd.ctl import main
 from kallsymsd.ctl.command import subparsers, summaries
+from kallsymsd.ctl.commands import completion
 
 #: Seconds for a shell.
 PATIENCE = 30.0

@@ -13,13 +13,13 @@ from pathlib import Path
 import msgpack
 import pytest
 
-from kallsyms_client import wire
 from kallsymsd import __version__
+from kallsymsd.counters.kept import read, save
 from kallsymsd.ctl import main, query
 from kallsymsd.ctl.show import bytes_text
-from kallsymsd.engine.private import Lock
-from kallsymsd.service.kept import read, save
-from kallsymsd.service.paths import lock_path
+from kallsymsd.protocol import wire
+from kallsymsd.protocol.lock import Lock
+from kallsymsd.protocol.paths import lock_path
 from tests.service.peer import PATIENCE, Daemon
 
 FIXED = {"requests", "hits", "misses", "bytes", "seconds", "cache_entries", "cache_bytes", "cache_limit"}
@@ -235,7 +235,7 @@ def test_a_daemon_of_another_user_is_not_asked(
     daemon: Daemon, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert daemon.thread.is_alive()
-    monkeypatch.setattr(query, "is_own", lambda _: False)
+    monkeypatch.setattr(query, "is_our_peer", lambda _: False)
     assert main.main(["status"]) == 1
     assert "another user" in capsys.readouterr().err
 

@@ -8,16 +8,16 @@ from pathlib import Path
 
 import pytest
 
-from kallsyms_client import tally
-from kallsyms_client.kbuild.outcome import Outcome as Link
-from kallsyms_client.tally import Fallback
-from kallsyms_client.wire import STAGES, How
-from kallsymsd.ctl import explain as explained
 from kallsymsd.ctl import main, passes
 from kallsymsd.ctl.command import CommandError
+from kallsymsd.ctl.commands import explain as explained
 from kallsymsd.engine.answer import Answer
 from kallsymsd.engine.engine import Engine
 from kallsymsd.engine.result import BuildResult
+from kallsymsd.kbuild.outcome import Outcome as Link
+from kallsymsd.protocol import notes
+from kallsymsd.protocol.notes import Fallback
+from kallsymsd.protocol.wire import STAGES, How
 from kallsymsd.service.builds import Outcome, Ticket
 from tests.service.peer import Daemon, request, serving
 
@@ -158,7 +158,7 @@ def test_requests_that_the_daemon_did_not_answer_are_told(
     cache = tmp_path / "cache" / "kallsymsd"
     cache.mkdir(mode=0o700, parents=True)
     monkeypatch.chdir(tmp_path)
-    tally.count(os.fsencode(cache), "silent", 0.4)
+    notes.count(os.fsencode(cache), "silent", 0.4)
     assert explain() == 0
     assert explain(tmp_path) == 0
     assert capsys.readouterr().out.count("fallback, the client computed") == 2

@@ -11,8 +11,9 @@ from typing import NoReturn
 
 import pytest
 
-from kallsymsd.ctl import main, service, unitfiles
+from kallsymsd.ctl import main, unitfiles
 from kallsymsd.ctl.command import CommandError
+from kallsymsd.ctl.commands import service
 from tests.service.peer import PATIENCE, Daemon
 
 # Stands in for systemctl: notes how it was called, and fails where the test says.

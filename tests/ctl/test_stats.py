@@ -8,19 +8,20 @@ from pathlib import Path
 
 import pytest
 
-from kallsyms_client import tally
-from kallsyms_client.tally import Fallback
-from kallsymsd.ctl import main, report, since, stats
+from kallsymsd.counters import costs, figures, kept
+from kallsymsd.counters.costs import Stock
+from kallsymsd.counters.figures import Figures
+from kallsymsd.counters.kept import Kept
+from kallsymsd.counters.marks import Mark
+from kallsymsd.counters.table import TABLE, Counter
+from kallsymsd.ctl import main, since, statsitems
 from kallsymsd.ctl.command import CommandError
-from kallsymsd.ctl.report import Report
+from kallsymsd.ctl.commands import stats
 from kallsymsd.ctl.show import seconds_text
 from kallsymsd.ctl.since import Span
-from kallsymsd.service import costs, figures, kept
-from kallsymsd.service.costs import Stock
-from kallsymsd.service.figures import Figures
-from kallsymsd.service.kept import Kept
-from kallsymsd.service.marks import Mark
-from kallsymsd.service.stats import TABLE, Counter
+from kallsymsd.ctl.statsitems import Report
+from kallsymsd.protocol import notes
+from kallsymsd.protocol.notes import Fallback
 from tests.service.peer import Daemon
 
 HOUR = 3600.0
@@ -54,35 +55,35 @@ def cache(tmp_path: Path) -> Path:
 
 
 def test_every_counter_is_in_every_form() -> None:
-    values = json.loads(report.as_json(REPORT))
-    lines = dict(line.split("\t") for line in report.as_tab(REPORT).splitlines())
-    metrics = report.as_prometheus(REPORT)
+    values = json.loads(statsitems.as_json(REPORT))
+    lines = dict(line.split("\t") for line in statsitems.as_tab(REPORT).splitlines())
+    metrics = statsitems.as_prometheus(REPORT)
     for row in TABLE:
         key = row.counter.value
         assert values[key] == SOME.counters[key]
         assert float(lines[key]) == SOME.counters[key]
-        assert f"# HELP {report.metric_name(row)} {row.help}\n" in metrics
+        assert f"# HELP {statsitems.metric_name(row)} {row.help}\n" in metrics
 
 
 def test_json_has_percentiles_and_estimates() -> None:
-    values = json.loads(report.as_json(UNMEASURED))
+    values = json.loads(statsitems.as_json(UNMEASURED))
     assert 3e-6 < values["p50_parse"] <= 4e-6 < values["p99_parse"] <= 6e-6
     assert (values["saved_seconds_cold"], values["saved_seconds_stock"]) == (2.5, None)
     assert (values["since"], values["running"]) == (100.0, True)
 
 
 def test_what_is_not_known_has_no_line_for_programs() -> None:
-    assert "saved_seconds_stock" not in report.as_tab(UNMEASURED)
-    assert "saved_seconds_cold\t2.5\n" in report.as_tab(UNMEASURED)
-    assert "saved_stock" not in report.as_prometheus(UNMEASURED)
-    assert "kallsymsd_saved_cold_seconds_total 2.5\n" in report.as_prometheus(UNMEASURED)
+    assert "saved_seconds_stock" not in statsitems.as_tab(UNMEASURED)
+    assert "saved_seconds_cold\t2.5\n" in statsitems.as_tab(UNMEASURED)
+    assert "saved_stock" not in statsitems.as_prometheus(UNMEASURED)
+    assert "kallsymsd_saved_cold_seconds_total 2.5\n" in statsitems.as_prometheus(UNMEASURED)
 
 
 def test_each_line_for_prometheus_follows_its_grammar() -> None:
     label = r'[a-z]+="[^"\\]*"'
     sample = re.compile(rf"([a-z_]+)(\{{{label}(,{label})*\}})? [0-9.e+-]+")
     types = {}
-    for line in report.as_prometheus(REPORT).splitlines():
+    for line in statsitems.as_prometheus(REPORT).splitlines():
         if line.startswith("# TYPE "):
             _, _, name, kind = line.split()
             assert name not in types
@@ -97,11 +98,13 @@ def test_each_line_for_prometheus_follows_its_grammar() -> None:
 
 def test_a_large_count_has_all_its_digits_for_prometheus() -> None:
     figures = SOME._replace(counters={**SOME.counters, "bytes": 123_456_789_012_345})
-    assert "kallsymsd_bytes_total 123456789012345\n" in report.as_prometheus(REPORT._replace(figures=figures))
+    assert "kallsymsd_bytes_total 123456789012345\n" in statsitems.as_prometheus(
+        REPORT._replace(figures=figures)
+    )
 
 
 def test_metrics_are_named_with_their_unit_and_sums_end_in_total() -> None:
-    names = {row.counter.value: report.metric_name(row) for row in TABLE}
+    names = {row.counter.value: statsitems.metric_name(row) for row in TABLE}
     assert names["requests"] == "kallsymsd_requests_total"
     assert names["bytes"] == "kallsymsd_bytes_total"
     assert names["seconds"] == "kallsymsd_seconds_total"
@@ -112,7 +115,7 @@ def test_metrics_are_named_with_their_unit_and_sums_end_in_total() -> None:
 
 
 def test_buckets_add_up_to_the_count() -> None:
-    lines = [line for line in report.as_prometheus(REPORT).splitlines() if 'stage="parse"' in line]
+    lines = [line for line in statsitems.as_prometheus(REPORT).splitlines() if 'stage="parse"' in line]
     counts = [int(line.split()[1]) for line in lines if "_bucket" in line]
     assert counts == sorted(counts)
     assert counts[-1] == 3
@@ -271,8 +274,8 @@ def test_what_clients_noted_is_counted_too(
 ) -> None:
     assert daemon.thread.is_alive()
     cache.chmod(0o700)
-    tally.count(os.fsencode(cache), "absent", 0.0)
-    tally.count(os.fsencode(cache), "silent", 0.4)
+    notes.count(os.fsencode(cache), "absent", 0.0)
+    notes.count(os.fsencode(cache), "silent", 0.4)
     for option, fallbacks in (("--since=1m", 2), ("--since=zero", 2), ("--zero", 2), ("--since=zero", 0)):
         assert main.main(["stats", "--json", option]) == 0
         values = json.loads(capsys.readouterr().out)

@@ -11,7 +11,7 @@ import pytest
 
 from kallsymsd.ctl import absence, main, unitfiles
 from kallsymsd.ctl.command import subparsers
-from kallsymsd.hook.files import VARIABLE
+from kallsymsd.kbuild.hook.hookfiles import VARIABLE
 from tests.interpreter import python
 from tests.service.peer import Daemon
 

@@ -13,10 +13,10 @@ from typing import cast
 
 import pytest
 
-from kallsyms_client.kbuild.outcome import Outcome as Link
 from kallsymsd.ctl import main, show, terminal
 from kallsymsd.engine.engine import Engine
-from kallsymsd.hook.registry import Registry
+from kallsymsd.kbuild.hook.registry import Registry
+from kallsymsd.kbuild.outcome import Outcome as Link
 from tests.service.peer import Daemon, serving
 
 ESCAPES = "\x1b]0;title\x07\x1b[2J\x9b31m\N{RIGHT-TO-LEFT OVERRIDE}\x7f"

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from kallsyms_client.kbuild import verdicts
-from kallsyms_client.kbuild.verdicts import BEGUN, DIFFERENT, LINK, MAP, SAME, TOOL, Verdict
 from kallsymsd.ctl import main, trials
-from kallsymsd.hook.registry import Registry
+from kallsymsd.kbuild.hook.registry import Registry
+from kallsymsd.kbuild.trial import verdicts
+from kallsymsd.kbuild.trial.verdicts import BEGUN, DIFFERENT, LINK, MAP, SAME, TOOL, Verdict
 
 
 @pytest.fixture

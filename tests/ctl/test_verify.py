@@ -11,13 +11,14 @@ import pytest
 
 from kallsymsd.core import assembly, pipeline
 from kallsymsd.core.dialects import BY_NAME, OPTION_BITS
-from kallsymsd.ctl import main, objects, progress
+from kallsymsd.counters import costs
+from kallsymsd.ctl import main
 from kallsymsd.ctl.command import CommandError
-from kallsymsd.ctl.objects import ObjectFile, Section
-from kallsymsd.ctl.progress import Progress
-from kallsymsd.ctl.subject import Subject, subject
+from kallsymsd.ctl.verification import objects, progress
+from kallsymsd.ctl.verification.objects import ObjectFile, Section
+from kallsymsd.ctl.verification.progress import Progress
+from kallsymsd.ctl.verification.subject import Subject, subject
 from kallsymsd.engine.engine import Engine
-from kallsymsd.service import costs
 from tests import oracles
 from tests.service.peer import serving
 

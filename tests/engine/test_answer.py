@@ -8,12 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kallsyms_client.wire import BAD_INPUT, COLD, HIT, OK, How, WireError
 from kallsymsd.core.front import Front
-from kallsymsd.engine import entry
+from kallsymsd.engine import storedanswer
 from kallsymsd.engine.answer import Answer
 from kallsymsd.engine.memoryfile import Fronts
 from kallsymsd.engine.result import BuildResult
+from kallsymsd.protocol.wire import BAD_INPUT, COLD, HIT, OK, How, WireError
 
 
 def with_front(front: Front, offsets: bytes) -> BuildResult:
@@ -62,11 +62,11 @@ def test_a_small_front_is_worth_no_file() -> None:
 def test_the_stored_form_does_not_tell_how_many_files_there_were() -> None:
     front = Front({"names": b"names", "token_table": b"tokens"})
     stored = {
-        b"".join(entry.encode(Answer(with_front(front, b"offsets"), fronts)))
+        b"".join(storedanswer.encode(Answer(with_front(front, b"offsets"), fronts)))
         for fronts in (None, Fronts(least=1))
     }
     (one,) = stored
-    after = entry.decode(one)
+    after = storedanswer.decode(one)
     assert (after.text, after.binary, after.sysmap) == (b"text", b"namestokensoffsets", b"map")
 
 
@@ -79,7 +79,7 @@ def test_a_reply_tells_how_this_request_was_met() -> None:
 @given(st.binary(max_size=100), st.binary(max_size=100))
 def test_an_entry_gives_back_what_was_stored(text: bytes, binary: bytes) -> None:
     before = result(text, binary)
-    after = entry.decode(b"".join(entry.encode(Answer(before))))
+    after = storedanswer.decode(b"".join(storedanswer.encode(Answer(before))))
     assert (after.status, after.text, after.binary, after.message) == (OK, text, binary, b"a warning\n")
     assert (after.how.made, after.how.symbols, after.how.steps) == (COLD, 5, 7)
 
@@ -87,12 +87,12 @@ def test_an_entry_gives_back_what_was_stored(text: bytes, binary: bytes) -> None
 @given(st.binary(max_size=200))
 def test_any_bytes_are_an_entry_or_an_error(data: bytes) -> None:
     with contextlib.suppress(WireError):
-        entry.decode(data)
+        storedanswer.decode(data)
 
 
 @given(st.data())
 def test_a_cut_entry_is_an_error(data: st.DataObject) -> None:
-    whole = b"".join(entry.encode(Answer(result())))
+    whole = b"".join(storedanswer.encode(Answer(result())))
     cut = data.draw(st.integers(0, len(whole) - 1))
     with pytest.raises(WireError):
-        entry.decode(whole[:cut])
+        storedanswer.decode(whole[:cut])

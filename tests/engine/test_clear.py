@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from kallsyms_client.wire import COLD, HIT, INCREMENTAL, BuildRequest
 from kallsymsd.engine.clear import clear
 from kallsymsd.engine.engine import Engine
 from kallsymsd.engine.key import tree_key
 from kallsymsd.engine.store import Store
+from kallsymsd.protocol.wire import COLD, HIT, INCREMENTAL, BuildRequest
 from tests.service.peer import request
 
 OLD = b"ffffffff81000000 T a\nffffffff81000010 T b\n"

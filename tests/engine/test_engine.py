@@ -6,15 +6,15 @@ from pathlib import Path
 
 import pytest
 
-from kallsyms_client.wire import ASM, BAD_INPUT, COLD, HIT, INCREMENTAL, OK, BuildRequest, How
 from kallsymsd.engine import engine as engine_module
 from kallsymsd.engine.answer import Answer
 from kallsymsd.engine.engine import Engine
-from kallsymsd.engine.maps import MapText, RecentMaps
 from kallsymsd.engine.memoryfile import Fronts
+from kallsymsd.engine.recentmaps import MapText, RecentMaps
 from kallsymsd.engine.result import BuildResult
 from kallsymsd.engine.store import Store
-from kallsymsd.engine.trees import TreeSummary
+from kallsymsd.engine.treestates import TreeSummary
+from kallsymsd.protocol.wire import ASM, BAD_INPUT, COLD, HIT, INCREMENTAL, OK, BuildRequest, How
 
 
 def request(dialect: str = "v6.11", bin_name: bytes = b"") -> BuildRequest:

@@ -11,11 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from kallsyms_client.wire import COLD, HIT
 from kallsymsd.engine import database
 from kallsymsd.engine.database import Database
 from kallsymsd.engine.engine import Engine
 from kallsymsd.engine.store import Store
+from kallsymsd.protocol.wire import COLD, HIT
 from tests.odd import ODD, is_untouched, not_waiting, put
 from tests.service.peer import PATIENCE, FakeCore, request
 from tests.service.test_server import wait_for

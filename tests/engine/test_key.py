@@ -5,9 +5,9 @@ import hashlib
 
 import pytest
 
-from kallsyms_client.wire import ASM, ELF, INCBIN, BuildRequest
 from kallsymsd.engine import key
 from kallsymsd.engine.key import KEY_SIZE, cache_key, digest, tree_key
+from kallsymsd.protocol.wire import ASM, ELF, INCBIN, BuildRequest
 
 MAP = hashlib.sha256(b"a map").digest()
 

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from kallsyms_client.wire import OK, How
 from kallsymsd.engine.answer import Answer
-from kallsymsd.engine.maps import MOST, MOST_ANSWERS, MapText, RecentMaps
+from kallsymsd.engine.recentmaps import MOST, MOST_ANSWERS, MapText, RecentMaps
 from kallsymsd.engine.result import BuildResult
+from kallsymsd.protocol.wire import OK, How
 
 
 def test_equal_content_in_another_object_is_the_map_in_memory() -> None:

@@ -4,9 +4,9 @@
 import subprocess
 import sys
 
-from kallsyms_client.wire import ASM, BuildRequest
-from kallsymsd.engine.maps import MapText
-from kallsymsd.engine.trees import Trees
+from kallsymsd.engine.recentmaps import MapText
+from kallsymsd.engine.treestates import Trees
+from kallsymsd.protocol.wire import ASM, BuildRequest
 
 SMALL = b"ffffffff81000000 T _text\nffffffff81000010 t one\n"
 LARGE = SMALL + b"".join(b"ffffffff8100%04x t f%d\n" % (16 * i, i) for i in range(2, 100))

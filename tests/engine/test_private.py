@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from kallsymsd.engine.private import Lock, NotPrivateError, is_locked, is_ready, private_directory
+from kallsymsd.protocol.lock import Lock, is_locked, is_ready
+from kallsymsd.protocol.private import NotPrivateError, private_directory
 from tests.odd import ODD, is_untouched, not_waiting, put
 
 
@@ -104,7 +105,7 @@ def test_who_has_the_lock_says_whether_it_is_ready(tmp_path: Path) -> None:
 def test_a_lock_ends_with_its_process(tmp_path: Path) -> None:
     path = tmp_path / "lock"
     program = (
-        "import sys; from pathlib import Path; from kallsymsd.engine.private import Lock\n"
+        "import sys; from pathlib import Path; from kallsymsd.protocol.lock import Lock\n"
         "lock = Lock(Path(sys.argv[1])); print(lock.take(), flush=True); sys.stdin.read()"
     )
     with subprocess.Popen(

@@ -3,10 +3,10 @@
 
 import hashlib
 
-from kallsyms_client.wire import ASM, INCBIN, OK, BuildRequest
 from kallsymsd.core.dialects import BASE_RELATIVE, DIALECTS
 from kallsymsd.engine import cold
 from kallsymsd.engine.key import SCHEMA
+from kallsymsd.protocol.wire import ASM, INCBIN, OK, BuildRequest
 
 # Digest of all answers below, by schema version. This proves no byte right (the oracles do): it only tells
 # that bytes changed. When it fails, raise SCHEMA in kallsymsd/engine/key.py and put the new digest here;

@@ -15,9 +15,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kallsymsd.engine import store as store_module
-from kallsymsd.engine.disk import BytesDisk, DamagedError
-from kallsymsd.engine.private import NotPrivateError
+from kallsymsd.engine.bytesdisk import BytesDisk, DamagedError
 from kallsymsd.engine.store import Store, StoreUnavailableError
+from kallsymsd.protocol.private import NotPrivateError
 
 KEY = b"k" * 32
 OTHER = b"o" * 32

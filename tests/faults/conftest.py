@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from kallsyms_client import tally, wire
+from kallsymsd.protocol import notes, wire
 from tests.client.conftest import Kallsyms, Run, elf, kallsyms, socket_path
 from tests.oracles import ROOT
 
@@ -58,7 +58,7 @@ class Build:
 
     def counted(self) -> list[str]:
         """What was counted since this was last asked, after proof that no wait was too long."""
-        records = tally.fallbacks(tally.take(bytes(self.cache)))
+        records = notes.fallbacks(notes.take(bytes(self.cache)))
         for each in records:
             assert each.waited <= (wire.patience(len(MAP)) if each.reason == "slow" else WAITS)
         return [each.reason for each in records]

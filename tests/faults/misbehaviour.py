@@ -8,7 +8,7 @@ import tempfile
 import time
 from collections.abc import Callable
 
-from kallsyms_client import wire
+from kallsymsd.protocol import wire
 from tests.client.fakes import SEALS, Peer, memory_file
 
 OK = wire.BuildReply(wire.OK, wire.How(), text_length=4)

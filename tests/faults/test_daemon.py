@@ -14,7 +14,7 @@ from typing import NoReturn
 
 import pytest
 
-from kallsyms_client import wire
+from kallsymsd.protocol import asking, wire
 from tests.client.conftest import Kallsyms
 from tests.faults.conftest import FILES, MAP, PATIENCE, Build
 from tests.faults.daemon import STAGES
@@ -255,15 +255,13 @@ def test_sixty_four_clients_at_once(build: Build, tmp_path: Path) -> None:
 
 
 def test_a_thousand_in_a_row_leave_nothing_behind(build: Build) -> None:
-    from kallsyms_client import daemon  # noqa: PLC0415 - the module under test is called as the daemon is
-
     process = build.start()
     request = wire.BuildRequest(version="0.1.0", dialect="v6.11", options=1, form=wire.ASM)
     environment = {b"KALLSYMSD_SOCKET": bytes(build.socket)}
 
     def ask() -> None:
         with (build.kallsyms.here / "in.map").open("rb") as file:
-            reply, made = daemon.ask(request, file.fileno(), len(MAP), environment)
+            reply, made = asking.ask(request, file.fileno(), len(MAP), environment)
             assert reply.status == wire.OK
             (descriptor,) = made.descriptors
             assert stat.S_ISREG(os.fstat(descriptor).st_mode)

@@ -13,9 +13,10 @@ from pathlib import Path
 import pytest
 
 from kallsymsd import __main__ as program
+from kallsymsd.counters import kept
 from kallsymsd.ctl.since import since
 from kallsymsd.engine.engine import Engine
-from kallsymsd.service import instance, kept
+from kallsymsd.service import instance
 from tests.faults.conftest import PATIENCE, Build
 from tests.service.peer import Daemon, FakeCore, Peer, serving
 

@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 
 from kallsyms_client import output
-from kallsyms_client.output import FileArgument, Piece, StandardOutput
-from kallsyms_client.report import ClientError
+from kallsyms_client.failures import ClientError
+from kallsyms_client.output import FileArgument, StandardOutput
+from kallsymsd.protocol.received import Piece
 from tests import elfs
 from tests.client.conftest import elf
 from tests.elfs import Image, Section, Symbol

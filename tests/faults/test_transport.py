@@ -7,7 +7,7 @@ import threading
 
 import pytest
 
-from kallsyms_client import wire
+from kallsymsd.protocol import wire
 from tests.client.fakes import fake_daemon, serving_lock
 from tests.faults.conftest import Build
 from tests.faults.misbehaviour import HELLO, MISBEHAVIOUR, say

@@ -14,8 +14,8 @@ import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from kallsyms_client.kbuild import verdicts
-from kallsyms_client.kbuild.verdicts import Verdict
+from kallsymsd.kbuild.trial import verdicts
+from kallsymsd.kbuild.trial.verdicts import Verdict
 from tests import oracles
 from tests.client.conftest import MAP, PYTHONPATH, elf
 from tests.oracles import Oracle

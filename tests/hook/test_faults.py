@@ -10,7 +10,7 @@ from typing import NoReturn
 
 import pytest
 
-from kallsymsd.hook.files import value
+from kallsymsd.kbuild.hook.hookfiles import value
 from tests.hook.miniature import Miniature, trust
 
 pytestmark = pytest.mark.parametrize("tree", [("v6.11", "O=")], ids=" ".join, indirect=True)

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from kallsymsd.hook import files
-from kallsymsd.hook.files import HookError, prepare, program_of
+from kallsymsd.kbuild.hook import hookfiles
+from kallsymsd.kbuild.hook.hookfiles import HookError, prepare, program_of
 
 
 def places(monkeypatch: pytest.MonkeyPatch, *directories: Path) -> None:
-    monkeypatch.setattr(files, "_places", lambda _: iter(directories))
+    monkeypatch.setattr(hookfiles, "_places", lambda _: iter(directories))
 
 
 def test_made_once_and_never_again(tmp_path: Path) -> None:
@@ -51,7 +51,7 @@ def test_another_installation_has_another(tmp_path: Path, monkeypatch: pytest.Mo
 
 
 def files_module() -> Path:
-    return Path(__file__).parents[2] / "client/kallsyms_client/kbuild/__main__.py"
+    return Path(__file__).parents[2] / "kallsymsd/kbuild/__main__.py"
 
 
 @pytest.mark.parametrize("name", ["a home", "a$b", "a:b", "a#b", "a%b", "a=b", "a\tb", "a'b", "a,b", "a)b"])
@@ -87,11 +87,11 @@ def test_a_place_where_nothing_can_be_written_is_not_used(
 
 
 def test_a_place_where_nothing_runs_is_not_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(files, "_SHELL", files._SHELL.replace("#!/bin/sh", "#!/no/such/shell"))
+    monkeypatch.setattr(hookfiles, "_SHELL", hookfiles._SHELL.replace("#!/bin/sh", "#!/no/such/shell"))
     places(monkeypatch, tmp_path / "first")
     with pytest.raises(HookError):
         prepare({})
-    monkeypatch.setattr(files, "_SHELL", "#!/bin/sh\nexit 1\n")
+    monkeypatch.setattr(hookfiles, "_SHELL", "#!/bin/sh\nexit 1\n")
     with pytest.raises(HookError, match=r"sh: does not run \(exit status 1\)"):
         prepare({})
 
@@ -132,8 +132,8 @@ def test_what_is_not_whole_says_not_that_it_is_ready(tmp_path: Path, monkeypatch
 
 
 def test_a_shell_that_hangs_is_told_of_in_a_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(files, "_SHELL", "#!/bin/sh\nexec sleep 60\n")
-    monkeypatch.setattr(files, "_PATIENCE", 0.5)
+    monkeypatch.setattr(hookfiles, "_SHELL", "#!/bin/sh\nexec sleep 60\n")
+    monkeypatch.setattr(hookfiles, "_PATIENCE", 0.5)
     places(monkeypatch, tmp_path / "hooks")
     with pytest.raises(HookError, match=r"sh: does not run \(not ended after 0.5 s\); set XDG_DATA_HOME"):
         prepare({})

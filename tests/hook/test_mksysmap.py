@@ -12,12 +12,12 @@ from typing import NoReturn
 
 import pytest
 
-from kallsyms_client.kbuild import rules
-from kallsyms_client.kbuild.mksysmap import with_map
-from kallsymsd.core import nm
 from kallsymsd.core.dialects import BY_NAME, SymbolFilter
-from kallsymsd.core.elf import ElfFile
-from kallsymsd.hook.files import prepare
+from kallsymsd.elf import nm
+from kallsymsd.elf.elffile import ElfFile
+from kallsymsd.kbuild.hook.hookfiles import prepare
+from kallsymsd.kbuild.script import sysmaprules
+from kallsymsd.kbuild.script.mapedit import with_map
 from tests import nms, oracles
 from tests.client.conftest import PYTHONPATH
 from tests.elfs import ABS, FUNC, GLOBAL, TLS_TYPE, UNDEF, WEAK, Image, Symbol
@@ -428,13 +428,15 @@ def test_a_map_that_cannot_be_written_fails_as_it_would(tree: Tree) -> None:
 
 def test_rules_are_those_of_the_dialect(unavailable: Callable[[str], NoReturn]) -> None:
     for dialect, text in SCRIPTS.items():
-        found = rules.of_sed(b"#!/bin/sed -f\n \t# why\n" + text.encode())
+        found = sysmaprules.of_sed(b"#!/bin/sed -f\n \t# why\n" + text.encode())
         assert found is not None
         assert set(found) == set(BY_NAME[dialect].mksysmap.rules)
     for series in oracles.SERIES:
         oracle = oracles.find(series) or unavailable(oracles.missing(series))
         script = (oracle.tool.parent / "mksysmap").read_bytes()
-        known = [each for each in (rules.of_sed(script), rules.of_grep(script)) if each is not None]
+        known = [
+            each for each in (sysmaprules.of_sed(script), sysmaprules.of_grep(script)) if each is not None
+        ]
         assert [set(each) for each in known] == [set(BY_NAME[series].mksysmap.rules)]
 
 
@@ -488,14 +490,14 @@ def test_rules_do_what_sed_does(
     (tmp_path / "vmlinux").write_bytes(image)
     if form == "sed":
         text = f"/ [aNUw] /d\n{lines}\n"
-        found, expected = rules.of_sed(text.encode()), nms.filtered(text, nms.listed(program, image))
+        found, expected = sysmaprules.of_sed(text.encode()), nms.filtered(text, nms.listed(program, image))
     else:
         script = tmp_path / "mksysmap"
         script.write_text(_QUOTED_SCRIPT.replace("@RULES@", lines))
         subprocess.run(
             ["sh", script, "vmlinux", "map"], cwd=tmp_path, env={**os.environ, "NM": program}, check=True
         )
-        found, expected = rules.of_quoted(script.read_bytes()), (tmp_path / "map").read_bytes()
+        found, expected = sysmaprules.of_quoted(script.read_bytes()), (tmp_path / "map").read_bytes()
     assert found is not None
     assert nm.filtered_map(ElfFile.read(image), nm.BINUTILS, SymbolFilter(*found)) == expected
 
@@ -514,9 +516,9 @@ def test_rules_do_what_sed_does(
 )
 def test_quoted_rules_that_are_not_known(old: str, new: str) -> None:
     text = _QUOTED_SCRIPT.replace("@RULES@", "/ x/d")
-    assert rules.of_quoted(text.encode()) == ["^x"]
+    assert sysmaprules.of_quoted(text.encode()) == ["^x"]
     assert old in text
-    assert rules.of_quoted(text.replace(old, new).encode()) is None
+    assert sysmaprules.of_quoted(text.replace(old, new).encode()) is None
 
 
 @pytest.mark.parametrize(
@@ -539,8 +541,8 @@ def test_quoted_rules_that_are_not_known(old: str, new: str) -> None:
     ],
 )
 def test_rules_that_are_not_known(text: str) -> None:
-    assert rules.of_sed(text.encode()) is None
-    assert rules.of_grep(text.encode()) is None
+    assert sysmaprules.of_sed(text.encode()) is None
+    assert sysmaprules.of_grep(text.encode()) is None
 
 
 @pytest.mark.parametrize(
@@ -554,7 +556,7 @@ def test_rules_that_are_not_known(text: str) -> None:
     ],
 )
 def test_commands_that_are_not_known(text: str) -> None:
-    assert rules.of_grep(text.encode()) is None
+    assert sysmaprules.of_grep(text.encode()) is None
 
 
 @pytest.mark.parametrize(

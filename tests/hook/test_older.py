@@ -3,7 +3,7 @@
 
 from pathlib import Path
 
-from kallsymsd.hook.trees import _MAKEFILE_TEXT
+from kallsymsd.kbuild.hook.hookedtrees import _MAKEFILE_TEXT
 from tests.hook import older
 from tests.hook.miniature import Miniature
 

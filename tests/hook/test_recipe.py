@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from kallsyms_client.kbuild.recipe import find_link, rewrite
-from kallsyms_client.kbuild.script import edit, interpreter, quote
-from kallsyms_client.report import ClientError
+from kallsyms_client.failures import ClientError
+from kallsymsd.kbuild.script.edit import edit, interpreter, quote
+from kallsymsd.kbuild.script.recipe import find_link, rewrite
 
 # As make hands them to the shell, from kbuild 6.12 and 6.1, with V=1 and without.
 CALL = '/src/scripts/link-vmlinux.sh "ld" "-m elf_x86_64" "-z max-page-size=0x200000";  true'

@@ -9,7 +9,6 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path as FilePath
 
-from kallsyms_client.wire import ADDRESSES, ASM, COLD, HIT, INCBIN, INCREMENTAL, OK, BuildRequest, How
 from kallsymsd.core import pipeline
 from kallsymsd.core.dialects import BY_NAME, OPTION_BITS
 from kallsymsd.core.errors import InputError
@@ -20,7 +19,8 @@ from kallsymsd.engine.key import tree_key
 from kallsymsd.engine.memoryfile import Fronts
 from kallsymsd.engine.state import TreeState
 from kallsymsd.engine.store import Store
-from kallsymsd.engine.trees import DEFAULT_LIMIT, Trees
+from kallsymsd.engine.treestates import DEFAULT_LIMIT, Trees
+from kallsymsd.protocol.wire import ADDRESSES, ASM, COLD, HIT, INCBIN, INCREMENTAL, OK, BuildRequest, How
 from tests.oracles import SERIES, _scratch
 from tests.strategies import NUMBERS, Line, written
 

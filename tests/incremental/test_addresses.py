@@ -7,8 +7,8 @@ import pytest
 from hypothesis import event, given
 from hypothesis import strategies as st
 
-from kallsyms_client.wire import ADDRESSES, COLD, INCREMENTAL
 from kallsymsd.core.errors import InputError
+from kallsymsd.protocol.wire import ADDRESSES, COLD, INCREMENTAL
 from tests import strategies
 from tests.core import ours
 from tests.reference import tool

@@ -9,14 +9,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kallsyms_client.wire import ADDRESSES, ASM, COLD, HIT, INCREMENTAL, BuildRequest, How
 from kallsymsd.core import pipeline
 from kallsymsd.core.dialects import ABSOLUTE_PERCPU, ALL_SYMBOLS, BY_NAME
 from kallsymsd.engine.engine import Engine
 from kallsymsd.engine.key import SCHEMA, cache_key, digest, tree_key
-from kallsymsd.engine.maps import MapText
+from kallsymsd.engine.recentmaps import MapText
 from kallsymsd.engine.state import TreeState
 from kallsymsd.engine.store import Store
+from kallsymsd.protocol.wire import ADDRESSES, ASM, COLD, HIT, INCREMENTAL, BuildRequest, How
 from tests.reference import tool
 
 from . import damage

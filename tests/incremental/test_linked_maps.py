@@ -8,7 +8,7 @@ from typing import NoReturn
 
 import pytest
 
-from kallsyms_client.wire import ADDRESSES, COLD, INCREMENTAL
+from kallsymsd.protocol.wire import ADDRESSES, COLD, INCREMENTAL
 from tests.core import ours
 from tests.oracles import Oracle
 

@@ -10,7 +10,7 @@ from typing import NoReturn
 
 import pytest
 
-from kallsyms_client.wire import ADDRESSES, INCREMENTAL
+from kallsymsd.protocol.wire import ADDRESSES, INCREMENTAL
 from tests import maps, oracles
 from tests.reference.tool import Outcome
 

@@ -3,14 +3,14 @@
 
 from collections.abc import Callable
 
-from kallsyms_client.wire import How
 from kallsymsd.core import assembly, pipeline
 from kallsymsd.core.dialects import BY_NAME, OPTION_BITS
 from kallsymsd.core.errors import InputError
 from kallsymsd.core.tables import Tables
-from kallsymsd.engine.maps import MapText
+from kallsymsd.engine.recentmaps import MapText
 from kallsymsd.engine.state import TreeState
 from kallsymsd.engine.stopwatch import Stopwatch
+from kallsymsd.protocol.wire import How
 from tests.reference.tool import Outcome
 
 MAP_PATH = b"in.map"

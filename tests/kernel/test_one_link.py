@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 from kallsymsd.core.dialects import BY_NAME
-from kallsymsd.engine import lastlink
+from kallsymsd.onelink import lastlink
 from tests.measure import Daemon
 
 from . import edits, sources

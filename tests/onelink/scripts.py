@@ -2,7 +2,7 @@
 """scripts/link-vmlinux.sh in miniature, of our own writing, in the two shapes that kernels have had.
 
 Like the kernel's: three links, the tables from the map of the one before, debug information in the last one
-only, the check at the end, and the lines that kallsyms_client.kbuild.single looks for.
+only, the check at the end, and the lines that kallsymsd.kbuild.script.onelinkedit looks for.
 """
 
 _HEAD = r"""#!/bin/sh

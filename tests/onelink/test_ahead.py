@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from kallsymsd.engine import lastlink
-from kallsymsd.service.watched import Kind, kind_of, map_of
+from kallsymsd.onelink import lastlink
+from kallsymsd.service.ahead.buildfiles import Kind, kind_of, map_of
 from tests.service.peer import Peer
 from tests.service.test_process import Program as Daemon
 from tests.service.test_server import wait_for

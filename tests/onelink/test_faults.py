@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from kallsyms_client.kbuild.outcome import Outcome
 from kallsymsd.core.dialects import BY_NAME
-from kallsymsd.engine import lastlink
+from kallsymsd.kbuild.outcome import Outcome
+from kallsymsd.onelink import lastlink
 
 from .conftest import Stock
 from .program import BASE, Symbol
@@ -58,7 +58,7 @@ _BROKEN = """
 import posix, sys
 sys.path[:0] = sys.argv[1].split(":")
 del sys.argv[1]
-from kallsyms_client.kbuild import onelink, single
+from kallsymsd.kbuild import onelink, single
 def fail(*arguments, **keywords):
     raise {error}
 {place} = fail
@@ -207,7 +207,7 @@ _HALF = """
 import os, sys
 sys.path[:0] = sys.argv[1].split(":")
 del sys.argv[1]
-from kallsyms_client.kbuild import onelink, single
+from kallsymsd.kbuild import onelink, single
 from kallsymsd.core import patch
 plan = patch.plan
 def half(elf, tables):
@@ -228,7 +228,7 @@ _CHANGED = """
 import os, sys
 sys.path[:0] = sys.argv[1].split(":")
 del sys.argv[1]
-from kallsyms_client.kbuild import onelink, single
+from kallsymsd.kbuild import onelink, single
 plan = onelink.patch.plan
 def changing(*arguments):
     planned = plan(*arguments)

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from kallsymsd.core.dialects import BY_NAME
 from kallsymsd.core.errors import InputError
-from kallsymsd.core.prediction import Prediction, UnpredictableError
-from kallsymsd.engine import lastlink
+from kallsymsd.onelink import lastlink
+from kallsymsd.onelink.prediction import Prediction, UnpredictableError
 from tests.reference.mksysmap import SCRIPTS
 
 from .program import BASE, why_not

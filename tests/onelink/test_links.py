@@ -9,7 +9,7 @@ from typing import NoReturn
 
 import pytest
 
-from kallsyms_client import tally
+from kallsymsd.protocol import notes
 from tests.patch.machines import MACHINES, NEW_LLD
 
 from .conftest import Stock
@@ -198,8 +198,8 @@ def test_how_it_went_is_counted(fresh: Tree) -> None:
     fresh.link(KALLSYMSD="off")
     (fresh.directory / "include/config/auto.conf").rename(fresh.directory / "auto.conf")
     fresh.link()
-    notes = tally.read(os.fsencode(Path(fresh.environment["HOME"], ".cache/kallsymsd")))
-    links = [note for note in notes if isinstance(note, tally.Linked)]
+    left = notes.read(os.fsencode(Path(fresh.environment["HOME"], ".cache/kallsymsd")))
+    links = [note for note in left if isinstance(note, notes.Linked)]
     assert [(note.how, note.links) for note in links] == [
         ("unknown", 2),
         ("right", 1),

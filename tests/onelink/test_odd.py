@@ -8,25 +8,26 @@ from pathlib import Path
 
 import pytest
 
-from kallsyms_client.kbuild import btf, recipe
-from kallsyms_client.kbuild import map as maps
-from kallsyms_client.kbuild.configuration import Configuration
-from kallsyms_client.kbuild.onelink import _copy
-from kallsyms_client.kbuild.outcome import NAME, Outcome
-from kallsyms_client.main import DEFERRED
-from kallsyms_client.report import ClientError
+from kallsyms_client.failures import ClientError
 from kallsymsd.core.dialects import BY_NAME
 from kallsymsd.core.errors import InputError
-from kallsymsd.core.inputs import Classes, Inputs
-from kallsymsd.ctl import passes, subject, unitfiles
+from kallsymsd.counters import jsonfile
+from kallsymsd.ctl import passes, unitfiles
 from kallsymsd.ctl.command import CommandError
-from kallsymsd.engine import lastlink
-from kallsymsd.engine.lastlink import Coming
-from kallsymsd.hook import patch, trees
-from kallsymsd.hook.files import _write, program_of
-from kallsymsd.hook.patch import PatchError
-from kallsymsd.hook.trees import TreeError
-from kallsymsd.service import jsonfile
+from kallsymsd.ctl.verification import subject
+from kallsymsd.kbuild import linkedmap as maps
+from kallsymsd.kbuild.hook import hookedtrees, scriptpatch
+from kallsymsd.kbuild.hook.hookedtrees import TreeError
+from kallsymsd.kbuild.hook.hookfiles import _write, program_of
+from kallsymsd.kbuild.hook.scriptpatch import PatchError
+from kallsymsd.kbuild.linkonce import _copy
+from kallsymsd.kbuild.outcome import NAME, Outcome
+from kallsymsd.kbuild.script import recipe
+from kallsymsd.kbuild.standin import DEFERRED
+from kallsymsd.onelink import btf, lastlink
+from kallsymsd.onelink.configuration import Configuration
+from kallsymsd.onelink.inputs import Classes, Inputs
+from kallsymsd.onelink.lastlink import Coming
 from kallsymsd.service.config import ConfigurationError, load
 from tests.odd import ODD, PRECIOUS, is_untouched, not_waiting, put
 
@@ -62,7 +63,7 @@ READERS: dict[str, tuple[str, Callable[[Path], object]]] = {
     "width": ("System.map", subject._bits),
     "object with BTF": (".btf.vmlinux.bin.o", btf.read),
     "input": ("vmlinux.o", lambda _: lastlink.foretell(Path(), BY_NAME["v6.11"])),
-    "kernel": ("scripts/kallsyms.c", lambda _: patch.make(Path())),
+    "kernel": ("scripts/kallsyms.c", lambda _: scriptpatch.make(Path())),
 }
 ERRORS = (OSError, ClientError, CommandError, InputError, PatchError)
 
@@ -172,14 +173,14 @@ def test_files_of_the_hook(tree: Path, outside: Path, kind: str) -> None:
         assert (tree / "sh").read_bytes() == b"#!/bin/sh\n"
 
 
-@pytest.mark.parametrize("name", [trees.MAKEFILE, trees.SWITCH])
+@pytest.mark.parametrize("name", [hookedtrees.MAKEFILE, hookedtrees.SWITCH])
 def test_files_of_a_tree_with_the_hook(tree: Path, outside: Path, kind: str, name: str) -> None:
     for source in ("scripts/link-vmlinux.sh", "scripts/kallsyms.c", "Kbuild"):
         (tree / source).parent.mkdir(exist_ok=True)
         (tree / source).touch()
     put(kind, tree / name, outside)
-    assert not trees.is_ours(tree / name)
-    assert trees.hook_of(tree) is None
-    assert not trees.has_one_link(tree)
+    assert not hookedtrees.is_ours(tree / name)
+    assert hookedtrees.hook_of(tree) is None
+    assert not hookedtrees.has_one_link(tree)
     with pytest.raises(TreeError, match="is not of kallsymsctl"):
-        trees.install(trees.find(tree), tree / "sh", one_link=False)
+        hookedtrees.install(hookedtrees.find(tree), tree / "sh", one_link=False)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from kallsyms_client.kbuild.outcome import NAME, Outcome
+from kallsymsd.kbuild.outcome import NAME, Outcome
 
 
 def test_saved_and_loaded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,11 +10,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kallsymsd.core import inputs, prediction
 from kallsymsd.core.dialects import BY_NAME
-from kallsymsd.core.elf import ElfFile
-from kallsymsd.core.inputs import Classes, Inputs
-from kallsymsd.core.prediction import UnpredictableError, name_filter, predict
+from kallsymsd.elf.elffile import ElfFile
+from kallsymsd.onelink import inputs, prediction
+from kallsymsd.onelink.inputs import Classes, Inputs
+from kallsymsd.onelink.prediction import UnpredictableError, name_filter, predict
 from tests.patch.machines import call
 from tests.reference.mksysmap import SCRIPTS
 

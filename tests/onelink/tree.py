@@ -9,9 +9,9 @@ import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from kallsyms_client.kbuild import verdicts
-from kallsyms_client.kbuild.outcome import Outcome
-from kallsymsd.hook.files import prepare
+from kallsymsd.kbuild.hook.hookfiles import prepare
+from kallsymsd.kbuild.outcome import Outcome
+from kallsymsd.kbuild.trial import verdicts
 from tests.client.conftest import PYTHONPATH
 from tests.oracles import Oracle
 from tests.reference.mksysmap import SCRIPTS as RULES

@@ -8,10 +8,11 @@ from typing import NoReturn
 
 import pytest
 
-from kallsymsd.core import nm, pipeline
+from kallsymsd.core import pipeline
 from kallsymsd.core.dialects import OPTION_BITS
-from kallsymsd.core.elf import ElfFile
 from kallsymsd.core.tables import Tables
+from kallsymsd.elf import nm
+from kallsymsd.elf.elffile import ElfFile
 from tests import oracles
 
 from .kernel import Configuration, Kernel, Tree

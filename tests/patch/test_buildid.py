@@ -7,8 +7,8 @@ from typing import NoReturn
 
 import pytest
 
-from kallsymsd.core import buildid
-from kallsymsd.core.elf import ElfFile
+from kallsymsd.elf.elffile import ElfFile
+from kallsymsd.onelink import buildid
 
 from .machines import MACHINES, NEW_LLD, call
 

@@ -13,10 +13,10 @@ from pathlib import Path
 
 import pytest
 
-from kallsyms_client import options, patching
-from kallsyms_client.report import ClientError
-from kallsymsd.core import nm
+from kallsyms_client import options, patchmode
+from kallsyms_client.failures import ClientError
 from kallsymsd.core.dialects import OPTION_BITS
+from kallsymsd.elf import nm
 from tests.client.conftest import PYTHONPATH
 
 from .conftest import Build, Built
@@ -179,7 +179,7 @@ def test_map_is_taken_back_where_the_file_cannot_be(
     command = options.split(arguments, permute=True)
     bits = OPTION_BITS["all-symbols"]
     with pytest.raises(ClientError, match="Input/output error"):
-        patching.run(command, built.tree.configuration.dialect, bits, {})
+        patchmode.run(command, built.tree.configuration.dialect, bits, {})
     assert (vmlinux.read_bytes(), system_map.read_text()) == (content, "old")
     assert sorted(path.name for path in vmlinux.parent.iterdir()) == ["System.map", "vmlinux"]
 
@@ -259,4 +259,4 @@ def test_no_space_for_the_map(vmlinux: Path) -> None:
     ("name", "flavour"), [(b"llvm-nm-16", nm.LLVM), (b"x86_64-linux-gnu-nm", nm.BINUTILS), (b"", nm.BINUTILS)]
 )
 def test_map_is_that_of_the_nm_of_the_build(name: bytes, flavour: int) -> None:
-    assert patching.flavour({b"NM": name}) == flavour
+    assert patchmode.flavour({b"NM": name}) == flavour

@@ -11,10 +11,12 @@ from pathlib import Path
 
 import pytest
 
-from kallsymsd.core import buildid, nm, patch, pipeline
+from kallsymsd.core import pipeline
 from kallsymsd.core.dialects import ALL_SYMBOLS, BY_NAME
-from kallsymsd.core.elf import ElfFile
 from kallsymsd.core.errors import InputError
+from kallsymsd.elf import nm
+from kallsymsd.elf.elffile import ElfFile
+from kallsymsd.onelink import buildid, patchplan
 
 from .conftest import Build, Case, needed
 from .kernel import Configuration, Kernel, Tree
@@ -29,8 +31,8 @@ pytestmark = pytest.mark.oracle
 
 
 def _reason(elf: ElfFile, configuration: Configuration = SIMPLE.configuration) -> str:
-    plan = patch.plan(elf, needed(elf, configuration))
-    assert isinstance(plan, patch.LayoutDiffers), plan
+    plan = patchplan.plan(elf, needed(elf, configuration))
+    assert isinstance(plan, patchplan.LayoutDiffers), plan
     assert "\n" not in plan.reason
     return plan.reason
 
@@ -119,8 +121,8 @@ def test_tables_of_another_kernel(build: Build) -> None:
     built = build(SIMPLE)
     text = nm.system_map(built.elf(), BY_NAME["v6.11"])
     text = text.replace(b"ffffffff81000000 T _text", b"ffffffff81000001 T _text")
-    plan = patch.plan(built.elf(), pipeline.build(text, BY_NAME["v6.11"], ALL_SYMBOLS))
-    assert isinstance(plan, patch.LayoutDiffers)
+    plan = patchplan.plan(built.elf(), pipeline.build(text, BY_NAME["v6.11"], ALL_SYMBOLS))
+    assert isinstance(plan, patchplan.LayoutDiffers)
     assert "_text is at another address" in plan.reason
 
 
@@ -176,7 +178,7 @@ def test_truncated_file(build: Build) -> None:
     content, tables = built.once.read_bytes(), built.needed()
     for part in range(40):
         with pytest.raises(InputError):
-            patch.plan(ElfFile.read(content[: len(content) * part // 40]), tables)
+            patchplan.plan(ElfFile.read(content[: len(content) * part // 40]), tables)
 
 
 @pytest.mark.parametrize("flags", [("--build-id=sha1", "--emit-relocs"), ("--build-id=md5", "-pie")], ids=str)
@@ -197,10 +199,10 @@ def test_damaged_file(flags: tuple[str, ...], build: Build) -> None:
         for _ in range(chance.choice((1, 1, 4))):
             content[chance.choice(places)] = chance.choice((0, 1, 0x7F, 0xFF, chance.randrange(256)))
         try:
-            plan = patch.plan(ElfFile.read(bytes(content)), tables)
+            plan = patchplan.plan(ElfFile.read(bytes(content)), tables)
         except InputError:
             continue
-        if isinstance(plan, patch.Patch):
+        if isinstance(plan, patchplan.Patch):
             end = 0
             for offset, data in plan.replacements:
                 assert end <= offset < offset + len(data) <= len(content)

@@ -5,9 +5,10 @@ links of a stock build make with the tables of the kernel's own tool, build-id i
 
 import pytest
 
-from kallsymsd.core import nm, patch
 from kallsymsd.core.dialects import BY_NAME
-from kallsymsd.core.elf import ElfFile
+from kallsymsd.elf import nm
+from kallsymsd.elf.elffile import ElfFile
+from kallsymsd.onelink import patchplan
 
 from .conftest import Build, Built, Case
 from .kernel import Configuration, Kernel
@@ -72,8 +73,8 @@ CASES = [
 def test_patched_is_what_a_stock_build_links(case: Case, build: Build) -> None:
     built = build(case)
     assert built.once.read_bytes() != built.stock.read_bytes()
-    plan = patch.plan(built.elf(), built.needed())
-    assert isinstance(plan, patch.Patch)
+    plan = patchplan.plan(built.elf(), built.needed())
+    assert isinstance(plan, patchplan.Patch)
     assert patched(built, plan) == built.stock.read_bytes()
 
 
@@ -97,8 +98,8 @@ def test_every_byte_of_the_tables_is_written(build: Build) -> None:
         wrong[at] ^= 0xFF
     tables.write_bytes(wrong)
     once = Built(built.tree, built.stock, tables, built.tree.link("once-wrong", tables))
-    plan = patch.plan(once.elf(), once.needed())
-    assert isinstance(plan, patch.Patch)
+    plan = patchplan.plan(once.elf(), once.needed())
+    assert isinstance(plan, patchplan.Patch)
     assert patched(once, plan) == built.stock.read_bytes()
 
 
@@ -106,10 +107,10 @@ def test_every_byte_of_the_tables_is_written(build: Build) -> None:
 @pytest.mark.parametrize("case", [CASES[0], CASES[4], CASES[9]], ids=str)
 def test_file_that_is_right_already_needs_nothing(case: Case, build: Build) -> None:
     built = build(case)
-    assert patch.plan(ElfFile.read(built.stock.read_bytes()), built.needed()) == patch.Patch([])
+    assert patchplan.plan(ElfFile.read(built.stock.read_bytes()), built.needed()) == patchplan.Patch([])
 
 
-def patched(built: Built, plan: patch.Patch) -> bytes:
+def patched(built: Built, plan: patchplan.Patch) -> bytes:
     content = bytearray(built.once.read_bytes())
     for offset, data in plan.replacements:
         content[offset : offset + len(data)] = data

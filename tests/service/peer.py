@@ -12,14 +12,14 @@ from typing import Any, NamedTuple, Self
 
 import msgpack
 
-from kallsyms_client import wire
-from kallsyms_client.tally import Fallback
-from kallsyms_client.wire import OK, BuildReply, BuildRequest, How
 from kallsymsd import __version__
 from kallsymsd.engine.engine import Engine
-from kallsymsd.engine.maps import MapText
+from kallsymsd.engine.recentmaps import MapText
 from kallsymsd.engine.result import BuildResult
-from kallsymsd.engine.trees import TreeSummary
+from kallsymsd.engine.treestates import TreeSummary
+from kallsymsd.protocol import wire
+from kallsymsd.protocol.notes import Fallback
+from kallsymsd.protocol.wire import OK, BuildReply, BuildRequest, How
 from kallsymsd.service.instance import Instance
 from kallsymsd.service.server import Server
 from kallsymsd.service.tally import Tally

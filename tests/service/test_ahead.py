@@ -7,14 +7,14 @@ from typing import Any
 
 import pytest
 
-from kallsyms_client import wire
-from kallsyms_client.wire import COLD, HIT, BuildReply, How
 from kallsymsd.engine.engine import Engine
-from kallsymsd.service import ahead, watching
-from kallsymsd.service.ahead import Ahead
+from kallsymsd.protocol import wire
+from kallsymsd.protocol.wire import COLD, HIT, BuildReply, How
+from kallsymsd.service.ahead import directories, precompute
+from kallsymsd.service.ahead.buildfiles import PREDICTED, Event, Kind, kind_of, map_of
+from kallsymsd.service.ahead.precompute import Ahead
 from kallsymsd.service.builds import Outcome, Ticket
 from kallsymsd.service.tally import Tally
-from kallsymsd.service.watched import PREDICTED, Event, Kind, kind_of, map_of
 
 from .peer import PATIENCE, Daemon, FakeCore, request, serving
 from .test_server import wait_for
@@ -231,7 +231,7 @@ def test_a_directory_that_was_deleted_is_not_watched(daemon: Daemon, a_map: Path
 def test_where_watching_is_off_or_impossible_answers_are_right(
     tmp_path: Path, tree: Path, core: FakeCore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("kallsymsd.service.watch.filesystem_type", lambda _: "nfs4")
+    monkeypatch.setattr("kallsymsd.service.ahead.watcher.filesystem_type", lambda _: "nfs4")
     with serving(tmp_path / "run" / "s", lambda: Engine(None, core)) as daemon:
         path = tree / "a.syms"
         for content in (b"first\n", b"second\n"):
@@ -317,10 +317,10 @@ def test_a_directory_that_is_watched_is_looked_at_again_now_and_then() -> None:
     bench = Bench()
     bench.ask("/t/a.syms", 100.0)
     assert bench.work() == [("watch", "/t")]
-    bench.ask("/t/a.syms", 100.0 + watching.CERTAIN / 2)
+    bench.ask("/t/a.syms", 100.0 + directories.CERTAIN / 2)
     assert bench.work() == []
     for number in range(1, 4):
-        bench.ask("/t/a.syms", 100.0 + number * watching.CERTAIN)
+        bench.ask("/t/a.syms", 100.0 + number * directories.CERTAIN)
         assert bench.work() == [("watch", "/t")]
 
 
@@ -349,10 +349,10 @@ def test_the_loop_is_woken_by_news_only() -> None:
     bench.ask("/t/a.syms", 0.0)
     bench.work()
     assert bench.wakes == 1
-    bench.ask("/t/a.syms", watching.CERTAIN)
+    bench.ask("/t/a.syms", directories.CERTAIN)
     assert bench.work() == [("watch", "/t")]
     assert bench.wakes == 1
-    bench.ask("/t/a.syms", 2 * watching.CERTAIN)
+    bench.ask("/t/a.syms", 2 * directories.CERTAIN)
     assert bench.work() == [("watch", "/t")]  # the check before was taken note of all the same
 
 
@@ -370,23 +370,23 @@ def test_a_tree_unused_for_a_day_is_released() -> None:
     bench.ask("/t/a.syms", 0.0)
     bench.ask("/u/a.syms", 10.0)
     bench.work()
-    assert bench.ahead.due() == watching.UNUSED
-    assert bench.work(watching.UNUSED - 1) == []
-    assert bench.work(watching.UNUSED + 1) == [("release", "/t")]
-    assert bench.ahead.due() == watching.UNUSED + 10
+    assert bench.ahead.due() == directories.UNUSED
+    assert bench.work(directories.UNUSED - 1) == []
+    assert bench.work(directories.UNUSED + 1) == [("release", "/t")]
+    assert bench.ahead.due() == directories.UNUSED + 10
 
 
 def test_the_number_of_trees_and_names_is_bounded() -> None:
     bench = Bench()
-    for number in range(watching.MOST_TREES + 3):
+    for number in range(directories.MOST_TREES + 3):
         bench.ask(f"/{number}/a.syms")
     calls = bench.work()
     assert [call for call in calls if call[0] == "release"] == [("release", f"/{n}") for n in range(3)]
-    for number in range(ahead.MOST_NAMES + 1):
+    for number in range(precompute.MOST_NAMES + 1):
         bench.ask(f"/50/{number}.syms")
     names = next(each for each in bench.ahead.status(0.0)["trees"] if each["directory"] == "/50")["maps"]
-    assert len(names) == ahead.MOST_NAMES
-    assert f"{ahead.MOST_NAMES}.syms" in names
+    assert len(names) == precompute.MOST_NAMES
+    assert f"{precompute.MOST_NAMES}.syms" in names
 
 
 def test_a_tree_released_while_a_worker_watches_it_is_not_watched_for_ever() -> None:
@@ -438,11 +438,11 @@ def test_after_events_were_lost_nothing_is_watched_for_a_while() -> None:
         assert bench.work(now) == [("watch", "/t")]
     assert pauses == [10, 20, 40, 80, 160, 320, 640, 640, 640]
     assert bench.count("watch_overflows") == 9
-    now += watching.CALM + 1
+    now += directories.CALM + 1
     bench.ask("/t/a.syms", now)
     bench.ahead.overflow()
     bench.work(now)
-    assert bench.ahead.due() == now + watching.FIRST_PAUSE
+    assert bench.ahead.due() == now + directories.FIRST_PAUSE
 
 
 def test_a_watcher_that_fails_is_a_problem_of_that_tree(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -474,7 +474,7 @@ def test_a_tree_that_is_released_has_wasted_what_nobody_asked_for() -> None:
     answer = FakeAnswer()
     bench.finish(answer)
     assert (bench.count("ahead"), bench.count("ahead_wasted")) == (1, 0)
-    bench.work(watching.UNUSED + 1)
+    bench.work(directories.UNUSED + 1)
     assert (bench.count("ahead"), bench.count("ahead_wasted")) == (1, 1)
 
 

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from kallsyms_client import wire
-from kallsyms_client.wire import WireError
-from kallsymsd.service.codec import Decoder, Frame, decode_message, encode_message
+from kallsymsd.protocol import wire
+from kallsymsd.protocol.codec import Decoder, Frame, decode_message, encode_message
+from kallsymsd.protocol.wire import WireError
 
 ALL = frozenset(wire.MAX_BODY)
 

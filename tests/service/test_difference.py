@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kallsymsd.service.difference import Difference, first
+from kallsymsd.service.mapdiff import Difference, first
 
 LINES = st.lists(st.sampled_from([b"1 T a", b"2 T a", b"2 T b", b"", b"x"]), max_size=12)
 

@@ -14,8 +14,8 @@ from typing import Any
 import msgpack
 import pytest
 
-from kallsyms_client import wire
 from kallsymsd.engine.engine import Engine
+from kallsymsd.protocol import wire
 from kallsymsd.service import hub
 
 from .peer import PATIENCE, Daemon, FakeCore, Peer, request, serving

@@ -10,11 +10,11 @@ from typing import NoReturn
 
 import pytest
 
-from kallsyms_client.wire import COLD, ELF, HIT, How
-from kallsymsd.core.elf import ElfFile
+from kallsymsd.elf.elffile import ElfFile
+from kallsymsd.protocol.wire import COLD, ELF, HIT, How
+from kallsymsd.service.ahead.buildfiles import Kind, kind_of, map_of
+from kallsymsd.service.ahead.coming import Foretelling
 from kallsymsd.service.builds import Outcome
-from kallsymsd.service.foretelling import Foretelling
-from kallsymsd.service.watched import Kind, kind_of, map_of
 from tests import elfs
 from tests.elfs import Image, Symbol
 

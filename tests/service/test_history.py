@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from kallsyms_client.wire import ADDRESSES, COLD, HIT, INCREMENTAL, BuildRequest, How
 from kallsymsd.engine.answer import Answer
-from kallsymsd.engine.maps import MapText
+from kallsymsd.engine.recentmaps import MapText
 from kallsymsd.engine.result import BuildResult
+from kallsymsd.protocol.wire import ADDRESSES, COLD, HIT, INCREMENTAL, BuildRequest, How
 from kallsymsd.service.builds import Outcome, Ticket
 from kallsymsd.service.history import MOST, TOLD, History
 from tests.service.peer import request

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from kallsymsd.service import figures
-from kallsymsd.service.kept import FILENAME, Kept, load, read, save
-from kallsymsd.service.marks import Mark
+from kallsymsd.counters import figures
+from kallsymsd.counters.kept import FILENAME, Kept, load, read, save
+from kallsymsd.counters.marks import Mark
 from kallsymsd.service.tally import Tally
 
 from .peer import request

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kallsymsd.service.latency import BOUNDS, Histogram, LatencyCounts
+from kallsymsd.counters.latency import BOUNDS, Histogram, LatencyCounts
 
 
 def one(microseconds: int) -> Histogram:

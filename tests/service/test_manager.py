@@ -13,7 +13,7 @@ from typing import NoReturn
 
 import pytest
 
-from kallsyms_client import wire
+from kallsymsd.protocol import wire
 from kallsymsd.service.manager import inherited_listener, notify
 
 from .peer import PATIENCE, Peer

@@ -3,8 +3,8 @@
 
 import functools
 
-from kallsymsd.service import figures
-from kallsymsd.service.marks import MOST, QUIET, SPACING, Marks
+from kallsymsd.counters import figures
+from kallsymsd.counters.marks import MOST, QUIET, SPACING, Marks
 
 NOTHING = figures.read({})
 

@@ -9,8 +9,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from kallsyms_client.who import own_uid, peer_uid
-from kallsymsd.service.paths import (
+from kallsymsd.protocol.paths import (
     BadPathError,
     cache_directory,
     check_socket_path,
@@ -18,6 +17,7 @@ from kallsymsd.service.paths import (
     notes_directory,
     socket_path,
 )
+from kallsymsd.protocol.users import own_uid, peer_uid
 
 # A user that has no /run/user directory on any machine that runs these tests.
 NOBODY_HERE = 3_999_999_999

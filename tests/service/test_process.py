@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from kallsyms_client import tally, wire
-from kallsymsd.engine.private import is_ready
+from kallsymsd.protocol import notes, wire
+from kallsymsd.protocol.lock import is_ready
 from tests.interpreter import python
 
 from .peer import PATIENCE, Peer
@@ -276,7 +276,7 @@ def test_the_socket_is_there_before_the_engine_is_loaded() -> None:
 
 def test_it_counts_what_clients_noted_before_it_was_there(program: Program) -> None:
     program.cache.mkdir(mode=0o700, parents=True)
-    tally.count(os.fsencode(program.cache), "absent", 0.0)
+    notes.count(os.fsencode(program.cache), "absent", 0.0)
     process = program.serve()
     process.terminate()
     process.communicate(timeout=PATIENCE)

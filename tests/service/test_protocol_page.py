@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from kallsyms_client import wire
-from kallsyms_client.wire import BuildReply, BuildRequest, How
 from kallsymsd.core.dialects import OPTION_BITS
+from kallsymsd.protocol import wire
+from kallsymsd.protocol.codec import Decoder, decode_message, encode_message
+from kallsymsd.protocol.wire import BuildReply, BuildRequest, How
 from kallsymsd.service import reading, server, waiting
-from kallsymsd.service.codec import Decoder, decode_message, encode_message
 from kallsymsd.service.hub import PEER_LIMIT
 
 PAGE = (Path(__file__).parents[2] / "docs" / "protocol.md").read_text()

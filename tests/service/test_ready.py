@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from kallsyms_client.wire import COLD, HIT, How
 from kallsymsd.engine.engine import Engine
 from kallsymsd.engine.store import Store
+from kallsymsd.protocol.wire import COLD, HIT, How
 from kallsymsd.service.builds import Builds, Outcome, Ticket
 from tests.service.peer import FakeCore, request
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from kallsyms_client.tally import Fallback
+from kallsymsd.protocol.notes import Fallback
 from kallsymsd.service import server, tally
 
 from .peer import PATIENCE, Daemon

@@ -11,14 +11,14 @@ from pathlib import Path
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kallsyms_client import wire
-from kallsyms_client.wire import BuildReply, BuildRequest, How, WireError
 from kallsymsd.core.dialects import BY_NAME
 from kallsymsd.core.errors import InputError
-from kallsymsd.engine.maps import MapText
+from kallsymsd.engine.recentmaps import MapText
 from kallsymsd.engine.state import TreeState
 from kallsymsd.engine.stopwatch import Stopwatch
-from kallsymsd.service.codec import Decoder
+from kallsymsd.protocol import wire
+from kallsymsd.protocol.codec import Decoder
+from kallsymsd.protocol.wire import BuildReply, BuildRequest, How, WireError
 
 from .peer import PATIENCE, Daemon, request
 from .test_process import Program, program  # noqa: F401  a fixture

@@ -13,13 +13,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from kallsyms_client import wire
-from kallsyms_client.wire import BAD_INPUT, COLD, HIT, OK
 from kallsymsd import __version__
 from kallsymsd.engine.engine import Engine
+from kallsymsd.protocol import wire
+from kallsymsd.protocol.paths import BadPathError
+from kallsymsd.protocol.wire import BAD_INPUT, COLD, HIT, OK
 from kallsymsd.service import hub, server, waiting
 from kallsymsd.service.instance import AlreadyRunningError, Instance
-from kallsymsd.service.paths import BadPathError
 
 from .peer import PATIENCE, Daemon, FakeCore, Peer, request, serving
 

@@ -7,8 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from kallsyms_client import daemon as client
-from kallsyms_client.wire import (
+from kallsymsd import __version__
+from kallsymsd.engine import cold
+from kallsymsd.engine.engine import Engine
+from kallsymsd.engine.store import Store
+from kallsymsd.protocol import asking as client
+from kallsymsd.protocol.wire import (
     ADDRESSES,
     ASM,
     COLD,
@@ -19,10 +23,6 @@ from kallsyms_client.wire import (
     BuildReply,
     BuildRequest,
 )
-from kallsymsd import __version__
-from kallsymsd.engine import cold
-from kallsymsd.engine.engine import Engine
-from kallsymsd.engine.store import Store
 
 from .peer import serving
 

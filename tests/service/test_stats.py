@@ -3,8 +3,8 @@
 
 import pytest
 
-from kallsyms_client.tally import LINKED, REASONS, Fallback, Linked
-from kallsymsd.service.stats import TABLE, Counter, Counters, Unit, noted, read
+from kallsymsd.counters.table import TABLE, Counter, Counters, Unit, noted, read
+from kallsymsd.protocol.notes import LINKED, REASONS, Fallback, Linked
 
 # Scripts read these; they never change.
 FIXED = {"requests", "hits", "misses", "bytes", "seconds", "cache_entries", "cache_bytes", "cache_limit"}

@@ -13,7 +13,7 @@ from typing import NoReturn
 
 import pytest
 
-from kallsyms_client import wire
+from kallsymsd.protocol import wire
 from kallsymsd.service import surroundings
 from kallsymsd.service.surroundings import LimitedError, leave_build, lift_limits
 from kallsymsd.service.workers import NoThreadsError, Workers

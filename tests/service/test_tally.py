@@ -8,16 +8,16 @@ from typing import Any
 
 import pytest
 
-from kallsyms_client.wire import ADDRESSES, COLD, HIT, OK, STAGES, How
+from kallsymsd.counters import costs, kept
+from kallsymsd.counters.costs import Stock
+from kallsymsd.counters.kept import Kept
+from kallsymsd.counters.marks import QUIET
+from kallsymsd.counters.table import TABLE, Counter
 from kallsymsd.engine.answer import Answer
 from kallsymsd.engine.engine import Engine
 from kallsymsd.engine.result import BuildResult
-from kallsymsd.service import costs, kept
+from kallsymsd.protocol.wire import ADDRESSES, COLD, HIT, OK, STAGES, How
 from kallsymsd.service.builds import Outcome
-from kallsymsd.service.costs import Stock
-from kallsymsd.service.kept import Kept
-from kallsymsd.service.marks import QUIET
-from kallsymsd.service.stats import TABLE, Counter
 from kallsymsd.service.tally import Tally
 from tests.interpreter import python
 

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from kallsymsd.service import watch
-from kallsymsd.service.watch import Watcher
-from kallsymsd.service.watched import Event, Kind, kind_of
+from kallsymsd.service.ahead import watcher
+from kallsymsd.service.ahead.buildfiles import Event, Kind, kind_of
+from kallsymsd.service.ahead.watcher import Watcher
 
 from .peer import PATIENCE
 from .test_server import open_descriptors, wait_for
@@ -167,7 +167,7 @@ def test_a_released_directory_is_not_heard_of(ears: Ears, tree: Path, tmp_path: 
 def test_a_file_system_that_does_not_tell_is_not_watched(
     ears: Ears, tree: Path, monkeypatch: pytest.MonkeyPatch, kind: str, said: str
 ) -> None:
-    monkeypatch.setattr(watch, "filesystem_type", lambda _: kind)
+    monkeypatch.setattr(watcher, "filesystem_type", lambda _: kind)
     assert said in ears.watcher.watch(str(tree))
     monkeypatch.undo()
     assert ears.watcher.watch(str(tree)) == ""

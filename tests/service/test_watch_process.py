@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from kallsyms_client import wire
 from kallsymsd.engine import cold
+from kallsymsd.protocol import wire
 
 from .peer import Peer, request
 from .test_process import Program

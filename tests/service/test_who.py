@@ -13,10 +13,10 @@ from pathlib import Path
 
 import pytest
 
-from kallsyms_client import aftermath, daemon, start, tally, who
+from kallsyms_client import aftermath
 from kallsymsd.ctl import query
-from kallsymsd.engine import private
-from kallsymsd.service import hub, paths
+from kallsymsd.protocol import asking, places, private, users
+from kallsymsd.service import hub
 from tests.client.conftest import MAP, Kallsyms, kallsyms, socket_path
 from tests.reference import tool
 from tests.service.peer import Daemon, Peer
@@ -64,14 +64,14 @@ def test_who_may_be_anybody(
             raise FileNotFoundError(path)
         return content
 
-    monkeypatch.setattr(who, "_head", head)
-    assert who.is_anybodys(uid) == anybody
+    monkeypatch.setattr(users, "_head", head)
+    assert users.is_anybodys(uid) == anybody
 
 
 @pytest.fixture
 def _nobody_is_known(monkeypatch: pytest.MonkeyPatch) -> None:
     """As in a user namespace where our user is not mapped."""
-    for module in (daemon, start, tally, private, paths, hub):
+    for module in (asking, private, users, hub):
         monkeypatch.setattr(module, "is_anybodys", lambda _: True)
 
 
@@ -81,8 +81,8 @@ def test_who_cannot_be_told_is_not_asked(socket_path: Path) -> None:
         listener.bind(str(socket_path))
         listener.listen()
         environment = {b"KALLSYMSD_SOCKET": bytes(socket_path)}
-        with pytest.raises(daemon.UnansweredError, match="cannot be told in this namespace") as raised:
-            daemon._connect(environment)
+        with pytest.raises(asking.UnansweredError, match="cannot be told in this user namespace") as raised:
+            asking._connect(environment)
         assert raised.value.reason == "absent"
         assert aftermath.ask_to_leave(bytes(socket_path), 0, 0.1) == 0.0
         with pytest.raises(query.QueryError):
@@ -96,12 +96,11 @@ def test_who_cannot_be_told_is_not_asked(socket_path: Path) -> None:
 @pytest.mark.usefixtures("_nobody_is_known")
 def test_no_directory_is_ours_there(tmp_path: Path) -> None:
     tmp_path.chmod(0o700)
-    assert not tally.make_private(bytes(tmp_path))
-    assert tally.directory({b"XDG_CACHE_HOME": bytes(tmp_path)}) == b""
+    assert not private.make_private(bytes(tmp_path))
+    assert places.made_cache_directory({b"XDG_CACHE_HOME": bytes(tmp_path)}) == b""
     with pytest.raises(private.NotPrivateError, match="user namespace"):
         private.private_directory(tmp_path)
-    assert paths.socket_path({"XDG_RUNTIME_DIR": str(tmp_path)}, 1).is_relative_to("/tmp")  # noqa: S108  as named
-    assert start._socket_path({b"XDG_RUNTIME_DIR": bytes(tmp_path)}).startswith(b"/tmp/")
+    assert places.socket_path({b"XDG_RUNTIME_DIR": bytes(tmp_path)}).startswith(b"/tmp/")
 
 
 def test_a_client_that_cannot_be_told_is_not_served(daemon: Daemon, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,7 +16,7 @@ import time
 from collections import Counter
 from pathlib import Path
 
-from kallsymsd.engine.maps import MOST_ANSWERS
+from kallsymsd.engine.recentmaps import MOST_ANSWERS
 from tests.client.conftest import elf
 from tests.soak.builder import Builder
 from tests.soak.daemon import Daemon, Level

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgpack
 
-from kallsyms_client import wire
+from kallsymsd.protocol import wire
 from tests.service.peer import Peer
 
 if TYPE_CHECKING:

@@ -6,8 +6,8 @@ import random
 import threading
 from pathlib import Path
 
-from kallsyms_client import wire
 from kallsymsd.engine import cold
+from kallsymsd.protocol import wire
 
 _DIALECT = "v6.11"
 _WORDS = (b"dev", b"irq", b"init", b"probe", b"get", b"put", b"map", b"io", b"tx", b"rx", b"read", b"write")

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from kallsyms_client.kbuild import combination
-from kallsyms_client.kbuild.configuration import Configuration
 from kallsymsd.core.dialects import BY_NAME
+from kallsymsd.kbuild.trial import combination
+from kallsymsd.onelink.configuration import Configuration
 
 _CONFIGURATION = """\
 CONFIG_CC_VERSION_TEXT="gcc (Debian) 12.2.0"

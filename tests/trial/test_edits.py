@@ -14,9 +14,9 @@ from pathlib import Path
 
 import pytest
 
-from kallsyms_client.kbuild import tooltrial
-from kallsyms_client.kbuild.verdicts import DIFFERENT
 from kallsymsd.core.dialects import Dialect, exact
+from kallsymsd.kbuild.trial import tooltrial
+from kallsymsd.kbuild.trial.verdicts import DIFFERENT
 from tests import maps
 from tests.onelink.tree import Tree
 

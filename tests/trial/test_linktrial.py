@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from kallsyms_client.kbuild import linktrial, verdicts
-from kallsyms_client.kbuild.outcome import Outcome
+from kallsymsd.kbuild.outcome import Outcome
+from kallsymsd.kbuild.trial import linktrial, verdicts
 
 _NAME = "0123"
 

@@ -7,9 +7,9 @@ from collections.abc import Callable
 
 import pytest
 
-from kallsyms_client.detect import name_limit, of_source
-from kallsyms_client.kbuild import known, script
-from kallsyms_client.kbuild.normal import MAIN, c_text, digest, parts
+from kallsymsd.core.toolsource import c_text, digest, name_limit, of_source
+from kallsymsd.kbuild.script import edit, scripttext
+from kallsymsd.kbuild.script.scripttext import MAIN, parts
 
 from .edits import edited
 
@@ -100,7 +100,7 @@ def test_texts_of_releases_are_known(source: Source, dialect: str) -> None:
     found = of_source(source(dialect))
     assert found is not None
     assert found.name == dialect
-    assert not script.unknown_part(source(dialect, SCRIPT))
+    assert not edit.unknown_part(source(dialect, SCRIPT))
 
 
 @pytest.mark.parametrize("dialect", ["v6.1.y", "v6.11"])
@@ -125,7 +125,7 @@ def test_any_edit_of_the_script_makes_it_unknown_or_means_nothing(source: Source
     chance = random.Random(dialect)
     for _ in range(300):
         other = edited(text, chance)
-        assert bool(script.unknown_part(other)) == (parts(other) != parts(text))
+        assert bool(edit.unknown_part(other)) == (parts(other) != parts(text))
 
 
 @pytest.mark.parametrize("dialect", ["v6.1.y", "v6.11"])
@@ -134,9 +134,9 @@ def test_each_part_of_the_script_counts(
 ) -> None:
     text = source(dialect, SCRIPT)
     for name, _ in parts(text):
-        rest = {each: digests for each, digests in known.SCRIPT_PARTS.items() if each != name}
-        monkeypatch.setattr(script, "SCRIPT_PARTS", rest)
-        assert script.unknown_part(text) == name
+        rest = {each: digests for each, digests in scripttext.SCRIPT_PARTS.items() if each != name}
+        monkeypatch.setattr(edit, "SCRIPT_PARTS", rest)
+        assert edit.unknown_part(text) == name
 
 
 @pytest.mark.parametrize(
@@ -157,7 +157,7 @@ def test_a_limit_that_is_not_understood(source: Source, define: bytes) -> None:
 def test_a_function_of_a_release_counts_once(source: Source) -> None:
     text = source("v6.11", SCRIPT)
     info = dict(parts(text))["info()"]
-    assert script.unknown_part(text + info + b"\n") == MAIN
+    assert edit.unknown_part(text + info + b"\n") == MAIN
 
 
 def test_a_digest_is_of_each_field() -> None:

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from kallsyms_client.kbuild import tooltrial, verdicts
-from kallsyms_client.kbuild.tool import Trust, UntrustedError, trust
-from kallsyms_client.kbuild.verdicts import BEGUN, DIFFERENT, SAME, Verdict
+from kallsymsd.kbuild.trial import tooltrial, verdicts
+from kallsymsd.kbuild.trial.tool import Trust, UntrustedError, trust
+from kallsymsd.kbuild.trial.verdicts import BEGUN, DIFFERENT, SAME, Verdict
 from tests.oracles import Oracle
 
 from .conftest import Compile

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from kallsyms_client.kbuild import verdicts
-from kallsyms_client.kbuild.verdicts import Verdict
+from kallsymsd.kbuild.trial import verdicts
+from kallsymsd.kbuild.trial.verdicts import Verdict
 from tests.onelink.program import BASE, Symbol
 from tests.onelink.tree import Linked, Tree
 

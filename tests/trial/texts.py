@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""python -m tests.trial.texts TREE: rows for kallsyms_client/kbuild/known.py, of a kernel's source.
+"""python -m tests.trial.texts TREE: rows for kallsymsd/kbuild/script/scripttext.py, of a kernel's source.
 
 Those that are in it already are marked. Before a new one is added, somebody has to look at what has changed,
 and a real kernel has to be built with it.
@@ -8,17 +8,17 @@ and a real kernel has to be built with it.
 import sys
 from pathlib import Path
 
-from kallsyms_client.detect import identity
-from kallsyms_client.kbuild import known
-from kallsyms_client.kbuild.normal import digest, parts
+from kallsymsd.core.toolsource import TOOLS, digest, identity
+from kallsymsd.kbuild.script import scripttext
+from kallsymsd.kbuild.script.scripttext import parts
 
 
 def rows(tree: Path) -> list[str]:
     """A line for the tool, and one for each part of the script."""
     name, _ = identity((tree / "scripts/kallsyms.c").read_bytes())
-    made = [_row("scripts/kallsyms.c", name, known.TOOLS.get(name, ""))]
+    made = [_row("scripts/kallsyms.c", name, TOOLS.get(name, ""))]
     for part, text in parts((tree / "scripts/link-vmlinux.sh").read_bytes()):
-        is_known = digest(text) in known.SCRIPT_PARTS.get(part, ())
+        is_known = digest(text) in scripttext.SCRIPT_PARTS.get(part, ())
         made.append(_row(part, digest(text), "known" if is_known else ""))
     return made
 

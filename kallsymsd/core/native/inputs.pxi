@@ -23,7 +23,7 @@ cdef inline uint32_t _class(const uint16_t *class_of, uint32_t section, uint8_t 
 def input_symbols(Bytes names, Bytes infos, Bytes sections, Bytes strings, Bytes section_classes):
     """The defined symbols of one object file, in its order: ``(strings, starts)``.
 
-    The first four are columns of kallsymsd.core.elf.Symbols; ``section_classes`` has a u16 for each section,
+    The first four are columns of kallsymsd.elf.elffile.Symbols; ``section_classes`` has a u16 for each section,
     that of section 0 is for absolute symbols. Each string is two bytes for the class of the symbol (its section's
     class, binding, type; never zero), its name, and a zero. None for names that take more room than the
     ends shared by a linker explain.

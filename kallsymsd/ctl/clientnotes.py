@@ -1,0 +1,20 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What clients have noted for the daemon, and it has not taken yet."""
+
+import os
+
+from kallsymsd.protocol import notes
+from kallsymsd.protocol.notes import Note
+from kallsymsd.protocol.paths import notes_directory
+
+
+def read() -> list[Note]:
+    """The notes; they stay."""
+    directory = notes_directory(os.environ)
+    return notes.read(os.fsencode(directory)) if directory is not None else []
+
+
+def take() -> list[Note]:
+    """The notes; they are gone then."""
+    directory = notes_directory(os.environ)
+    return notes.take(os.fsencode(directory)) if directory is not None else []

@@ -1,0 +1,105 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""kallsymsctl completion: scripts that complete command lines in a shell."""
+
+import argparse
+import re
+from pathlib import Path
+
+from kallsymsd.core.dialects import DIALECTS
+from kallsymsd.ctl import command
+from kallsymsd.ctl.clienthelp import help_text
+from kallsymsd.ctl.command import Context, Parsers
+
+SHELLS = ("bash", "zsh", "fish")
+PROGRAMS = ("kallsymsctl", "kallsymsd", "kallsyms")
+
+# A line of the client's help about an option: its name, its value if it takes one, what it is.
+_OPTION = re.compile(r"^  (-[-\w]+)(?:=(\S+))? {2,}(\S.*)$", re.MULTILINE)
+
+_TEXT = """\
+Prints a script with which SHELL completes the command lines of kallsymsctl,
+or of another program of these. It is made from what makes the help texts,
+and needs nothing at run time.
+"""
+_EXAMPLES = """\
+kallsymsctl completion bash > ~/.local/share/bash-completion/completions/kallsymsctl
+kallsymsctl completion zsh > ~/.zfunc/_kallsymsctl     # a directory in $fpath
+kallsymsctl completion fish > ~/.config/fish/completions/kallsymsctl.fish
+kallsymsctl completion fish --program kallsyms > ~/.config/fish/completions/kallsyms.fish
+"""
+
+
+def register(parsers: Parsers) -> None:
+    """Add the subcommand."""
+    parser = command.add(
+        parsers,
+        "completion",
+        _run,
+        summary="completion of command lines, for a shell",
+        text=_TEXT,
+        examples=_EXAMPLES,
+    )
+    parser.add_argument("shell", choices=SHELLS, metavar="SHELL", help="bash, zsh or fish")
+    parser.add_argument(
+        "--program",
+        choices=PROGRAMS,
+        default="kallsymsctl",
+        metavar="NAME",
+        help="kallsymsctl (default), kallsymsd or kallsyms",
+    )
+
+
+def _run(_: Context, options: argparse.Namespace) -> int:
+    print(script(options.program, options.shell))
+    return 0
+
+
+def script(program: str, shell: str) -> str:
+    """The script for one program and shell."""
+    import shtab  # noqa: PLC0415  takes time to load
+
+    parser = _parser(program)
+    for each in (parser, *command.subparsers(parser).values()):
+        for action in command.actions(each):
+            if action.type is Path:
+                action.complete = shtab.FILE  # type: ignore[attr-defined]  # shtab looks for it
+    # What shells show of a subcommand is the first line of its description.
+    for name, summary in command.summaries(parser).items():
+        command.subparsers(parser)[name].description = summary
+    made: str = shtab.complete(parser, shell)
+    return made
+
+
+def _parser(program: str) -> argparse.ArgumentParser:
+    # Not above: these know this module, or take time to load.
+    if program == "kallsyms":
+        return _client()
+    if program == "kallsymsd":
+        from kallsymsd.__main__ import parser  # noqa: PLC0415  see above
+
+        return parser()
+    from kallsymsd.ctl.main import parser  # noqa: PLC0415  see above
+
+    return parser()
+
+
+def _client() -> argparse.ArgumentParser:
+    """The options of kallsyms, which reads them itself, as its help text lists them."""
+    parser = argparse.ArgumentParser(prog="kallsyms", add_help=False)
+    values: dict[str, list[str]] = {"--dialect": [dialect.name for dialect in DIALECTS]}
+    seen: dict[str, tuple[str, str]] = {}
+    for option, value, text in _OPTION.findall(help_text()):
+        if value and value == value.lower():  # one of those that it may have
+            values.setdefault(option, []).append(value)
+        seen.setdefault(option, (value, text))
+    for option, (value, text) in seen.items():
+        if not value:
+            parser.add_argument(option, action="store_true", help=text)
+        elif option in values:
+            parser.add_argument(option, choices=values[option], metavar="NAME", help=text)
+        else:
+            parser.add_argument(option, type=Path, metavar=value, help=text)
+    for option in ("--help", "--version"):
+        parser.add_argument(option, action="store_true", help=f"print the {option[2:]} and exit")
+    parser.add_argument("files", nargs="*", type=Path, metavar="FILE", help="map, linked kernel, outputs")
+    return parser

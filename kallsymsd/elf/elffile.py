@@ -1,0 +1,244 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""ELF files: headers, sections and the symbol table.
+
+The symbol table is decoded natively, all entries at once. Whatever a damaged file claims, nothing outside of
+it is read, and memory stays a small multiple of its size.
+"""
+
+import struct
+from collections.abc import Iterable
+from mmap import mmap
+from typing import NamedTuple
+
+from kallsymsd.core import _native
+from kallsymsd.core.errors import InputError
+from kallsymsd.elf import elfheader
+from kallsymsd.elf.elfheader import Header
+
+# sizeof() of a symbol by bits (System V ABI, chapter 4).
+_SYMBOL_SIZES = {32: 16, 64: 24}
+# Section indices that name no section: SHN_LORESERVE to SHN_HIRESERVE. In columns they are moved to the
+# top of the 32 bits, so that they are no section of a file with more than 65,280 of them.
+UNDEFINED = 0
+ABSOLUTE = 0xFFFFFFF1
+COMMON = 0xFFFFFFF2
+
+
+_TYPES = {
+    0: "SHT_NULL",
+    1: "SHT_PROGBITS",
+    2: "SHT_SYMTAB",
+    3: "SHT_STRTAB",
+    4: "SHT_RELA",
+    7: "SHT_NOTE",
+    8: "SHT_NOBITS",
+    9: "SHT_REL",
+    18: "SHT_SYMTAB_SHNDX",
+}
+
+
+class Section:
+    """A section header: numbers as in the file; ``type`` as in elf.h for those that matter here, such as
+    "SHT_NOBITS", else a number as text.
+    """
+
+    __slots__ = (
+        "address",
+        "alignment",
+        "entry_size",
+        "flags",
+        "index",
+        "info",
+        "link",
+        "name",
+        "offset",
+        "size",
+        "type",
+    )
+
+    def __init__(self, index: int, name: bytes, header: tuple[int, ...]) -> None:
+        """``header`` is as elfheader.Header.section has it."""
+        self.index = index
+        self.name = name
+        self.type = _TYPES.get(header[1]) or str(header[1])
+        _, _, self.flags, self.address, self.offset, self.size = header[:6]
+        self.link, self.info, self.alignment, self.entry_size = header[6:]
+
+
+class Symbols(NamedTuple):
+    """The entries of a symbol table as columns in this machine's byte order, the empty first one included.
+
+    values, sizes  u64
+    names          u32: where each name begins in ``strings``
+    infos          u8: binding << 4 | type
+    sections       u32: index of the section, beyond 65,280 too; or UNDEFINED, ABSOLUTE, COMMON ...
+    strings        all names, a zero behind each; every entry of ``names`` is inside
+    """
+
+    values: bytes
+    sizes: bytes
+    names: bytes
+    infos: bytes
+    sections: bytes
+    strings: memoryview
+
+
+class Symbol(NamedTuple):
+    """One symbol.
+
+    value    its address
+    size     in bytes
+    section  as in Symbols.sections
+    info     binding << 4 | type
+    """
+
+    value: int
+    size: int
+    section: int
+    info: int
+
+
+class ElfFile:
+    """An ELF file in memory.
+
+    bits        32 or 64
+    big_endian  its byte order
+    type        as in elf.h, such as "ET_EXEC"; a number as text if elf.h has none
+    machine     e_machine
+    sections    all section headers, in order of index
+    names       index of the section with their names, 0 without
+    """
+
+    __slots__ = ("_data", "_symbols", "big_endian", "bits", "machine", "names", "sections", "type")
+
+    def __init__(self, data: memoryview, header: Header, sections: list[Section], names: int) -> None:
+        self._data = data
+        self._symbols: Symbols | None = None
+        self.bits = header.bits
+        self.big_endian = header.big_endian
+        self.type = header.type
+        self.machine = header.machine
+        self.sections = sections
+        self.names = names
+
+    @classmethod
+    def read(cls, data: bytes | memoryview | mmap) -> "ElfFile":
+        """Read the headers; contents are looked at where they are asked for.
+
+        ``data`` must not change as long as the result is used. Raises InputError if it is no ELF file, or
+        headers are damaged.
+        """
+        view = memoryview(data)
+        header = elfheader.read(bytes(view[: elfheader.SIZE]))
+        if not header.sections_at:
+            return cls(view, header, [], 0)
+        count, names = _extended(view, header)
+        end = header.sections_at + count * header.section.size
+        if end > len(view):
+            raise InputError(b"damaged ELF file", detail=b"%d section headers reach beyond its end" % count)
+        headers = list(header.section.iter_unpack(view[header.sections_at : end]))
+        strings = b""
+        if 0 < names < count:
+            at, size = headers[names][4:6]
+            strings = bytes(view[at : at + size])
+        sections = [
+            Section(index, _name(strings, each[0], index), each) for index, each in enumerate(headers)
+        ]
+        return cls(view, header, sections, names)
+
+    @property
+    def data(self) -> memoryview:
+        """The whole file."""
+        return self._data
+
+    def section(self, name: bytes) -> Section | None:
+        """The first section called ``name``."""
+        return next((section for section in self.sections if section.name == name), None)
+
+    def contents(self, section: Section) -> memoryview:
+        """The bytes of a section, none for SHT_NOBITS; InputError if they are not inside the file."""
+        if section.type in ("SHT_NOBITS", "SHT_NULL"):
+            return self._data[:0]
+        if section.offset + section.size > len(self._data):
+            raise InputError(
+                b"damaged ELF file",
+                detail=b"section %d (%b) reaches beyond its end" % (section.index, section.name),
+            )
+        return self._data[section.offset : section.offset + section.size]
+
+    def symbols(self) -> Symbols:
+        """The symbol table (the first section of type SHT_SYMTAB), decoded at the first call.
+
+        Raises InputError if there is none, or if it is damaged.
+        """
+        if self._symbols is None:
+            self._symbols = self._decode()
+        return self._symbols
+
+    def find(self, names: Iterable[bytes]) -> dict[bytes, Symbol]:
+        """The symbols with these exact names, those left out that are not there or undefined.
+
+        Of several with one name a global or weak one comes before local ones, then the first of the table.
+        """
+        wanted = list(names)
+        symbols = self.symbols()
+        found = _native.find_symbols(wanted, symbols.names, symbols.infos, symbols.sections, symbols.strings)
+        values, sizes = memoryview(symbols.values).cast("Q"), memoryview(symbols.sizes).cast("Q")
+        sections = memoryview(symbols.sections).cast("I")
+        return {
+            name: Symbol(values[at], sizes[at], sections[at], symbols.infos[at])
+            for name, at in zip(wanted, found, strict=True)
+            if at
+        }
+
+    def _decode(self) -> Symbols:
+        table = next((section for section in self.sections if section.type == "SHT_SYMTAB"), None)
+        if table is None:
+            raise InputError(b"no symbol table", detail=b"the ELF file has no section of type SHT_SYMTAB")
+        if table.link >= len(self.sections) or self.sections[table.link].type != "SHT_STRTAB":
+            raise InputError(b"damaged ELF file", detail=b"the symbol table has no string table")
+        size = _SYMBOL_SIZES[self.bits]
+        if table.entry_size != size or table.size % size:
+            raise InputError(
+                b"damaged ELF file",
+                detail=b"a symbol table of %d bytes with entries of %d" % (table.size, table.entry_size),
+            )
+        strings = self.contents(self.sections[table.link])
+        if not strings or strings[-1]:
+            raise InputError(b"damaged ELF file", detail=b"the symbols' string table does not end in a zero")
+        large = next(
+            (
+                section
+                for section in self.sections
+                if section.type == "SHT_SYMTAB_SHNDX" and section.link == table.index
+            ),
+            None,
+        )
+        values, sizes, names, infos, sections, problem = _native.decode_symbols(
+            self.contents(table),
+            self.contents(large) if large else b"",
+            len(strings),
+            self.bits == 64,
+            self.big_endian,
+        )
+        if problem:
+            raise InputError(b"damaged ELF file", detail=b"symbol %d: %b" % problem)
+        return Symbols(values, sizes, names, infos, sections, strings)
+
+
+def _extended(data: memoryview, header: Header) -> tuple[int, int]:
+    """Number of sections, and index of the one with their names: the first may have what is too large."""
+    try:
+        first = header.section.unpack_from(data, header.sections_at)
+    except (struct.error, OverflowError) as error:
+        raise InputError(b"damaged ELF file", detail=b"its section headers are beyond its end") from error
+    return header.section_count or first[5], first[6] if header.names == elfheader.XINDEX else header.names
+
+
+def _name(strings: bytes, at: int, index: int) -> bytes:
+    end = strings.find(b"\0", at)
+    if end < 0:
+        if at == 0:
+            return b""
+        raise InputError(b"damaged ELF file", detail=b"section %d has no name" % index)
+    return strings[at:end]

@@ -1,0 +1,39 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""``python3 -I -S .../kbuild/__main__.py recipe|tool|map|one-link ...``, for the hook's scripts.
+
+Compiled anew at each run, hence short.
+"""
+
+import _signal  # type: ignore[import-not-found]  # see kallsyms_client.signals
+import posix
+import sys
+
+if _signal.getsignal(_signal.SIGINT) is _signal.default_int_handler:
+    # Before anything is imported: imports may lose an interrupt.
+    _signal.signal(_signal.SIGINT, _signal.SIG_DFL)
+
+if not __package__:  # started by path: the client lies beside kallsymsd, or, in a checkout, in client/
+    package = __file__.rpartition("/")[0]
+    if sys.path and sys.path[0] == package:
+        del sys.path[0]
+    beside = package.rpartition("/")[0].rpartition("/")[0]
+    sys.path[:0] = [beside, beside + "/client"]
+
+verb = sys.argv.pop(1)
+if verb == "tool":
+    from kallsymsd.kbuild.standin import main as stand_in
+
+    status = stand_in()
+elif verb == "map":
+    from kallsymsd.kbuild.linkedmap import main as make_map
+
+    status = make_map(sys.argv[1:])
+elif verb == "one-link":
+    from kallsymsd.kbuild.script.onelinkedit import ask
+
+    status = ask(sys.argv[1:])
+else:
+    from kallsymsd.kbuild.script.recipe import main
+
+    status = main()
+posix._exit(status)  # noqa: SLF001 - the system call: nothing is buffered

@@ -1,0 +1,180 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What the last link of an object tree is remembered by, and what that foretells of the next one.
+
+Two files in the object tree, with names that "make clean" removes: .tmp_vmlinux.inputs has the symbols that
+went in, .tmp_vmlinux2.syms is the map that came out. They only serve a prediction, which is checked; but the
+native core relies on columns that fit together, so what was not written by us, or was damaged, is not used.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import struct
+import sys
+from typing import TYPE_CHECKING, NamedTuple
+
+import xxhash
+
+from kallsymsd.elf.elffile import ElfFile
+from kallsymsd.elf.vmlinux import symbol_part
+from kallsymsd.onelink import inputs
+from kallsymsd.onelink.inputs import Classes, Inputs
+from kallsymsd.onelink.prediction import Prediction, UnpredictableError, name_filter, predict
+from kallsymsd.protocol.regular import Reader, open_regular, read_regular, write_new
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from kallsymsd.core.dialects import Dialect
+    from kallsymsd.onelink.inputs import Part
+
+#: The map of the last link.
+MAP = ".tmp_vmlinux2.syms"
+#: The map as the next link will have it.
+PREDICTED = ".tmp_vmlinux.predicted.syms"
+#: What the linker reads, but for objects that never change; the first is always there.
+FILES = ("vmlinux.o", ".vmlinux.export.o")
+_INPUTS = ".tmp_vmlinux.inputs"
+_COMING = ".tmp_vmlinux.inputs.new"
+# Most bytes of a file of ours.
+_MOST = 1 << 30
+_UNKNOWN = "nothing is known of the last link in this tree"
+# Magic with the version of the layout and the byte order of what follows; digest of all behind the next
+# field; digest of the map; number of class names, of parts. Then a u32 length each class name, two u64
+# lengths each part; the names; the identities; the columns.
+_HEADER = struct.Struct("=8s16s16sII")
+_MAGIC = b"KSinp2le" if sys.byteorder == "little" else b"KSinp2be"
+# A file whose symbols are known already, by what make goes by as well. A prediction may be wrong.
+_IDENTITY = struct.Struct("=5Q")
+
+
+class Coming(NamedTuple):
+    """What is about to be linked.
+
+    inputs      its symbols
+    identities  of each file: device, inode, size, time of change of its contents, and of its inode
+    """
+
+    inputs: Inputs
+    identities: tuple[bytes, ...]
+
+
+def foretell(tree: Path, dialect: Dialect) -> tuple[Coming, Prediction | UnpredictableError]:
+    """What is about to be linked in the object tree ``tree``, and the map that this will give, or why not.
+
+    OSError or InputError for an input that cannot be read.
+    """
+    known = _recall(tree)
+    coming = _coming(tree, known)
+    if known is None:
+        return coming, UnpredictableError(_UNKNOWN)
+    try:
+        return coming, _predicted(known, coming, dialect)
+    except UnpredictableError as error:
+        return coming, error
+
+
+def expected_map(tree: Path, dialect: Dialect) -> bytes:
+    """The map that the coming link will give, for whoever does not link.
+
+    UnpredictableError if there is no telling, as while that link is under way; OSError or InputError for
+    an input that cannot be read. Reads the inputs only where something is known of the last link.
+    """
+    known = _recall(tree)
+    if known is None:
+        raise UnpredictableError(_UNKNOWN)
+    return _predicted(known, _coming(tree, known), dialect).text
+
+
+def _coming(tree: Path, known: tuple[Coming, bytes] | None) -> Coming:
+    """What is about to be linked, as far as possible from what is ``known`` of the last link."""
+    classes = known[0].inputs.classes if known else Classes()
+    parts = dict(zip(known[0].identities, known[0].inputs.parts, strict=True)) if known else {}
+    read = [
+        _read(tree / name, parts, classes) for name in FILES if name == FILES[0] or (tree / name).exists()
+    ]
+    return Coming(Inputs(tuple(part for part, _ in read), classes), tuple(each for _, each in read))
+
+
+def _predicted(known: tuple[Coming, bytes], coming: Coming, dialect: Dialect) -> Prediction:
+    return predict(known[0].inputs, known[1], coming.inputs, name_filter(dialect))
+
+
+def _read(path: Path, parts: Mapping[bytes, Part], classes: Classes) -> tuple[Part, bytes]:
+    """The symbols of a file, which may be among the ``parts`` by its identity, and that."""
+    with os.fdopen(open_regular(str(path), follow=True), "rb", buffering=0) as file:
+        status = os.fstat(file.fileno())
+        identity = _IDENTITY.pack(
+            status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns
+        )
+        if identity in parts:
+            return parts[identity], identity
+        # Not mapped: objtool may be writing it.
+        reader = Reader(file.fileno(), status.st_size)
+        data = symbol_part(reader.read, reader.size)
+        return inputs.read(ElfFile.read(data), classes), identity
+
+
+def _recall(tree: Path) -> tuple[Coming, bytes] | None:
+    """What went into the last link, and its map; None if that is not known."""
+    try:
+        data = read_regular(str(tree / _INPUTS), _MOST, follow=False)
+        map_text = read_regular(str(tree / MAP), _MOST, follow=False)
+        magic, digest, map_digest, class_count, part_count = _HEADER.unpack_from(data)
+        if magic != _MAGIC or digest != xxhash.xxh3_128_digest(memoryview(data)[24 + 16 :]):
+            return None
+    except (OSError, struct.error):
+        return None
+    if map_digest != xxhash.xxh3_128_digest(map_text):
+        return None
+    lengths = struct.unpack_from(f"={class_count}I", data, _HEADER.size)
+    sizes = struct.unpack_from(f"={2 * part_count}Q", data, _HEADER.size + 4 * class_count)
+    at = _HEADER.size + 4 * class_count + 16 * part_count
+    fields = []
+    for length in (*lengths, *[_IDENTITY.size] * part_count, *sizes):
+        fields.append(data[at : at + length])
+        at += length
+    names, identities = fields[:class_count], fields[class_count : class_count + part_count]
+    columns = fields[class_count + part_count :]
+    parts = tuple(zip(columns[::2], columns[1::2], strict=True))
+    return Coming(Inputs(parts, Classes(names)), tuple(identities)), map_text
+
+
+def note(tree: Path, coming: Coming) -> None:
+    """Write down what is about to be linked."""
+    names = coming.inputs.classes.names
+    columns = [column for part in coming.inputs.parts for column in part]
+    rest = b"".join(
+        (
+            struct.pack("=II", len(names), len(coming.inputs.parts)),
+            struct.pack(f"={len(names)}I", *map(len, names)),
+            struct.pack(f"={len(columns)}Q", *map(len, columns)),
+            *names,
+            *coming.identities,
+            *columns,
+        )
+    )
+    digest = xxhash.xxh3_128_digest(rest)
+    write_new(str(tree / _COMING), _MAGIC, digest, bytes(16), rest, mode=0o666)
+
+
+def learn(tree: Path, map_text: bytes) -> None:
+    """What was noted last is what gave ``map_text``."""
+    temporary = tree / f"{MAP}.new"
+    write_new(str(temporary), map_text, mode=0o666)
+    temporary.replace(tree / MAP)
+    with contextlib.suppress(OSError):  # then the next link is not predicted
+        descriptor = open_regular(str(tree / _COMING), os.O_WRONLY, follow=False)
+        try:
+            os.pwrite(descriptor, xxhash.xxh3_128_digest(map_text), 24)
+        finally:
+            os.close(descriptor)
+        (tree / _COMING).replace(tree / _INPUTS)
+
+
+def forget(tree: Path) -> None:
+    """The next link is like the first one."""
+    for name in (_INPUTS, _COMING):
+        (tree / name).unlink(missing_ok=True)

@@ -1,0 +1,144 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What came with a daemon's reply, and whether it is fit to be written.
+
+A daemon of ours sends memory files that nobody can change any more. Anything else is refused: a file that
+shrinks while it is copied, or one of gigabytes for a small map, is worse than no answer.
+"""
+
+import fcntl
+import posix
+
+from kallsymsd.core.dialects import BY_NAME, OPTION_BITS
+from kallsymsd.protocol import wire
+
+#: Most descriptors of a reply.
+MOST = 2
+
+# <linux/fcntl.h>, which the module fcntl has all of since Python 3.8; what only memory files can have.
+_SEALS = fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_WRITE
+
+# Bytes that any answer may have, and bytes more for each of the input, which is that of a map. The shortest
+# line of a map has some 6 bytes. In a .bin it takes at most 8 for its address, 3 for its place in the order,
+# and hardly more than its name; in plain assembly, or a listing, each byte of that takes 6, and a comment
+# has the name.
+_FREE = 2 << 20
+_BINARY = 16
+_TEXT = 128
+# A map that is made of a linked kernel has at most four times the bytes of its symbols, unless many symbols
+# share long names.
+_MAP = 16
+
+
+class Piece:
+    """Bytes to be written: ``length`` of them from ``start`` in a descriptor or a bytes object.
+
+    A file may consist of several. The offset of the descriptor is never moved: the daemon hands it to several
+    clients.
+    """
+
+    __slots__ = ("length", "source", "start")
+
+    def __init__(self, source: int | bytes, start: int, length: int) -> None:
+        self.source = source
+        self.start = start
+        self.length = length
+
+    def write(self, descriptor: int) -> None:
+        """Write all to ``descriptor``; OSError when that fails."""
+        start, end = self.start, self.start + self.length
+        if isinstance(self.source, bytes):
+            rest = memoryview(self.source)[start:end]
+            while rest:
+                rest = rest[posix.write(descriptor, rest) :]
+            return
+        try:
+            while start < end and (sent := posix.sendfile(descriptor, self.source, start, end - start)):
+                start += sent
+        except OSError:
+            # Not every descriptor takes a sendfile, one with O_APPEND does not. What is really wrong with
+            # the others, a write will say.
+            pass
+        while start < end:
+            chunk = posix.pread(self.source, min(end - start, 1 << 18), start)
+            if not chunk:
+                raise OSError(0, "the daemon's result is shorter than announced")
+            start += posix.write(descriptor, chunk)
+
+    def read(self) -> bytes:
+        """All of it, or as much as there is."""
+        if isinstance(self.source, bytes):
+            return self.source[self.start : self.start + self.length]
+        parts = []
+        at, end = self.start, self.start + self.length
+        while at < end and (part := posix.pread(self.source, end - at, at)):
+            parts.append(part)
+            at += len(part)
+        return b"".join(parts)
+
+
+class Made:
+    """What came with a reply.
+
+    descriptors           memory files, the caller's to close; none unless the status is OK
+    text, binary, sysmap  where the .S, the .bin and the map are in them
+    """
+
+    __slots__ = ("binary", "descriptors", "sysmap", "text")
+
+    def __init__(self, reply: wire.BuildReply, descriptors: list[int], front: int) -> None:
+        """The first ``front`` bytes of the .bin are in the first file, all else in the last."""
+        self.descriptors = descriptors
+        first, last = (descriptors[0], descriptors[-1]) if descriptors else (-1, -1)
+        middle, rest = reply.text_length, reply.binary_length - front
+        self.text = (Piece(last, 0, middle),)
+        self.binary = Piece(first, 0, front), Piece(last, middle, rest)
+        self.sysmap = (Piece(last, middle + rest, reply.map_length),)
+
+
+def check(reply: wire.BuildReply, request: wire.BuildRequest, descriptors: list[int], input_size: int) -> int:
+    """How many bytes of the .bin are in a file of their own; WireError for what is no answer to ``request``.
+
+    ``input_size`` is in bytes. OSError for descriptors that say nothing of themselves.
+    """
+    count = len(descriptors)
+    if count not in ((1, MOST) if reply.status == wire.OK else (0,)):
+        raise wire.WireError(f"replied with {count} descriptors")
+    files = [posix.fstat(descriptor) for descriptor in descriptors]
+    front = files[0].st_size if count == MOST else 0
+    is_right = sum(file.st_size for file in files) == reply.length and front <= reply.binary_length
+    if not is_right or any(file.st_mode & 0o170000 != 0o100000 for file in files):
+        raise wire.WireError(f"replied with descriptors that are not files of {reply.length} bytes")
+    for descriptor in descriptors:
+        _check_sealed(descriptor)
+    if reply.binary_length and not request.bin_name:
+        raise wire.WireError("replied with a .bin that was not asked for")
+    if reply.map_length and not request.sysmap:
+        raise wire.WireError("replied with a map that was not asked for")
+    for what, length, most in (
+        ("text", reply.text_length, _FREE + _text_growth(request) * input_size),
+        ("a .bin", reply.binary_length, _FREE + _BINARY * input_size),
+        ("a map", reply.map_length, _FREE + _MAP * input_size),
+    ):
+        if length > most:
+            raise wire.WireError(f"replied with {what} of {length} bytes for {input_size} bytes")
+    return front
+
+
+def _check_sealed(descriptor: int) -> None:
+    """WireError unless it can be read, and what is in it stays as it is."""
+    try:
+        # Only memory files have seals; what is open with O_PATH does not tell them.
+        mode = fcntl.fcntl(descriptor, fcntl.F_GETFL) & posix.O_ACCMODE
+        seals = fcntl.fcntl(descriptor, fcntl.F_GET_SEALS)
+    except OSError:
+        mode, seals = posix.O_WRONLY, 0
+    if mode == posix.O_WRONLY or seals & _SEALS != _SEALS:
+        raise wire.WireError("replied with descriptors that are not sealed memory files")
+
+
+def _text_growth(request: wire.BuildRequest) -> int:
+    """Bytes of text for each of the input: none where all columns are in the .bin."""
+    dialect = BY_NAME[request.dialect]
+    is_relative = request.options & OPTION_BITS["base-relative"] or not dialect.absolute_form
+    has_column = request.options & OPTION_BITS["pc-relative"] or not is_relative
+    return _TEXT if request.form == wire.ASM or request.debug or has_column else 0

@@ -1,0 +1,306 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The build's part of the protocol: what a client asks for and what it gets, in frames (docs/protocol.md).
+
+Pure: bytes in, bytes out, and no imports but the layout of frames, which is had from here too. The client and
+the daemon both use it. All integers are little-endian.
+"""
+
+from kallsymsd.protocol.frames import *  # noqa: F403  the protocol has one name for those who use it
+from kallsymsd.protocol.frames import Reader, WireError, string
+
+# Forms of output.
+ASM = 0  # what the kernel's own tool makes: plain assembly; since v7.4 a .S and a .bin
+INCBIN = 1  # a short .S and a .bin
+
+# What the descriptor of a request gives.
+MAP = 0
+ELF = 1  # a linked kernel, of which the map is made first
+
+# Status of a reply.
+OK = 0
+BAD_INPUT = 1  # the map cannot be made into tables; message says why
+
+# How the tables were made.
+COLD = 0
+INCREMENTAL = 1
+ADDRESSES = 2
+HIT = 3
+MADE = ("cold", "incremental", "addresses", "hit")
+
+#: Stages of a computation, in order; a reply has the time of each in microseconds.
+STAGES = ("read", "parse", "diff", "sort", "tokens", "encode", "write")
+
+
+def patience(input_size: int) -> float:
+    """Seconds that a client waits for a daemon that is alive, for a map or linked file of that many bytes.
+
+    About twenty times what the client takes to make the answer alone, starting included (0.12 s for a map of
+    11 MB). The daemon lets nobody join a computation that is older than that.
+    """
+    return min(2.0 + input_size / 4e6, 20.0)
+
+
+class BuildRequest:
+    """What a client asks for. All that decides the output is in here, nothing is taken from the daemon.
+
+    version     version of the client's package; a daemon of another version must not answer
+    dialect     name of a dialect (kallsymsd.core.dialects.exact)
+    options     bits of kallsymsd.core.dialects
+    form        ASM or INCBIN
+    bits        32 or 64 (INCBIN only, else 0)
+    big_endian  byte order of the target (INCBIN only)
+    debug       put the listing into the .S
+    source      MAP or ELF: what the descriptor gives
+    sysmap      send the map, too (ELF only)
+    verify      asked to compare the answer: no build's request, and not counted as one
+    bin_name    name that the .S includes, as the assembler will open it; empty for ASM, but where the tool of
+                the dialect makes a .bin
+    map_path    where the map, or the ELF file, was opened, absolute: for display and watching
+    tree        the object tree: the client's working directory
+    """
+
+    __slots__ = (
+        "big_endian",
+        "bin_name",
+        "bits",
+        "debug",
+        "dialect",
+        "form",
+        "map_path",
+        "options",
+        "source",
+        "sysmap",
+        "tree",
+        "verify",
+        "version",
+    )
+
+    def __init__(
+        self,
+        *,
+        version: str,
+        dialect: str,
+        options: int,
+        form: int,
+        bits: int = 0,
+        big_endian: bool = False,
+        debug: bool = False,
+        source: int = MAP,
+        sysmap: bool = False,
+        verify: bool = False,
+        bin_name: bytes = b"",
+        map_path: bytes = b"",
+        tree: bytes = b"",
+    ) -> None:
+        self.version = version
+        self.dialect = dialect
+        self.options = options
+        self.form = form
+        self.bits = bits
+        self.big_endian = big_endian
+        self.debug = debug
+        self.source = source
+        self.sysmap = sysmap
+        self.verify = verify
+        self.bin_name = bin_name
+        self.map_path = map_path
+        self.tree = tree
+
+    def encode(self) -> bytes:
+        """Body of a BUILD frame: u8 form, bits, big_endian, debug, source, sysmap, verify, u32 options, then
+        five strings (u32 length, bytes): version, dialect, bin_name, map_path, tree.
+        """
+        flags = self.big_endian, self.debug, self.source, self.sysmap, self.verify
+        return b"".join(
+            (
+                bytes((self.form, self.bits, *flags)),
+                self.options.to_bytes(4, "little"),
+                string(self.version.encode()),
+                string(self.dialect.encode()),
+                string(self.bin_name),
+                string(self.map_path),
+                string(self.tree),
+            )
+        )
+
+    @classmethod
+    def decode(cls, body: bytes) -> "BuildRequest":
+        """The request in a BUILD frame's body; WireError for anything malformed or out of range."""
+        reader = Reader(body)
+        form, bits, big_endian, debug, source, sysmap, verify = reader.take(7)
+        options = reader.number(4)
+        strings = [reader.string() for _ in range(5)]
+        reader.end()
+        if form not in (ASM, INCBIN) or bits not in (0, 32, 64) or source not in (MAP, ELF):
+            raise WireError("build request with a field out of range")
+        if max(big_endian, debug, sysmap, verify) > 1 or sysmap > source:
+            raise WireError("build request with a flag out of range")
+        if form == INCBIN and (bits == 0 or not strings[2]):
+            raise WireError("build request for a .bin without target or name")
+        try:
+            version, dialect = strings[0].decode("ascii"), strings[1].decode("ascii")
+        except UnicodeDecodeError as error:
+            raise WireError("build request with a version or dialect that is not ASCII") from error
+        return cls(
+            version=version,
+            dialect=dialect,
+            options=options,
+            form=form,
+            bits=bits,
+            big_endian=bool(big_endian),
+            debug=bool(debug),
+            source=source,
+            sysmap=bool(sysmap),
+            verify=bool(verify),
+            bin_name=strings[2],
+            map_path=strings[3],
+            tree=strings[4],
+        )
+
+
+class How:
+    """How a result was made.
+
+    made     COLD, INCREMENTAL, ADDRESSES or HIT
+    ready    the work was done ahead of the request
+    symbols  entries in the tables
+    changed  symbols that were added, removed or renamed since the last state (INCREMENTAL)
+    kept     token steps that stand as they were (INCREMENTAL)
+    steps    token steps in all
+    stages   microseconds of each of STAGES
+    """
+
+    __slots__ = ("changed", "kept", "made", "ready", "stages", "steps", "symbols")
+
+    def __init__(
+        self,
+        made: int = COLD,
+        *,
+        ready: bool = False,
+        symbols: int = 0,
+        changed: int = 0,
+        kept: int = 0,
+        steps: int = 0,
+        stages: "list[int] | None" = None,
+    ) -> None:
+        self.made = made
+        self.ready = ready
+        self.symbols = symbols
+        self.changed = changed
+        self.kept = kept
+        self.steps = steps
+        self.stages = stages if stages is not None else [0] * len(STAGES)
+
+    def encode(self) -> bytes:
+        """42 bytes: u8 made, u8 ready, u32 symbols, u32 changed, u16 kept, u16 steps, then a u32 a stage."""
+        return b"".join(
+            (
+                bytes((self.made, self.ready)),
+                self.symbols.to_bytes(4, "little"),
+                self.changed.to_bytes(4, "little"),
+                self.kept.to_bytes(2, "little"),
+                self.steps.to_bytes(2, "little"),
+                *(min(stage, 0xFFFFFFFF).to_bytes(4, "little") for stage in self.stages),
+            )
+        )
+
+    @classmethod
+    def take(cls, reader: Reader) -> "How":
+        """Read what :meth:`encode` wrote."""
+        made, ready = reader.take(2)
+        if made >= len(MADE) or ready > 1:
+            raise WireError("reply with an unknown way of making")
+        return cls(
+            made,
+            ready=bool(ready),
+            symbols=reader.number(4),
+            changed=reader.number(4),
+            kept=reader.number(2),
+            steps=reader.number(2),
+            stages=[reader.number(4) for _ in STAGES],
+        )
+
+    def describe(self) -> str:
+        """One line for a person, such as ``incremental: 11 of 30488 symbols changed, token table kept to step
+        172 of 190, 6.1 ms``.
+        """
+        word = MADE[self.made] + (" (ready)" if self.ready else "")
+        if self.made == INCREMENTAL:
+            kept = (
+                "token table kept"
+                if self.kept == self.steps
+                else f"token table kept to step {self.kept} of {self.steps}"
+            )
+            what = f"{self.changed} of {self.symbols} symbols changed, {kept}"
+        else:
+            what = f"{self.symbols} symbols"
+        return f"{word}: {what}, {sum(self.stages) / 1000:.1f} ms"
+
+
+class BuildReply:
+    """What the daemon answers. What was made is in the descriptors: the .S, the .bin, the map.
+
+    status         OK or BAD_INPUT
+    how            how the tables were made
+    text_length    bytes of assembly text
+    binary_length  bytes of the .bin (0 without a name for it)
+    map_length     bytes of the map (0 unless asked for)
+    message        lines for standard error: warnings, or the error; with final newline unless empty
+    """
+
+    __slots__ = ("binary_length", "how", "map_length", "message", "status", "text_length")
+
+    def __init__(
+        self,
+        status: int,
+        how: How,
+        *,
+        text_length: int = 0,
+        binary_length: int = 0,
+        map_length: int = 0,
+        message: bytes = b"",
+    ) -> None:
+        self.status = status
+        self.how = how
+        self.text_length = text_length
+        self.binary_length = binary_length
+        self.map_length = map_length
+        self.message = message
+
+    def encode(self) -> bytes:
+        """Body of a REPLY frame: u8 status, How, u64 lengths of text, binary and map, string message."""
+        return b"".join(
+            (
+                bytes((self.status,)),
+                self.how.encode(),
+                self.text_length.to_bytes(8, "little"),
+                self.binary_length.to_bytes(8, "little"),
+                self.map_length.to_bytes(8, "little"),
+                string(self.message),
+            )
+        )
+
+    @classmethod
+    def decode(cls, body: bytes) -> "BuildReply":
+        """The reply in a REPLY frame's body; WireError for anything malformed."""
+        reader = Reader(body)
+        status = reader.number(1)
+        if status not in (OK, BAD_INPUT):
+            raise WireError(f"reply with unknown status {status}")
+        how = How.take(reader)
+        text_length, binary_length, map_length = reader.number(8), reader.number(8), reader.number(8)
+        message = reader.string()
+        reader.end()
+        return cls(
+            status,
+            how,
+            text_length=text_length,
+            binary_length=binary_length,
+            map_length=map_length,
+            message=message,
+        )
+
+    @property
+    def length(self) -> int:
+        """Bytes of all that was made."""
+        return self.text_length + self.binary_length + self.map_length
