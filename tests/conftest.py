@@ -9,10 +9,9 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from kallsymsd.core import _native
-
-from . import maps, oracles
-from .maps import RealMap
-from .oracles import Oracle
+from tests import maps, oracles
+from tests.maps import RealMap
+from tests.oracles import Oracle
 
 # No deadlines: this proves bytes, not speed, and may share its machine.
 settings.register_profile("dev", max_examples=40, deadline=None)

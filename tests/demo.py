@@ -20,9 +20,9 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from . import maps, objects, oracles
-from .bench.edits import KernelMap, add, shift
-from .measure import LAUNCH, Daemon, spawn
+from tests import maps, objects, oracles
+from tests.bench.edits import KernelMap, add, shift
+from tests.measure import LAUNCH, Daemon, spawn
 
 MAP = "amd64-6.12.117-amd64"
 SEED = 1

@@ -14,7 +14,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from .oracles import ROOT
+from tests.oracles import ROOT
 
 #: Starts the thin client as builds do: isolated, without site, with nothing but its own directories.
 LAUNCH = (

@@ -7,7 +7,7 @@ import subprocess
 import tempfile
 from pathlib import Path
 
-from . import oracles
+from tests import oracles
 
 #: nm of binutils by ELF machine and class, as Debian's packages name it.
 BINUTILS = {

@@ -14,7 +14,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
-from .reference.tool import Outcome
+from tests.reference.tool import Outcome
 
 ROOT = Path(__file__).parent.parent
 

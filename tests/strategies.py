@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from hypothesis import strategies as st
 
-from .reference.forms import FORMS
+from tests.reference.forms import FORMS
 
 #: Kernels begin their text at addresses of these kinds: high half, low 64-bit, 32-bit, zero.
 BASES = (0xFFFFFFFF81000000, 0x100000, 0xC1000000, 0)

@@ -17,11 +17,10 @@ from pathlib import Path
 from rich.console import Console
 
 from tests import maps
-
-from . import day, floor, limits, linked, programs, scale, show
-from .edits import KernelMap, multiply
-from .job import prepare
-from .recorder import Recorder
+from tests.bench import day, floor, limits, linked, programs, scale, show
+from tests.bench.edits import KernelMap, multiply
+from tests.bench.job import prepare
+from tests.bench.recorder import Recorder
 
 #: Where names come from that a map does not have; the other one for the first of them.
 _DONORS = ("amd64-6.1.192-amd64", "amd64-6.12.117-amd64")
@@ -59,7 +58,7 @@ def main() -> None:
     if arguments.markdown:
         arguments.markdown.write_text(show.as_markdown(recorder))
     if arguments.plot:
-        from .plot import plot  # noqa: PLC0415  whoever wants no plot needs no matplotlib
+        from tests.bench.plot import plot  # noqa: PLC0415  whoever wants no plot needs no matplotlib
 
         plot(arguments.plot, job.symbols, recorder)
 

@@ -8,13 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from kallsymsd.protocol.wire import ADDRESSES, COLD, HIT, INCREMENTAL
+from tests.bench import edits
+from tests.bench.edits import KernelMap
+from tests.bench.job import Job
+from tests.bench.recorder import Recorder
+from tests.bench.tree import Tree
 from tests.measure import Daemon
-
-from . import edits
-from .edits import KernelMap
-from .job import Job
-from .recorder import Recorder
-from .tree import Tree
 
 FIRST = "cold"
 AGAIN = "same content again, new file"

@@ -7,9 +7,8 @@ import time
 
 from kallsymsd.core import _native
 from kallsymsd.engine import cold
-
-from .job import Job
-from .recorder import Recorder
+from tests.bench.job import Job
+from tests.bench.recorder import Recorder
 
 TOUCH = "floor: 64 MB of memory touched for the first time"
 QUIET = "floor: 256 MB in huge pages touched after 3 s of quiet, when a host may have them back"

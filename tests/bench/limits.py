@@ -5,9 +5,9 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from . import day, linked, scale
-from .programs import TOOL_GCC
-from .recorder import Recorder, median
+from tests.bench import day, linked, scale
+from tests.bench.programs import TOOL_GCC
+from tests.bench.recorder import Recorder, median
 
 _MEGABYTE = 1e6
 

@@ -7,9 +7,8 @@ from kallsymsd.core.dialects import BY_NAME
 from kallsymsd.elf import nm
 from kallsymsd.elf.elffile import ElfFile
 from tests import elfs, nms
+from tests.bench.job import Job
 from tests.measure import Sample, in_child, spawn
-
-from .job import Job
 
 NM_SED = "nm -n | mksysmap"
 OURS = "library, ELF to map"

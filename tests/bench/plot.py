@@ -14,9 +14,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, NullLocator
 
-from . import day, scale
-from .programs import TOOL_GCC
-from .recorder import Recorder, median
+from tests.bench import day, scale
+from tests.bench.programs import TOOL_GCC
+from tests.bench.recorder import Recorder, median
 
 _GREY = "#7d8590"
 _BLUE = "#2f81f7"

@@ -8,10 +8,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 from kallsymsd.engine import cold
+from tests.bench import linked
+from tests.bench.job import Job
 from tests.measure import Daemon, Sample, client, in_child, spawn
-
-from . import linked
-from .job import Job
 
 TOOL = "kernel's own tool"
 TOOL_GCC = "kernel's own tool + gcc -c"

@@ -6,9 +6,8 @@ from collections import defaultdict
 from collections.abc import Iterable
 
 from kallsymsd.protocol import wire
+from tests.bench.tree import Request
 from tests.measure import Sample
-
-from .tree import Request
 
 
 class Recorder:

@@ -13,13 +13,12 @@ import tempfile
 from pathlib import Path
 
 from kallsymsd.protocol.wire import ADDRESSES, COLD, INCREMENTAL
+from tests.bench import edits
+from tests.bench.edits import KernelMap
+from tests.bench.job import Job
+from tests.bench.recorder import Recorder
+from tests.bench.tree import Tree
 from tests.measure import Daemon
-
-from . import edits
-from .edits import KernelMap
-from .job import Job
-from .recorder import Recorder
-from .tree import Tree
 
 #: Times the symbols of the real map.
 SIZES = (1, 2, 5, 10)

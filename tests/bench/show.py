@@ -11,12 +11,11 @@ from typing import Any
 from rich.table import Table
 
 from kallsymsd.protocol.wire import STAGES
-
-from . import limits
-from .job import Job
-from .programs import TOOL, TOOL_GCC
-from .recorder import Recorder, median
-from .tree import Request
+from tests.bench import limits
+from tests.bench.job import Job
+from tests.bench.programs import TOOL, TOOL_GCC
+from tests.bench.recorder import Recorder, median
+from tests.bench.tree import Request
 
 _MARKS = {True: "EXCEEDED", False: "met"}
 

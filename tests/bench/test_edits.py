@@ -9,9 +9,8 @@ from pathlib import Path
 import pytest
 
 from tests import maps
-
-from . import edits
-from .edits import KernelMap
+from tests.bench import edits
+from tests.bench.edits import KernelMap
 
 
 @pytest.fixture(scope="module")

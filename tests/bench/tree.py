@@ -8,9 +8,8 @@ from pathlib import Path
 
 from kallsymsd.protocol import wire
 from kallsymsd.protocol.asking import ask
+from tests.bench.job import Job
 from tests.measure import Daemon
-
-from .job import Job
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.client.conftest import MAP, Kallsyms, Run, elf
-from tests.client.test_elf import VMLINUX
+from tests.client.test_from_elf import VMLINUX
 
 
 def _shown(path: Path) -> str:

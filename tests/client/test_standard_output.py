@@ -14,7 +14,7 @@ import pytest
 
 from kallsyms_client.output import relative_to_here
 from tests.client.conftest import MAP, Kallsyms
-from tests.client.test_elf import VMLINUX
+from tests.client.test_from_elf import VMLINUX
 from tests.reference import tool
 
 ARGUMENTS = ("--dialect=v6.11", "--64bit", "--all-symbols", "in.map")

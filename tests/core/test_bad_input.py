@@ -7,10 +7,9 @@ from kallsymsd.core import assembly, pipeline
 from kallsymsd.core.dialects import ALL_SYMBOLS, BY_NAME
 from kallsymsd.core.errors import InputError
 from kallsymsd.core.target import Target
+from tests.core import ours
 from tests.oracles import Oracle
 from tests.strategies import MALFORMED_LINES
-
-from . import ours
 
 FSCANF = ("v6.1", "v6.1.y", "v6.2", "v6.3", "v6.4")
 GETLINE = ("v6.5", "v6.6", "v6.10", "v6.11", "v6.15", "v7.0", "v7.3", "v7.4", "v7.4-markers16", "mail-2024")

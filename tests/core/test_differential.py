@@ -10,11 +10,10 @@ from hypothesis import strategies as st
 from kallsymsd.core.dialects import BY_NAME
 from kallsymsd.core.target import Target
 from tests import strategies
+from tests.core import ours
 from tests.oracles import Oracle
 from tests.reference import decode, tool
 from tests.reference.forms import FORMS
-
-from . import ours
 
 TARGETS = [Target(bits, big_endian) for bits in (32, 64) for big_endian in (False, True)]
 

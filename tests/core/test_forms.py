@@ -11,9 +11,8 @@ from kallsymsd.core import assembly
 from kallsymsd.core.dialects import BY_NAME
 from kallsymsd.core.errors import InputError
 from tests import objects
+from tests.core import ours
 from tests.reference import tool
-
-from . import ours
 
 DIALECTS = sorted(BY_NAME)
 EMPTY_IS_FINE = ("v6.11", "v6.15", "v7.0", "v7.3", "v7.4", "v7.4-markers16")

@@ -10,8 +10,7 @@ from kallsymsd.core import assembly, incremental
 from kallsymsd.core.dialects import DIALECTS
 from kallsymsd.core.tables import Tables
 from kallsymsd.core.target import Target
-
-from . import ours
+from tests.core import ours
 
 TARGETS = [Target(bits, big_endian) for bits in (32, 64) for big_endian in (False, True)]
 MAP = b"81000000 T _text\n" + b"".join(b"%08x t function_%d\n" % (0x81000010 + i, i) for i in range(600))

@@ -7,11 +7,10 @@ from collections.abc import Callable
 import pytest
 
 from kallsymsd.core.dialects import BY_NAME
+from tests.core import ours
 from tests.oracles import Oracle
 from tests.reference import tool
 from tests.strategies import Line, written
-
-from . import ours
 
 #: Makes the lines of a map.
 Shape = Callable[[random.Random], list[Line]]

@@ -3,12 +3,11 @@
 
 import pytest
 
+from tests.core import ours
 from tests.oracles import Oracle
 from tests.reference import decode, tool
 from tests.reference.forms import FORMS
 from tests.strategies import WIDE
-
-from . import ours
 
 #: Nearly all codes are taken as letters, so few are left to shorten a name with.
 NO_ROOM = b"ffffffff81000000 T _text\n" + b"".join(

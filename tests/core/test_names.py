@@ -5,12 +5,11 @@ from itertools import combinations
 
 import pytest
 
+from tests.core import ours
 from tests.oracles import Oracle
 from tests.reference import tool
 from tests.reference.forms import FORMS
 from tests.strategies import PREFIXES, SPECIAL_NAMES, SUFFIXES, Line, written
-
-from . import ours
 
 HIGH = 0xFFFFFFFF81000000
 LOW = 0x100000

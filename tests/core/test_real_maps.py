@@ -12,10 +12,9 @@ from kallsymsd.core import _native, assembly, tokens
 from kallsymsd.core.tables import Tables
 from kallsymsd.core.target import Target
 from tests import objects
+from tests.core import ours
 from tests.maps import RealMap
 from tests.oracles import Oracle
-
-from . import ours
 
 MACHINES = {"amd64": "x86_64", "i386": "i386", "s390x": "s390x"}
 

@@ -3,7 +3,7 @@
 
 import pytest
 
-from .paths import STEPS, TAKEN, Path
+from tests.incremental.paths import STEPS, TAKEN, Path
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -21,13 +21,12 @@ from kallsymsd.engine.state import TreeState
 from kallsymsd.engine.store import Store
 from kallsymsd.engine.treestates import DEFAULT_LIMIT, Trees
 from kallsymsd.protocol.wire import ADDRESSES, ASM, COLD, HIT, INCBIN, INCREMENTAL, OK, BuildRequest, How
+from tests.incremental import damage, judge
+from tests.incremental.edits import Edit
+from tests.incremental.judge import Judge
+from tests.incremental.paths import Path
 from tests.oracles import SERIES, _scratch
 from tests.strategies import NUMBERS, Line, written
-
-from . import damage, judge
-from .edits import Edit
-from .judge import Judge
-from .paths import Path
 
 DIALECTS = (*sorted(SERIES), *sorted(SERIES), *sorted(SERIES), *sorted(BY_NAME))
 

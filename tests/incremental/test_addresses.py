@@ -11,10 +11,9 @@ from kallsymsd.core.errors import InputError
 from kallsymsd.protocol.wire import ADDRESSES, COLD, INCREMENTAL
 from tests import strategies
 from tests.core import ours
+from tests.incremental.updates import Tree
 from tests.reference import tool
 from tests.reference.forms import FORMS
-
-from .updates import Tree
 
 ALL = ("all-symbols",)
 PERCPU = ("all-symbols", "absolute-percpu")

@@ -11,9 +11,8 @@ from hypothesis import strategies as st
 
 from kallsymsd.core import _native, incremental, pipeline
 from kallsymsd.core.dialects import BY_NAME, LTO_CLANG
+from tests.incremental.chain import symbols_of
 from tests.strategies import spelled
-
-from .chain import symbols_of
 
 NEW = 0xFFFFFFFF
 

@@ -17,9 +17,8 @@ from kallsymsd.engine.recentmaps import MapText
 from kallsymsd.engine.state import TreeState
 from kallsymsd.engine.store import Store
 from kallsymsd.protocol.wire import ADDRESSES, ASM, COLD, HIT, INCREMENTAL, BuildRequest, How
+from tests.incremental import damage
 from tests.reference import tool
-
-from . import damage
 
 REQUEST = BuildRequest(version="", dialect="v6.11", options=ALL_SYMBOLS, form=ASM, tree=b"/tree")
 STATE = tree_key(REQUEST)

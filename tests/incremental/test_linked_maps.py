@@ -10,11 +10,10 @@ import pytest
 
 from kallsymsd.protocol.wire import ADDRESSES, COLD, INCREMENTAL
 from tests.core import ours
+from tests.incremental import kernel
+from tests.incremental.kernel import FUNCTIONS, Function, Kernel
+from tests.incremental.updates import Tree
 from tests.oracles import Oracle
-
-from . import kernel
-from .kernel import FUNCTIONS, Function, Kernel
-from .updates import Tree
 
 #: What was edited before each map, and how its tables must come about with all symbols.
 EDITS = {

@@ -12,9 +12,8 @@ import pytest
 
 from kallsymsd.protocol.wire import ADDRESSES, INCREMENTAL
 from tests import maps, oracles
+from tests.incremental.updates import Tree
 from tests.reference.tool import Outcome
-
-from .updates import Tree
 
 OPTIONS = ("all-symbols", "absolute-percpu")
 NAMES = ("0-base", "a_namei", "b_dev", "i_shift", "ii_noshift", "iii_newstatic")

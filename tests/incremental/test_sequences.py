@@ -12,13 +12,12 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_state_machine_as_test
 
 from tests import oracles, strategies
+from tests.incremental import damage, edits, judge
+from tests.incremental.edits import Edit
+from tests.incremental.judge import Judge
+from tests.incremental.paths import STEPS, TAKEN, Path
+from tests.incremental.session import Session
 from tests.strategies import Line
-
-from . import damage, edits, judge
-from .edits import Edit
-from .judge import Judge
-from .paths import STEPS, TAKEN, Path
-from .session import Session
 
 #: Chance is drawn as a seed: an edit needs many draws, and sequences shrink by leaving out steps anyway.
 CHANCE = st.integers(0, 1 << 32).map(random.Random)

@@ -10,9 +10,8 @@ from hypothesis import strategies as st
 
 from kallsymsd.core import _native, incremental
 from tests import strategies
+from tests.incremental import chain
 from tests.strategies import HOSTILE, spelled
-
-from . import chain
 
 ALL = bytes(range(1, 256))
 

@@ -5,9 +5,9 @@ from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
-from .boot import boot, shown
-from .conftest import Stock
-from .trees import Linked
+from tests.kernel.boot import boot, shown
+from tests.kernel.conftest import Stock
+from tests.kernel.trees import Linked
 
 
 def assert_same(ours: Linked, stock: Linked) -> None:

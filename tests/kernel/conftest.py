@@ -16,11 +16,10 @@ from typing import NoReturn
 import pytest
 from _pytest.capture import CaptureManager
 
+from tests.kernel import sources
+from tests.kernel.sources import CACHE, SERIES
+from tests.kernel.trees import CONFIG, Linked, ObjectTree
 from tests.measure import Daemon
-
-from . import sources
-from .sources import CACHE, SERIES
-from .trees import CONFIG, Linked, ObjectTree
 
 #: Seconds for one test, with the stock build that it may have to wait for.
 LIMIT = 4 * 3600

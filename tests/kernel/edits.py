@@ -4,8 +4,8 @@
 from collections.abc import Callable
 from pathlib import Path
 
-from . import sources
-from .trees import ObjectTree
+from tests.kernel import sources
+from tests.kernel.trees import ObjectTree
 
 #: An edit: its name, and what it makes of the text of sources.EDITED.
 Edit = tuple[str, Callable[[str], str]]

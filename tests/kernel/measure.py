@@ -23,11 +23,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.kernel import parts, sources
+from tests.kernel.trees import clean_environment
+from tests.kernel.ways import RUN
 from tests.measure import Daemon
-
-from . import parts, sources
-from .trees import clean_environment
-from .ways import RUN
 
 STOCK, OURS = "stock", "kallsymsd"
 DAEMON = "daemon"

@@ -9,9 +9,9 @@ import pytest
 from elftools.elf.elffile import ELFFile
 from elftools.elf.sections import SymbolTableSection
 
-from .checks import boot_and_compare
-from .conftest import Stock
-from .trees import Linked
+from tests.kernel.checks import boot_and_compare
+from tests.kernel.conftest import Stock
+from tests.kernel.trees import Linked
 
 #: Which symbol gets another address: one behind those of per-cpu variables.
 _WRONG = 1_000

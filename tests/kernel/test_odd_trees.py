@@ -13,13 +13,12 @@ from typing import NoReturn
 
 import pytest
 
+from tests.kernel import sources
+from tests.kernel.checks import assert_same
+from tests.kernel.conftest import Stock
+from tests.kernel.trees import RELINK_LIMIT, Linked, ObjectTree
+from tests.kernel.ways import RUN, control, left_behind, made_here
 from tests.measure import Daemon
-
-from . import sources
-from .checks import assert_same
-from .conftest import Stock
-from .trees import RELINK_LIMIT, Linked, ObjectTree
-from .ways import RUN, control, left_behind, made_here
 
 #: For kernels that need not boot: as little to compile as may be.
 BARE = """CONFIG_64BIT=y

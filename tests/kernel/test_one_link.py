@@ -18,14 +18,13 @@ import pytest
 
 from kallsymsd.core.dialects import BY_NAME
 from kallsymsd.onelink import lastlink
+from tests.kernel import edits, sources
+from tests.kernel.checks import assert_same, boot_and_compare
+from tests.kernel.conftest import Stock
+from tests.kernel.edits import EDITS
+from tests.kernel.trees import Linked, ObjectTree
+from tests.kernel.ways import CONTROL
 from tests.measure import Daemon
-
-from . import edits, sources
-from .checks import assert_same, boot_and_compare
-from .conftest import Stock
-from .edits import EDITS
-from .trees import Linked, ObjectTree
-from .ways import CONTROL
 
 _ONE_LINK = [*CONTROL, "run", "--one-link", "--"]
 _DIALECTS = {"6.1": "v6.1.y", "6.12": "v6.11"}

@@ -10,15 +10,14 @@ from typing import NoReturn
 
 import pytest
 
+from tests.kernel import edits, sources
+from tests.kernel.checks import assert_same
+from tests.kernel.conftest import Stock
+from tests.kernel.edits import Edit
+from tests.kernel.sources import CACHE
+from tests.kernel.trees import CONFIG, Linked, ObjectTree
+from tests.kernel.ways import CONTROL
 from tests.measure import Daemon
-
-from . import edits, sources
-from .checks import assert_same
-from .conftest import Stock
-from .edits import Edit
-from .sources import CACHE
-from .trees import CONFIG, Linked, ObjectTree
-from .ways import CONTROL
 
 _ONE_LINK = [*CONTROL, "run", "--one-link", "--"]
 _BTF = """

@@ -11,13 +11,12 @@ from pathlib import Path
 
 import pytest
 
+from tests.kernel import sources
+from tests.kernel.checks import assert_same, boot_and_compare
+from tests.kernel.conftest import Stock
+from tests.kernel.trees import ObjectTree
+from tests.kernel.ways import RUN, control, made_here
 from tests.measure import Daemon
-
-from . import sources
-from .checks import assert_same, boot_and_compare
-from .conftest import Stock
-from .trees import ObjectTree
-from .ways import RUN, control, made_here
 
 
 @pytest.fixture

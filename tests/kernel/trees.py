@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from .sources import CACHE
+from tests.kernel.sources import CACHE
 
 CONFIG = Path(__file__).with_name("tiny.config")
 #: What else would differ from build to build.

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from .trees import ObjectTree, clean_environment
+from tests.kernel.trees import ObjectTree, clean_environment
 
 CONTROL = [sys.executable, "-c", "import sys; from kallsymsd.ctl.main import main; sys.exit(main())"]
 #: Goes before the command of make.

@@ -15,10 +15,19 @@ from kallsymsd.elf.elffile import ElfFile
 from kallsymsd.onelink import inputs, prediction
 from kallsymsd.onelink.inputs import Classes, Inputs
 from kallsymsd.onelink.prediction import UnpredictableError, name_filter, predict
-from tests.patch.machines import call
+from tests.kbuild.onelink.program import (
+    ABSOLUTE,
+    BASE,
+    BINDINGS,
+    SECTIONS,
+    TYPES,
+    Program,
+    Symbol,
+    link,
+    why_not,
+)
+from tests.onelink.machines import call
 from tests.reference.mksysmap import SCRIPTS
-
-from .program import ABSOLUTE, BASE, BINDINGS, SECTIONS, TYPES, Program, Symbol, link, why_not
 
 _RULES = SCRIPTS["v6.11"]
 _IS_DROPPED = name_filter(BY_NAME["v6.11"])

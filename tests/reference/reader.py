@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from .forms import Form
+from tests.reference.forms import Form
 
 U64 = 1 << 64
 NAME_LIMIT = 512

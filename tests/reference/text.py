@@ -3,11 +3,11 @@
 
 from collections.abc import Collection, Iterator
 
-from .decode import assemble
-from .forms import Form
-from .order import by_name
-from .reader import U64, FatalError, Symbol
-from .tokens import compress
+from tests.reference.decode import assemble
+from tests.reference.forms import Form
+from tests.reference.order import by_name
+from tests.reference.reader import U64, FatalError, Symbol
+from tests.reference.tokens import compress
 
 PREAMBLE = b"""\
 #include <asm/bitsperlong.h>

@@ -4,10 +4,10 @@
 from collections.abc import Collection
 from dataclasses import dataclass
 
-from . import order
-from .forms import FORMS, Form
-from .reader import FatalError, Symbol, SystemMap, read
-from .text import print_tables
+from tests.reference import order
+from tests.reference.forms import FORMS, Form
+from tests.reference.reader import FatalError, Symbol, SystemMap, read
+from tests.reference.text import print_tables
 
 
 @dataclass(frozen=True)

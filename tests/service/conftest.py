@@ -7,8 +7,7 @@ from pathlib import Path
 import pytest
 
 from kallsymsd.engine.engine import Engine
-
-from .peer import Daemon, FakeCore, serving
+from tests.service.peer import Daemon, FakeCore, serving
 
 
 @pytest.fixture

@@ -24,9 +24,8 @@ from kallsymsd.service.config import (
     file_path,
     load,
 )
-
-from .peer import PATIENCE, Peer
-from .test_process import Program, program  # noqa: F401  a fixture
+from tests.service.peer import PATIENCE, Peer
+from tests.service.test_process import Program, program  # noqa: F401  a fixture
 
 # A value of each setting that is not its default: as TOML, as text, and what it means.
 OTHERS: dict[str, tuple[str, str, Any]] = {

@@ -17,10 +17,9 @@ import pytest
 from kallsymsd.engine.engine import Engine
 from kallsymsd.protocol import wire
 from kallsymsd.service import hub
-
-from .peer import PATIENCE, Daemon, FakeCore, Peer, request, serving
-from .test_process import SMALL_MAP, Program, program
-from .test_server import build, wait_for
+from tests.service.peer import PATIENCE, Daemon, FakeCore, Peer, request, serving
+from tests.service.test_process import SMALL_MAP, Program, program
+from tests.service.test_server import build, wait_for
 
 __all__ = ["program"]
 

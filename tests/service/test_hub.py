@@ -13,8 +13,7 @@ from pathlib import Path
 import pytest
 
 from kallsymsd.service.hub import Hub
-
-from .peer import PATIENCE
+from tests.service.peer import PATIENCE
 
 
 @pytest.fixture

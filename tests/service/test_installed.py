@@ -12,8 +12,7 @@ import pytest
 from kallsymsd.engine.engine import Engine
 from kallsymsd.service import server
 from kallsymsd.service.installed import Installed
-
-from .peer import PATIENCE, Daemon, FakeCore
+from tests.service.peer import PATIENCE, Daemon, FakeCore
 
 
 @pytest.fixture

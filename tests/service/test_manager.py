@@ -15,10 +15,9 @@ import pytest
 
 from kallsymsd.protocol import wire
 from kallsymsd.service.manager import inherited_listener, notify
-
-from .peer import PATIENCE, Peer
-from .test_process import SMALL_MAP, Program
-from .test_server import wait_for
+from tests.service.peer import PATIENCE, Peer
+from tests.service.test_process import SMALL_MAP, Program
+from tests.service.test_server import wait_for
 
 UNITS = Path(__file__).parents[2] / "systemd"
 

@@ -15,9 +15,8 @@ import pytest
 from kallsymsd.protocol import notes, wire
 from kallsymsd.protocol.lock import is_ready
 from tests.interpreter import python
-
-from .peer import PATIENCE, Peer
-from .test_server import wait_for
+from tests.service.peer import PATIENCE, Peer
+from tests.service.test_server import wait_for
 
 MakeMap = Callable[[bytes], Path]
 

@@ -9,9 +9,8 @@ import pytest
 
 from kallsymsd.protocol.notes import Fallback
 from kallsymsd.service import server, tally
-
-from .peer import PATIENCE, Daemon
-from .test_server import build, wait_for
+from tests.service.peer import PATIENCE, Daemon
+from tests.service.test_server import build, wait_for
 
 MakeMap = Callable[[bytes], Path]
 

@@ -19,11 +19,10 @@ from kallsymsd.engine.stopwatch import Stopwatch
 from kallsymsd.protocol import wire
 from kallsymsd.protocol.codec import Decoder
 from kallsymsd.protocol.wire import BuildReply, BuildRequest, How, WireError
-
-from .peer import PATIENCE, Daemon, request
-from .test_process import Program, program  # noqa: F401  a fixture
-from .test_server import wait_for
-from .test_watch_process import a_map, is_watched
+from tests.service.ahead.test_watch_process import a_map, is_watched
+from tests.service.peer import PATIENCE, Daemon, request
+from tests.service.test_process import Program, program  # noqa: F401  a fixture
+from tests.service.test_server import wait_for
 
 
 def test_it_changes_and_starts_nothing_but_its_own(program: Program, tmp_path: Path) -> None:  # noqa: F811  it is that fixture

@@ -20,8 +20,7 @@ from kallsymsd.protocol.paths import BadPathError
 from kallsymsd.protocol.wire import BAD_INPUT, COLD, HIT, OK
 from kallsymsd.service import hub, server, waiting
 from kallsymsd.service.instance import AlreadyRunningError, Instance
-
-from .peer import PATIENCE, Daemon, FakeCore, Peer, request, serving
+from tests.service.peer import PATIENCE, Daemon, FakeCore, Peer, request, serving
 
 MakeMap = Callable[[bytes], Path]
 

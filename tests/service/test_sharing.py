@@ -23,8 +23,7 @@ from kallsymsd.protocol.wire import (
     BuildReply,
     BuildRequest,
 )
-
-from .peer import serving
+from tests.service.peer import serving
 
 COUNT = 20_000
 CLIENTS = 6

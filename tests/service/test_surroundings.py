@@ -19,9 +19,8 @@ from kallsymsd.service.surroundings import LimitedError, leave_build, lift_limit
 from kallsymsd.service.workers import NoThreadsError, Workers
 from tests.client.conftest import kallsyms, socket_path
 from tests.client.test_spawn import ARGUMENTS, PLAIN, Home, home
-
-from .peer import PATIENCE
-from .test_process import SMALL_MAP, Program, program
+from tests.service.peer import PATIENCE
+from tests.service.test_process import SMALL_MAP, Program, program
 
 __all__ = ["home", "kallsyms", "program", "socket_path"]
 

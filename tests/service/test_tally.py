@@ -20,8 +20,7 @@ from kallsymsd.protocol.wire import ADDRESSES, COLD, HIT, OK, STAGES, How
 from kallsymsd.service.builds import Outcome
 from kallsymsd.service.tally import Tally
 from tests.interpreter import python
-
-from .peer import Daemon, Peer, request, serving
+from tests.service.peer import Daemon, Peer, request, serving
 
 MAP = b"ffffffff81000000 T _text\nffffffff81000010 T start\n"
 BUILD = request(Path("/m"))

@@ -8,9 +8,8 @@ import pytest
 
 from kallsymsd.service import workers
 from kallsymsd.service.workers import Workers
-
-from .peer import PATIENCE
-from .test_server import wait_for
+from tests.service.peer import PATIENCE
+from tests.service.test_server import wait_for
 
 
 @pytest.fixture

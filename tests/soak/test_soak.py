@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from .__main__ import soak
+from tests.soak.__main__ import soak
 
 
 @pytest.mark.soak
