@@ -24,7 +24,7 @@ def main() -> int:
 
 
 def run(program: bytes, arguments: list[bytes]) -> None:
-    """Do what the command line says; ClientError for exit status 1, DeferError if another tool might do it."""
+    """Do what the command line says; ClientError for exit status 1, DeferError if the tool might do it."""
     try:
         try:
             from kallsyms_client import session

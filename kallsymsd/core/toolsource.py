@@ -81,7 +81,6 @@ def of_source(text: bytes) -> Dialect | None:
 
     KSYM_NAME_LEN may be another one than in releases; the dialect then says so.
     """
-
     name, limit = identity(text)
     if limit is None or name not in TOOLS:
         return None
@@ -90,7 +89,6 @@ def of_source(text: bytes) -> Dialect | None:
 
 def identity(text: bytes) -> tuple[str, int | None]:
     """Digest of a tool's text without the definition of KSYM_NAME_LEN, and that, as name_limit() has it."""
-
     normal = c_text(text)
     limit = name_limit(normal)
     return digest(normal if limit is None else normal.replace(b"%b%d \n" % (_DEFINE, limit), b"")), limit

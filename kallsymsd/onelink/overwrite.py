@@ -171,7 +171,7 @@ def _fill(
     path: bytes,
     overwritten: list[tuple[int, bytes]] | None = None,
 ) -> None:
-    """Write bytes at offsets, none beyond the end, which stays; ``overwritten`` gets what was there before."""
+    """Write bytes at offsets, none beyond the end; ``overwritten`` gets what was there before."""
     size = os.fstat(descriptor).st_size
     for offset, data in replacements:
         done = 0

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Where the socket and the cache are, as paths, with a reason where there is none (kallsymsd.protocol.places)."""
+"""As kallsymsd.protocol.places, for programs that can afford pathlib; says why there is none."""
 
 import os
 import pwd

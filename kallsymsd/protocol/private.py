@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Directories that only their owner can use: who else might have put things into one, decided in one place."""
+"""Directories that only their owner can use."""
 
 import posix
 
@@ -50,7 +50,7 @@ def is_private(path: bytes) -> bool:
 
 
 def make_private(path: bytes) -> bool:
-    """As :func:`is_private`; the directory is made if need be, but nothing in a directory of somebody else."""
+    """As :func:`is_private`; the directory is made if need be, but not in one of somebody else."""
     make_ours(path)
     return is_private(path)
 

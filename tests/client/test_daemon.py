@@ -290,6 +290,7 @@ def test_a_daemon_in_a_directory_that_is_not_ours_alone_is_not_asked(
         sock.close()
         status = os.stat_result((mode, 0, 0, 0, os.getuid() + more, 0, 0, 0, 0, 0))
         monkeypatch.setattr(posix, "lstat", lambda _: status)
-        with pytest.raises(asking.UnansweredError, match=r"no daemon at .*: its directory (is|belongs)") as raised:
+        said = r"no daemon at .*: its directory (is|belongs)"
+        with pytest.raises(asking.UnansweredError, match=said) as raised:
             asking._connect(environment)
         assert raised.value.reason == "absent" or not named

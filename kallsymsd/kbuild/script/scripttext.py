@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """The text of scripts/link-vmlinux.sh: its parts in normal form, and which of them are known in full.
 
-"python -m tests.kbuild.trial.texts TREE" prints the digests of a kernel's source. A text gets into the table when
-somebody has looked at what it does, and compared what it makes.
+"python -m tests.kbuild.trial.texts TREE" prints the digests of a kernel's source. A text gets into the table
+when somebody has looked at what it does, and compared what it makes.
 """
 
 import re

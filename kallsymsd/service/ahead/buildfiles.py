@@ -30,7 +30,7 @@ class Event(Enum):
 #: Called with a directory, the name of a file in it ("": the directory itself), and what happened to that.
 Heard = Callable[[str, str, Event], None]
 
-#: The map that is asked about for one link. As _INPUTS from kallsymsd.onelink.lastlink, which is loaded later.
+#: The map that is asked about for one link. As _INPUTS it is from kallsymsd.onelink.lastlink, loaded later.
 PREDICTED = ".tmp_vmlinux.predicted.syms"
 _INPUTS = ("vmlinux.o", ".vmlinux.export.o")
 _LINKED = re.compile(r"\.tmp_vmlinux(\.kallsyms)?[0-9]+|vmlinux")

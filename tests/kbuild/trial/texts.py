@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""python -m tests.kbuild.trial.texts TREE: rows for kallsymsd/kbuild/script/scripttext.py, of a kernel's source.
+"""python -m tests.kbuild.trial.texts TREE: rows for toolsource.py and scripttext.py, of a kernel's source.
 
 Those that are in it already are marked. Before a new one is added, somebody has to look at what has changed,
 and a real kernel has to be built with it.
