@@ -96,7 +96,7 @@ def test_the_example_of_the_documentation(
 ) -> None:
     page = (Path(__file__).parents[1] / "docs/library.md").read_text()
     (example,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
-    case = next(case for case in CASES if str(case).startswith("x86_64 v6.11 all-symbols"))
+    case = next(case for case in CASES if str(case).startswith("x86_64 v6.11 all-symbols ld "))
     stock = build(case).stock
     map_text = case.configuration.map(case.kernel.machine, stock)
     (tmp_path / "vmlinux").symlink_to(stock)
