@@ -158,7 +158,7 @@ class Engine:
         """Keep a new answer for the store, free old ones, be ready for the next: nothing a client waits for.
 
         What was dear to make is written at once; the rest by save(), so that a build whose passes follow
-        each other within a second writes once. The rest includes what a client got ready.
+        each other within a second writes once.
         """
         self._maps.let_go()
         if how.made != HIT and (size := self._trees.settle()):
@@ -171,7 +171,7 @@ class Engine:
             self._unsaved[question.request.tree, question.form] = question, answer
             if len(self._unsaved) > self._most_unsaved:
                 del self._unsaved[next(iter(self._unsaved))]
-        if how.made == COLD and not how.ready:
+        if how.made == COLD:
             self.save()
 
     def settle(self, wasted: int = 0) -> None:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from kallsymsd.engine.answer import Answer
-    from kallsymsd.service.builds import Ticket
+    from kallsymsd.service.ticket import Ticket
 
 _CHUNK = 1 << 16
 # A request carries one descriptor. The kernel closes what does not fit and says so (MSG_CTRUNC).

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from kallsymsd.engine.recentmaps import MapText
-    from kallsymsd.service.builds import Outcome, Ticket
+    from kallsymsd.service.ticket import Outcome, Ticket
 
 #: Requests remembered.
 MOST = 200
@@ -49,6 +49,7 @@ class _Entry:
         "_how",
         "_last",
         "_made",
+        "_precomputed",
         "_shared",
         "_time",
         "_why",
@@ -67,6 +68,7 @@ class _Entry:
         self._time = now
         # Not the outcome itself, with which the answer would stay in memory.
         self._how = outcome.how
+        self._precomputed = outcome.precomputed
         self._shared = outcome.shared
         self._made = _made(outcome)
         self._why = _why(outcome, is_first=last is None)
@@ -85,7 +87,7 @@ class _Entry:
             "dialect": request.dialect,
             "options": request.options,
             "made": self._made,
-            "ready": how.ready,
+            "ready": self._precomputed,
             "shared": self._shared,
             "symbols": how.symbols,
             "changed": how.changed,

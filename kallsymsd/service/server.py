@@ -22,15 +22,17 @@ from kallsymsd.protocol.codec import Frame, decode_message, encode_message
 from kallsymsd.protocol.wire import BuildRequest, WireError
 from kallsymsd.service import waiting
 from kallsymsd.service.ahead.directories import MOST_TREES
-from kallsymsd.service.ahead.precompute import Ahead
+from kallsymsd.service.ahead.precompute import Precomputer
+from kallsymsd.service.ahead.unused import Unused
 from kallsymsd.service.ahead.watcher import Watcher
-from kallsymsd.service.builds import Builds, Outcome, Ticket
+from kallsymsd.service.builds import Builds
 from kallsymsd.service.connection import Connection
 from kallsymsd.service.control import Control
 from kallsymsd.service.hub import MOST_CONNECTIONS, PEER_LIMIT, Hub
 from kallsymsd.service.instance import Instance
 from kallsymsd.service.saving import Saving
 from kallsymsd.service.tally import Tally
+from kallsymsd.service.ticket import Outcome, Ticket
 from kallsymsd.service.waiting import Waiting
 from kallsymsd.service.workers import Workers
 
@@ -115,10 +117,12 @@ class Server:
             most=max(_FEWEST_CONNECTIONS, min(MOST_CONNECTIONS, descriptors // 8)),
         )
         self._waiting = Waiting(self._hub, tally)
-        self._builds = Builds(make_engine, self._post)
+        unused = Unused()
+        self._builds = Builds(make_engine, self._post, unused)
         self._workers = Workers(workers)
-        self._ahead = Ahead(
-            lambda ahead: Watcher(ahead.hear, ahead.overflow, enabled=watch),
+        self._precomputer = Precomputer(
+            lambda precomputer: Watcher(precomputer.hear, precomputer.overflow, enabled=watch),
+            unused,
             submit=lambda job: self._workers.submit(job, ahead=True),
             serve=self._builds.serve,
             tally=tally,
@@ -158,7 +162,7 @@ class Server:
         if self._outcomes:
             self._hand_out()
         now = time.monotonic()
-        self._ahead.turn(now)
+        self._precomputer.turn(now)
         self._keep_time(now)
 
     def request_stop(self) -> None:
@@ -213,7 +217,7 @@ class Server:
         while self._outcomes:
             ticket, outcome = self._outcomes.popleft()
             if ticket.ahead:
-                self._ahead.finished(ticket, outcome)
+                self._precomputer.finished(ticket, outcome)
                 continue
             connection = self._waiting.take(ticket)
             if connection is None:
@@ -228,7 +232,7 @@ class Server:
                 continue
             reply = outcome.answer.reply(outcome.how).encode()
             self._hub.send(connection, wire.frame(wire.REPLY, reply), outcome.answer)
-            self._ahead.answered(ticket, outcome, now)
+            self._precomputer.answered(ticket, outcome, now)
 
     def _spare(self) -> None:
         """There are no descriptors or memory for a client."""
@@ -252,14 +256,14 @@ class Server:
             "uptime": now - self._began,
             "clients": len(self._hub.connections),
             "busy": self._busy(now),
-            "watch": self._ahead.status(now),
+            "watch": self._precomputer.status(now),
             "stuck": self._workers.stuck,
             **self._configuration,
         }
 
     def _busy(self, now: float) -> list[Mapping[str, Any]]:
         work = [(what, began, False) for what, began in self._waiting.work()]
-        work += [(what, began, True) for what, began in self._ahead.busy().items()]
+        work += [(what, began, True) for what, began in self._precomputer.busy().items()]
         return [{"what": what, "seconds": now - began, "ahead": ahead} for what, began, ahead in work]
 
     def _stop(self) -> Mapping[str, Any]:
@@ -271,7 +275,7 @@ class Server:
 
     def _due(self) -> float:
         """When something is to be done even if nothing happens; inf for never."""
-        due = min(self._saving.due(), self._ahead.due(), self._waiting.due())
+        due = min(self._saving.due(), self._precomputer.due(), self._waiting.due())
         if self._state is State.DRAINING:
             return min(due, time.monotonic() + _DRAIN_GRACE / 2)
         if not self._hub.connections:
@@ -330,7 +334,7 @@ class Server:
     def _close(self) -> None:
         self._instance.withdraw()
         self._hub.close()
-        self._ahead.close()
+        self._precomputer.close()
         if not self._workers.stop(self._left(0.5)):
             _log.warning("a build was still running")
         # In a thread that nobody waits for in the end: the disk may be dead, or the database be in use.

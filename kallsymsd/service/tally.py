@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from kallsymsd.engine.store import Store
     from kallsymsd.protocol.notes import Note
     from kallsymsd.protocol.wire import BuildRequest
-    from kallsymsd.service.builds import Outcome
+    from kallsymsd.service.ticket import Outcome
 
 #: Seconds until counters that changed are written.
 SAVE_INTERVAL = 10.0
@@ -89,13 +89,10 @@ class Tally:
         for key, amount in noted(notes).items():
             self._counters.add(Counter(key), amount)
 
-    def ahead(self) -> None:
-        """An answer was computed before it was asked for."""
-        self._counters.add(Counter.AHEAD)
-
-    def ahead_wasted(self) -> None:
-        """An answer that was made ahead is of no use any more, and nobody has asked for it."""
-        self._counters.add(Counter.AHEAD_WASTED)
+    def precomputed(self, computed: int, unused: int) -> None:
+        """So many answers were precomputed, and so many turned out to be of no use to any client."""
+        self._counters.add(Counter.AHEAD, computed)
+        self._counters.add(Counter.AHEAD_WASTED, unused)
 
     def overflow(self) -> None:
         """Events of watched directories were lost."""
@@ -105,7 +102,7 @@ class Tally:
         """A request got its outcome, so long after it came."""
         add = self._counters.add
         answer, how = outcome.answer, outcome.how
-        add(Counter.AHEAD_USED, int(how.ready))
+        add(Counter.AHEAD_USED, int(outcome.precomputed))
         if not self._is_builds(request, is_empty=outcome.is_empty):
             return
         add(Counter.SECONDS, seconds)

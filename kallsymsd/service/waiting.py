@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 from kallsymsd.protocol import wire
 
 if TYPE_CHECKING:
-    from kallsymsd.service.builds import Ticket
     from kallsymsd.service.connection import Connection
     from kallsymsd.service.hub import Hub
     from kallsymsd.service.tally import Tally
+    from kallsymsd.service.ticket import Ticket
 
 #: Seconds between two signs of life to a client that waits (it gives up after 0.4 s of silence).
 HEARTBEAT = 0.1

@@ -18,7 +18,7 @@ from kallsymsd.kbuild.outcome import Outcome as Link
 from kallsymsd.protocol import notes
 from kallsymsd.protocol.notes import Fallback
 from kallsymsd.protocol.wire import STAGES, How
-from kallsymsd.service.builds import Outcome, Ticket
+from kallsymsd.service.ticket import Outcome, Ticket
 from tests.service.peer import Daemon, request, serving
 
 OLD = "1000 T a\n1010 t b\n1020 t b\n2000 D c\n"

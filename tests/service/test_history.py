@@ -10,8 +10,8 @@ from kallsymsd.engine.answer import Answer
 from kallsymsd.engine.recentmaps import MapText
 from kallsymsd.engine.result import BuildResult
 from kallsymsd.protocol.wire import ADDRESSES, COLD, HIT, INCREMENTAL, BuildRequest, How
-from kallsymsd.service.builds import Outcome, Ticket
 from kallsymsd.service.history import MOST, TOLD, History
+from kallsymsd.service.ticket import Outcome, Ticket
 from tests.service.peer import request
 
 ANSWER = Answer(BuildResult(0, How(), text=b"text"))

@@ -17,8 +17,8 @@ from kallsymsd.engine.answer import Answer
 from kallsymsd.engine.engine import Engine
 from kallsymsd.engine.result import BuildResult
 from kallsymsd.protocol.wire import ADDRESSES, COLD, HIT, OK, STAGES, How
-from kallsymsd.service.builds import Outcome
 from kallsymsd.service.tally import Tally
+from kallsymsd.service.ticket import Outcome
 from tests.interpreter import python
 from tests.service.peer import Daemon, Peer, request, serving
 

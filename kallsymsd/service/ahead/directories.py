@@ -53,7 +53,7 @@ class _Tree:
         self.problem = ""
 
 
-class Watching:
+class Directories:
     """Has directories in use watched, by workers. Belongs to the loop's thread; overflow() does not."""
 
     def __init__(

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from watchdog.observers.api import ObservedWatch
 
     from kallsymsd.service.ahead.buildfiles import Heard
-    from kallsymsd.service.ahead.observer import Observer
+    from kallsymsd.service.ahead.inotify import Inotify
 
 
 # Seconds that closing waits for a thread that is about to watch something.
@@ -38,7 +38,7 @@ class Watcher:
         self._heard = heard
         self._overflowed = overflowed
         self._lock = threading.Lock()
-        self._observer: Observer | None = None
+        self._inotify: Inotify | None = None
         # By directory: the watch, and device and inode of what is watched.
         self._watches: dict[str, tuple[ObservedWatch, tuple[int, int]]] = {}
 
@@ -87,35 +87,35 @@ class Watcher:
     def _is_watched(self, directory: str, identity: tuple[int, int]) -> bool:
         with self._lock:
             watch, watched = self._watches.get(directory, (None, None))
-            observer = self._observer
+            inotify = self._inotify
             return (
                 watch is not None
                 and watched == identity
-                and observer is not None
-                and observer.is_alive()
-                and observer.watches(watch)
+                and inotify is not None
+                and inotify.is_alive()
+                and inotify.watches(watch)
             )
 
     def _watch(self, directory: str, identity: tuple[int, int]) -> None:
-        if self._observer is not None and not self._observer.is_alive():
+        if self._inotify is not None and not self._inotify.is_alive():
             self._close()  # the other directories are watched again from their next requests on
         self._forget(directory)
-        if self._observer is None:
-            from kallsymsd.service.ahead.observer import Observer  # noqa: PLC0415  takes 60 ms to load
+        if self._inotify is None:
+            from kallsymsd.service.ahead.inotify import Inotify  # noqa: PLC0415  takes 60 ms to load
 
-            self._observer = Observer(self._heard, self._overflowed)
-        self._watches[directory] = self._observer.add(directory), identity
+            self._inotify = Inotify(self._heard, self._overflowed)
+        self._watches[directory] = self._inotify.add(directory), identity
 
     def _forget(self, directory: str) -> None:
         watch, _ = self._watches.pop(directory, (None, None))
-        if watch is not None and self._observer is not None:
-            self._observer.remove(watch)
+        if watch is not None and self._inotify is not None:
+            self._inotify.remove(watch)
 
     def _close(self) -> None:
         self._watches.clear()
-        if self._observer is not None:
-            self._observer.close()
-            self._observer = None
+        if self._inotify is not None:
+            self._inotify.close()
+            self._inotify = None
 
 
 def _problem(directory: Path) -> str:

@@ -37,7 +37,7 @@ _EVENTS: list[type[FileSystemEvent]] = [
 _STOP_LIMIT = 1.0
 
 
-class Observer:
+class Inotify:
     """An inotify instance and its threads: one that reads, one that calls us, one for each directory."""
 
     def __init__(self, heard: Heard, overflowed: Callable[[], None]) -> None:
