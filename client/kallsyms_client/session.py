@@ -15,7 +15,7 @@ from kallsymsd import __version__
 from kallsymsd.core.dialects import BY_NAME, DIALECTS, GETLINE, Dialect, exact, find
 from kallsymsd.protocol import asking, wire
 from kallsymsd.protocol.messages import say, strerror
-from kallsymsd.protocol.received import Piece
+from kallsymsd.protocol.received import Output, Piece
 
 # Reasons for going without a daemon that are no trouble.
 _SILENT = ("absent", "input", "starting")
@@ -25,30 +25,74 @@ _LARGEST_MAP = 1 << 25  # of all kernels; an amd64 kernel with everything in it 
 Environment = dict[bytes, bytes]
 
 
-class _Result:
-    """A reply, with its parts as they are to be written.
+class _Source:
+    """Where the answer comes from, as $KALLSYMSD wants it: the daemon, or this process.
 
-    maker       says who made it unless the daemon did
-    unanswered  why the daemon did not although it was to be asked
-    verified    whose result equals it, with KALLSYMSD=verify
+    What it has to say of the last answer:
+
+    maker       who made it, unless the daemon did
+    unanswered  why the daemon did not make it although it was asked
+    verified    whose answer equals it, with KALLSYMSD=verify
     """
 
-    __slots__ = ("binary", "how", "maker", "message", "status", "sysmap", "text", "unanswered", "verified")
+    __slots__ = ("_environment", "maker", "unanswered", "verified")
 
-    def __init__(
-        self,
-        status: int,
-        how: wire.How,
-        message: bytes,
-        files: tuple[tuple[Piece, ...], tuple[Piece, ...], tuple[Piece, ...]],
-    ) -> None:
-        self.status = status
-        self.how = how
-        self.message = message
-        self.text, self.binary, self.sysmap = files
+    def __init__(self, environment: Environment) -> None:
+        self._environment = environment
         self.maker = b""
         self.unanswered: asking.UnansweredError | None = None
         self.verified = b""
+
+    def obtain(self, request: wire.BuildRequest, descriptor: int) -> Output:
+        """The answer to ``request``."""
+        environment = self._environment
+        policy = environment.get(b"KALLSYMSD") or b"auto"
+        if policy not in (b"auto", b"off", b"require", b"verify"):
+            raise failure(b"KALLSYMSD=%b: must be auto, off, require or verify" % policy)
+        if policy == b"verify":
+            from kallsyms_client import verifymode
+
+            if not verifymode.is_nested(environment):
+                request.verify = True
+                descriptor = verifymode.as_file(descriptor, request.map_path)
+                output = self._ask_or_compute(request, descriptor, policy)
+                self.verified = verifymode.check(request, descriptor, environment, output)
+                return output
+            policy = b"off"
+        return self._ask_or_compute(request, descriptor, policy)
+
+    def _ask_or_compute(self, request: wire.BuildRequest, descriptor: int, policy: bytes) -> Output:
+        size = _regular_size(descriptor)
+        if policy == b"off":
+            return self._compute(request, descriptor, size, "KALLSYMSD=off")
+        self.maker, self.unanswered = b"", None
+        try:
+            if size < 0:
+                raise asking.UnansweredError("the input is not a regular file", "input")
+            return asking.ask(request, descriptor, _expected(request, size), self._environment)
+        except asking.UnansweredError as error:
+            unanswered = error
+        if policy == b"require":
+            if unanswered.outdated:
+                from kallsyms_client.aftermath import settle
+
+                settle(unanswered, self._environment)
+            raise failure(f"KALLSYMSD=require: {unanswered}".encode())
+        output = self._compute(request, descriptor, size, str(unanswered))
+        self.unanswered = unanswered
+        if unanswered.reason not in _SILENT:
+            say(f"kallsyms: warning: {unanswered}; computed without it. {_remedy(unanswered)}\n".encode())
+        return output
+
+    def _compute(self, request: wire.BuildRequest, descriptor: int, size: int, why: str) -> Output:
+        from kallsyms_client import inprocess
+
+        made = inprocess.build(request, _read_input(request, descriptor, size))
+        self.maker = b" (in-process: %b)" % why.encode()
+        text, binary, sysmap = (
+            (Piece(part, 0, len(part)),) for part in (made.text, made.binary, made.sysmap)
+        )
+        return Output(made.reply, text, binary, sysmap)
 
 
 def run(program: bytes, arguments: list[bytes], environment: Environment) -> None:
@@ -90,24 +134,25 @@ def _build(
         map_text = _read_input(request, descriptor, _regular_size(descriptor))
         write(FileArgument(named.sysmap, Piece(map_text, 0, len(map_text))))
         return
-    result = _obtain(request, descriptor, environment)
-    if result.status == wire.OK:
-        say(result.message)
+    source = _Source(environment)
+    output = source.obtain(request, descriptor)
+    if output.ok:
+        say(output.reply.message)
         try:
-            _deliver(result, named, verbose=command.verbose)
+            _deliver(output, named, source, verbose=command.verbose)
         except FileError as error:
             if not named.optional or error.path != named.binary or _is_for_want_of_space(error):
                 raise
             named.go_without_binary()
-            result = _obtain(_request(command, dialect, options, named), descriptor, environment)
-            if result.status == wire.OK:
-                _deliver(result, named, verbose=command.verbose)
-    if result.unanswered is not None:
+            output = source.obtain(_request(command, dialect, options, named), descriptor)
+            if output.ok:
+                _deliver(output, named, source, verbose=command.verbose)
+    if source.unanswered is not None:
         from kallsyms_client.aftermath import settle
 
-        settle(result.unanswered, environment)
-    if result.status != wire.OK:
-        raise ClientError(result.message)
+        settle(source.unanswered, environment)
+    if not output.ok:
+        raise ClientError(output.reply.message)
 
 
 def _request(
@@ -148,21 +193,21 @@ def _patch(command: Command, dialect: Dialect, options: int, environment: Enviro
     patchmode.run(command, dialect, options, environment)
 
 
-def _deliver(result: _Result, named: filearguments.Files, *, verbose: bool) -> None:
-    """Write the result, and say how it was made."""
+def _deliver(output: Output, named: filearguments.Files, source: _Source, *, verbose: bool) -> None:
+    """Write the answer, and say how it was made."""
     before = []
     if named.binary is not None:
-        before.append(FileArgument(named.binary, *result.binary))
+        before.append(FileArgument(named.binary, *output.binary))
     if named.sysmap is not None:
-        before.append(FileArgument(named.sysmap, *result.sysmap))
+        before.append(FileArgument(named.sysmap, *output.sysmap))
     if named.assembly is None:
-        write(StandardOutput(*result.text), *before)
+        write(StandardOutput(*output.text), *before)
     else:
-        write(FileArgument(named.assembly, *result.text), *before)
+        write(FileArgument(named.assembly, *output.text), *before)
     if verbose:
-        say(b"kallsyms: " + result.how.describe().encode() + result.maker + b"\n")
-        if result.verified:
-            say(b"kallsyms: equal to the result of %b\n" % result.verified)
+        say(b"kallsyms: " + output.reply.describe().encode() + source.maker + b"\n")
+        if source.verified:
+            say(b"kallsyms: equal to the result of %b\n" % source.verified)
 
 
 def _choose_dialect(command: Command, environment: Environment) -> tuple[Dialect, bytes]:
@@ -192,57 +237,6 @@ def _working_directory() -> bytes:
         return b""
 
 
-def _obtain(request: wire.BuildRequest, descriptor: int, environment: Environment) -> _Result:
-    """The result, from the daemon or made here, as $KALLSYMSD wants it."""
-    policy = environment.get(b"KALLSYMSD") or b"auto"
-    if policy not in (b"auto", b"off", b"require", b"verify"):
-        raise failure(b"KALLSYMSD=%b: must be auto, off, require or verify" % policy)
-    if policy == b"verify":
-        from kallsyms_client import verifymode
-
-        if not verifymode.is_nested(environment):
-            request.verify = True
-            descriptor = verifymode.as_file(descriptor, request.map_path)
-            result = _ask_or_compute(request, descriptor, environment, policy)
-            result.verified = verifymode.check(
-                request,
-                descriptor,
-                environment,
-                status=result.status,
-                files=(result.text, result.binary, result.sysmap),
-            )
-            return result
-        policy = b"off"
-    return _ask_or_compute(request, descriptor, environment, policy)
-
-
-def _ask_or_compute(
-    request: wire.BuildRequest, descriptor: int, environment: Environment, policy: bytes
-) -> _Result:
-    size = _regular_size(descriptor)
-    if policy == b"off":
-        return _compute(request, descriptor, size, "KALLSYMSD=off")
-    try:
-        if size < 0:
-            raise asking.UnansweredError("the input is not a regular file", "input")
-        reply, made = asking.ask(request, descriptor, _expected(request, size), environment)
-    except asking.UnansweredError as error:
-        unanswered = error
-    else:
-        return _Result(reply.status, reply.how, reply.message, (made.text, made.binary, made.sysmap))
-    if policy == b"require":
-        if unanswered.outdated:
-            from kallsyms_client.aftermath import settle
-
-            settle(unanswered, environment)
-        raise failure(f"KALLSYMSD=require: {unanswered}".encode())
-    result = _compute(request, descriptor, size, str(unanswered))
-    result.unanswered = unanswered
-    if unanswered.reason not in _SILENT:
-        say(f"kallsyms: warning: {unanswered}; computed without it. {_remedy(unanswered)}\n".encode())
-    return result
-
-
 def _remedy(unanswered: asking.UnansweredError) -> str:
     if unanswered.outdated:
         return "It is asked to leave"
@@ -258,16 +252,6 @@ def _regular_size(descriptor: int) -> int:
     """Size of a regular file, -1 for anything else."""
     status = posix.fstat(descriptor)
     return status.st_size if status.st_mode & 0o170000 == 0o100000 else -1
-
-
-def _compute(request: wire.BuildRequest, descriptor: int, size: int, why: str) -> _Result:
-    from kallsyms_client import inprocess
-
-    made = inprocess.build(request, _read_input(request, descriptor, size))
-    text, binary, sysmap = ((Piece(part, 0, len(part)),) for part in (made.text, made.binary, made.sysmap))
-    result = _Result(made.status, made.how, made.message, (text, binary, sysmap))
-    result.maker = b" (in-process: %b)" % why.encode()
-    return result
 
 
 def _read_input(request: wire.BuildRequest, descriptor: int, size: int) -> bytes:

@@ -22,7 +22,7 @@ from kallsymsd.core.target import Target
 from kallsymsd.engine import form
 from kallsymsd.protocol import notes, places, wire
 from kallsymsd.protocol.messages import strerror
-from kallsymsd.protocol.received import Piece
+from kallsymsd.protocol.received import Output, Piece
 
 # Set for the tree's own tool: should that be this program after all, it computes and asks nobody.
 _GUARD = b"KALLSYMSD_VERIFYING"
@@ -67,38 +67,29 @@ def as_file(descriptor: int, name: bytes) -> int:
     return memory
 
 
-def check(
-    request: wire.BuildRequest,
-    descriptor: int,
-    environment: Environment,
-    *,
-    status: int,
-    files: tuple[Sequence[Piece], Sequence[Piece], Sequence[Piece]],
-) -> bytes:
-    """Compare what is about to be written for the input in ``descriptor`` with the second opinion.
+def check(request: wire.BuildRequest, descriptor: int, environment: Environment, output: Output) -> bytes:
+    """Compare ``output``, about to be written for the input in ``descriptor``, with the second opinion.
 
-    ``files`` are the .S, the .bin and the map.
-    Returns who gave that. Raises ClientError with the first difference.
+    Returns who gave the second opinion. Raises ClientError with the first difference.
     """
     dialect = exact(request.dialect)
     # A tool that writes files (v7.4, the mail of 2024) is not asked, nor is one about a map that is ours.
     is_asked = not dialect.positionals and request.source == wire.MAP
     tool = original_tool(environment) if is_asked else b""
-    text, binary, sysmap = files
     tables, expected = _compute(request, descriptor)
     if expected is None:
-        if status == wire.OK:
+        if output.ok:
             raise _difference(environment, _LIBRARY, "to it this map is bad input")
-    elif status != wire.OK:
+    elif not output.ok:
         raise _difference(environment, _LIBRARY, "it makes tables of this map")
     elif tables is not None:
-        difference = between_texts(_bytes(text), expected[0], tables)
+        difference = between_texts(_bytes(output.text), expected[0], tables)
         if request.form == wire.INCBIN and not difference:
             target = Target(request.bits, request.big_endian)
-            difference = between_bins(_bytes(binary), expected[1], tables, target)
-        elif not difference and _bytes(binary) != expected[1]:
+            difference = between_bins(_bytes(output.binary), expected[1], tables, target)
+        elif not difference and _bytes(output.binary) != expected[1]:
             difference = "the .bin"
-        if not difference and _bytes(sysmap) != expected[2]:
+        if not difference and _bytes(output.sysmap) != expected[2]:
             difference = "the map"
         if difference:
             raise _difference(environment, _LIBRARY, difference)

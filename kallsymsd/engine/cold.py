@@ -7,7 +7,7 @@ from kallsymsd.core.errors import InputError
 from kallsymsd.engine.form import encode
 from kallsymsd.engine.result import BuildResult
 from kallsymsd.engine.stopwatch import Stopwatch
-from kallsymsd.protocol.wire import OK, BuildRequest, How
+from kallsymsd.protocol.wire import BuildRequest, How
 
 
 def build(request: BuildRequest, map_text: bytes) -> BuildResult:
@@ -21,4 +21,4 @@ def build(request: BuildRequest, map_text: bytes) -> BuildResult:
     watch.lap("write")
     how = How(symbols=tables.num_syms, steps=len(tables.tokens.pairs), stages=watch.stages)
     sysmap = map_text if request.sysmap else b""
-    return BuildResult(OK, how, text=made.text, pieces=made.pieces, sysmap=sysmap, message=tables.warnings)
+    return BuildResult(how, made, sysmap=sysmap, message=tables.warnings)

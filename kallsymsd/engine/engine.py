@@ -5,10 +5,10 @@ import errno
 import threading
 from collections.abc import Callable
 from time import perf_counter_ns
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from kallsymsd.engine import storedanswer
-from kallsymsd.engine.answer import Answer
+from kallsymsd.engine.answer import Answer, seal
 from kallsymsd.engine.clear import clear
 from kallsymsd.engine.key import cache_key, form_key
 from kallsymsd.engine.memoryfile import MOST as MOST_FRONTS
@@ -17,9 +17,9 @@ from kallsymsd.engine.recentmaps import MOST_DESCRIPTORS, MapText, RecentMaps
 from kallsymsd.engine.result import BuildResult
 from kallsymsd.engine.store import Store
 from kallsymsd.engine.treestates import Trees, TreeSummary
-from kallsymsd.protocol.wire import COLD, HIT, STAGES, BuildRequest, How, WireError
+from kallsymsd.protocol.wire import COLD, HIT, BuildRequest, How, WireError
 
-_WRITE = STAGES.index("write")
+_T = TypeVar("_T")
 
 # Bytes of a map without symbols that is remembered all the same: the first pass of a link has an empty one.
 _SMALL = 1 << 16
@@ -139,20 +139,20 @@ class Engine:
         before = perf_counter_ns()
         answer = question.map.answers.get(question.form) or self._stored(question)
         if answer is not None:
-            how = How(HIT, symbols=answer.how.symbols, steps=answer.how.steps)
-            how.stages[_WRITE] = _microseconds_since(before)
-            return answer, how
+            made = answer.reply.how
+            how = How(HIT, symbols=made.symbols, steps=made.steps)
+            return answer, how.plus("write", _microseconds_since(before))
         size = len(question.map.text)
         answer = None
         try:
             answer = self._computed(question)
         finally:
-            if answer is not None and answer.ok and (answer.how.symbols or size <= _SMALL):
+            if answer is not None and answer.ok and (answer.reply.how.symbols or size <= _SMALL):
                 self._maps.add(question.map, question.form, answer)
             else:
                 self._maps.forget(question.map)
                 question.wasted = size
-        return answer, answer.how
+        return answer, answer.reply.how
 
     def keep(self, question: Question, answer: Answer, how: How) -> None:
         """Keep a new answer for the store, free old ones, be ready for the next: nothing a client waits for.
@@ -240,11 +240,10 @@ class Engine:
         if stored is None:
             return None
         try:
-            result = storedanswer.decode(stored)
+            answer = self._sparing(lambda: storedanswer.decode(stored))
         except WireError:
             self.store.reject(question.stored_key)
             return None
-        answer = self._sealed(result)
         self._maps.add(question.map, question.form, answer)
         return answer
 
@@ -252,19 +251,19 @@ class Engine:
         """A new answer; sealing it belongs to its stage "write"."""
         result = self._trees.build(question.request, question.map)
         before = perf_counter_ns()
-        answer = self._sealed(result, self._fronts)
-        answer.how.stages[_WRITE] += _microseconds_since(before)
-        return answer
+        files = self._sparing(lambda: seal(result, self._fronts))
+        timed = result._replace(how=result.how.plus("write", _microseconds_since(before)))
+        return Answer(timed.reply, files, timed.changed)
 
-    def _sealed(self, result: BuildResult, fronts: Fronts | None = None) -> Answer:
-        """The answer; others are given up for it if there is no descriptor left."""
+    def _sparing(self, make: Callable[[], _T]) -> _T:
+        """What ``make`` makes; other answers are given up for it if there is no descriptor left."""
         try:
-            return Answer(result, fronts)
+            return make()
         except OSError as error:
             if error.errno not in (errno.EMFILE, errno.ENFILE):
                 raise
         self.spare()
-        return Answer(result, fronts)
+        return make()
 
 
 def _microseconds_since(nanoseconds: int) -> int:

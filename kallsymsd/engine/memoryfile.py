@@ -9,6 +9,7 @@ import weakref
 from collections.abc import Iterable
 
 from kallsymsd.core.front import Front
+from kallsymsd.protocol.wire import Value, put
 
 _SEALS = fcntl.F_SEAL_SEAL | fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_WRITE
 #: Since Linux kernel commit 105ff5339f49 ("mm/memfd: add MFD_NOEXEC_SEAL and MFD_EXEC") (in v6.3); where
@@ -23,7 +24,7 @@ LEAST = 64 << 10
 MOST = 256
 
 
-class MemoryFile:
+class MemoryFile(Value):
     """A memory file that nobody can change any more. It is closed when this object is garbage.
 
     All its readers share one file offset: they must name offsets (pread, sendfile), never move it.
@@ -34,21 +35,26 @@ class MemoryFile:
 
     __slots__ = ("__weakref__", "descriptor", "size")
 
+    descriptor: int
+    size: int
+
     def __init__(self, parts: Iterable[bytes | memoryview]) -> None:
         """Write ``parts`` in a row. OSError when there is no memory or descriptor for it."""
-        self.descriptor = _create()
-        close = weakref.finalize(self, os.close, self.descriptor)
-        self.size = 0
+        descriptor = _create()
+        close = weakref.finalize(self, os.close, descriptor)
+        size = 0
         try:
             for part in parts:
                 rest = memoryview(part)
-                self.size += len(rest)
+                size += len(rest)
                 while rest:
-                    rest = rest[os.write(self.descriptor, rest) :]
-            fcntl.fcntl(self.descriptor, fcntl.F_ADD_SEALS, _SEALS)
+                    rest = rest[os.write(descriptor, rest) :]
+            fcntl.fcntl(descriptor, fcntl.F_ADD_SEALS, _SEALS)
         except BaseException:
             close()
             raise
+        put(self, "descriptor", descriptor)
+        put(self, "size", size)
 
     def read(self, start: int, size: int) -> bytes:
         """``size`` bytes from ``start``; OSError unless all could be read in one piece (2 GiB)."""

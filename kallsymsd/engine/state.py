@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """What the daemon remembers of a tree: its last map and the tables of it."""
 
+from typing import NamedTuple
+
 from kallsymsd.core import incremental, pipeline, sysmap
 from kallsymsd.core._native import TokenTable
 from kallsymsd.core.dialects import Dialect
@@ -18,7 +20,7 @@ _ALWAYS_UPDATED = 16
 _HISTORY = 768 << 10
 
 
-class TreeState:
+class TreeState(NamedTuple):
     """The last map of a tree, for one dialect and set of options, with everything made of it. Immutable.
 
     contents  the map
@@ -27,12 +29,9 @@ class TreeState:
               added, b"" for none; empty if it was made in another way
     """
 
-    __slots__ = ("changed", "contents", "tables")
-
-    def __init__(self, contents: MapText, tables: Tables, changed: tuple[bytes, ...] = ()) -> None:
-        self.contents = contents
-        self.tables = tables
-        self.changed = changed
+    contents: MapText
+    tables: Tables
+    changed: tuple[bytes, ...] = ()
 
     @classmethod
     def cold(

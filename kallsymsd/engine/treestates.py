@@ -15,7 +15,7 @@ from kallsymsd.engine.result import BuildResult
 from kallsymsd.engine.state import TreeState
 from kallsymsd.engine.stopwatch import Stopwatch
 from kallsymsd.engine.store import Store
-from kallsymsd.protocol.wire import INCREMENTAL, OK, BuildRequest
+from kallsymsd.protocol.wire import INCREMENTAL, BuildRequest
 
 
 class TreeSummary(NamedTuple):
@@ -102,16 +102,12 @@ class Trees:
         except InputError as error:
             return BuildResult.bad_input(error.render(request.map_path))
         watch.lap("write")
-        changed = state.changed if how.made == INCREMENTAL else ()  # a state may be of an earlier request
         return BuildResult(
-            OK,
-            how,
-            text=made.text,
-            pieces=made.pieces,
-            front=made.front,
+            how.plus("write", watch.spent("write")),
+            made,
             sysmap=contents.text if request.sysmap else b"",
             message=state.tables.warnings,
-            changed=changed,
+            changed=state.changed if how.made == INCREMENTAL else (),  # the state may be an earlier request's
         )
 
     def save(self) -> None:

@@ -9,7 +9,7 @@ import time
 from kallsymsd.protocol import received, wire
 from kallsymsd.protocol.places import MAX_SOCKET_PATH, named_sockets, standard_sockets
 from kallsymsd.protocol.private import flaw
-from kallsymsd.protocol.received import Made
+from kallsymsd.protocol.received import Output
 from kallsymsd.protocol.users import is_anybodys, is_us, peer_uid
 
 #: Seconds to wait for a connection: the daemon's queue may be full.
@@ -51,8 +51,8 @@ class _RefusedError(Exception):
 
 def ask(
     request: wire.BuildRequest, input_descriptor: int, input_size: int, environment: dict[bytes, bytes]
-) -> tuple[wire.BuildReply, Made]:
-    """The daemon's reply to ``request``, and what came with it.
+) -> Output:
+    """The daemon's answer to ``request``.
 
     ``input_size`` is in bytes. Raises UnansweredError.
     """
@@ -99,7 +99,7 @@ class _Conversation:
         self._received = bytearray()
         self._descriptors: list[int] = []
 
-    def build(self, request: wire.BuildRequest, input_descriptor: int) -> tuple[wire.BuildReply, Made]:
+    def build(self, request: wire.BuildRequest, input_descriptor: int) -> Output:
         """Send the request, wait for the reply."""
         try:
             self._send(wire.preamble() + wire.frame(wire.BUILD, request.encode()), input_descriptor)
@@ -111,9 +111,10 @@ class _Conversation:
             body = self._take(length)
             if kind == wire.REPLY:
                 reply = wire.BuildReply.decode(body)
-                front = received.check(reply, request, self._descriptors, self._input_size)
-                descriptors, self._descriptors = self._descriptors, []
-                return reply, Made(reply, descriptors, front)
+                descriptors = tuple(self._descriptors)
+                front = received.check(reply, request, descriptors, self._input_size)
+                self._descriptors.clear()  # they are the caller's now
+                return Output.received(reply, descriptors, front)
             if kind == wire.FAILURE:
                 raise _RefusedError(_one_line(body), "refused")
             if kind == wire.VERSION:

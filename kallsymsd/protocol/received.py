@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What came with a daemon's reply, and whether it is fit to be written.
+"""What a client writes: pieces of the memory files that a daemon sent, or of its own memory.
 
-A daemon of ours sends memory files that nobody can change any more. Anything else is refused: a file that
-shrinks while it is copied, or one of gigabytes for a small map, is worse than no answer.
+A kallsymsd sends memory files that nobody can change any more. Anything else is refused: a file that shrinks
+while it is copied, or one of gigabytes for a small map, is worse than no answer.
 """
 
 import fcntl
@@ -76,29 +76,55 @@ class Piece:
         return b"".join(parts)
 
 
-class Made:
-    """What came with a reply.
+class Output:
+    """An answer as a client writes it, wherever it was computed.
 
-    descriptors           memory files, the caller's to close; none unless the status is OK
-    text, binary, sysmap  where the .S, the .bin and the map are in them
+    reply                 what is said of it
+    text, binary, sysmap  contents of the .S, the .bin and the map; empty unless the status is OK
+    descriptors           memory files that they are in, to be closed by the caller
     """
 
-    __slots__ = ("binary", "descriptors", "sysmap", "text")
+    __slots__ = ("binary", "descriptors", "reply", "sysmap", "text")
 
-    def __init__(self, reply: wire.BuildReply, descriptors: list[int], front: int) -> None:
-        """The first ``front`` bytes of the .bin are in the first file, all else in the last."""
+    def __init__(
+        self,
+        reply: wire.BuildReply,
+        text: "tuple[Piece, ...]",
+        binary: "tuple[Piece, ...]",
+        sysmap: "tuple[Piece, ...]",
+        descriptors: "tuple[int, ...]" = (),
+    ) -> None:
+        self.reply = reply
+        self.text = text
+        self.binary = binary
+        self.sysmap = sysmap
         self.descriptors = descriptors
+
+    @classmethod
+    def received(cls, reply: wire.BuildReply, descriptors: "tuple[int, ...]", front: int) -> "Output":
+        """What a daemon sent: ``front`` bytes of the .bin in the first file, all else in the last."""
         first, last = (descriptors[0], descriptors[-1]) if descriptors else (-1, -1)
         middle, rest = reply.text_length, reply.binary_length - front
-        self.text = (Piece(last, 0, middle),)
-        self.binary = Piece(first, 0, front), Piece(last, middle, rest)
-        self.sysmap = (Piece(last, middle + rest, reply.map_length),)
+        return cls(
+            reply,
+            (Piece(last, 0, middle),),
+            (Piece(first, 0, front), Piece(last, middle, rest)),
+            (Piece(last, middle + rest, reply.map_length),),
+            descriptors,
+        )
+
+    @property
+    def ok(self) -> bool:
+        """Whether there is anything to write."""
+        return self.reply.status == wire.OK
 
 
-def check(reply: wire.BuildReply, request: wire.BuildRequest, descriptors: list[int], input_size: int) -> int:
-    """How many bytes of the .bin are in a file of their own; WireError for what is no answer to ``request``.
+def check(
+    reply: wire.BuildReply, request: wire.BuildRequest, descriptors: "tuple[int, ...]", input_size: int
+) -> int:
+    """Bytes of the .bin that are in a file of their own; WireError unless this is an answer to ``request``.
 
-    ``input_size`` is in bytes. OSError for descriptors that say nothing of themselves.
+    ``input_size`` is in bytes. OSError for descriptors that cannot be asked.
     """
     count = len(descriptors)
     if count not in ((1, MOST) if reply.status == wire.OK else (0,)):

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from kallsymsd.core.dialects import exact
 from kallsymsd.core.errors import InputError
-from kallsymsd.protocol.wire import ELF, HIT, MAX_BODY, REPLY, STAGES, How, patience
+from kallsymsd.protocol.wire import ELF, HIT, MAX_BODY, REPLY, How, patience
 from kallsymsd.service.history import History
 from kallsymsd.service.reading import UnreadableError, is_path_of, read_elf, read_map
 from kallsymsd.service.ticket import Outcome, Ticket
@@ -28,7 +28,6 @@ if TYPE_CHECKING:  # loading the engine takes time; the daemon listens before th
 
 _log = logging.getLogger("kallsymsd")
 
-_READ = STAGES.index("read")
 # Bytes of messages that fit in a reply, whatever else is in it.
 _MOST_MESSAGES = MAX_BODY[REPLY] - 1024
 
@@ -138,7 +137,7 @@ class Builds:
         if precomputed is None:
             return outcome, last
         before = precomputed.before() if precomputed.before is not None else None
-        return outcome._replace(how=outcome.answer.how, precomputed=True), before
+        return outcome._replace(how=outcome.answer.reply.how, precomputed=True), before
 
     def _is_first(self, ticket: Ticket, equal: tuple[AnswerKey, bytes], limit: float) -> bool:
         """Whether the ticket's answer is not being computed already; if it is, the ticket joins.
@@ -195,7 +194,7 @@ def _read(ticket: Ticket, engine: Engine) -> bytes:
 
 def _fitting(answer: Answer, how: How, *, is_empty: bool) -> Outcome:
     """Outcome of an answer; a failure if its messages fit in no reply: names may be as long as the map."""
-    length = len(answer.message)
+    length = len(answer.reply.message)
     if length > _MOST_MESSAGES:
         return Outcome(None, How(), failure=f"the messages about this map are too long: {length} bytes")
     return Outcome(answer, how, is_empty=is_empty)
@@ -203,21 +202,8 @@ def _fitting(answer: Answer, how: How, *, is_empty: bool) -> Outcome:
 
 def _for_ticket(outcome: Outcome, ticket: Ticket, *, shared: bool) -> Outcome:
     """``outcome`` as this ticket's client is told it: with the time that reading its own map took."""
-    own = _copy(outcome.how, ready=outcome.precomputed)
-    own.stages[_READ] += ticket.read
+    own = outcome.how.plus("read", ticket.read)
     return outcome._replace(how=own, shared=shared and own.made != HIT)
-
-
-def _copy(how: How, *, ready: bool) -> How:
-    return How(
-        how.made,
-        ready=ready,
-        symbols=how.symbols,
-        changed=how.changed,
-        kept=how.kept,
-        steps=how.steps,
-        stages=list(how.stages),
-    )
 
 
 def _unread(ticket: Ticket, error: Exception) -> Outcome:
@@ -230,7 +216,7 @@ def _unread(ticket: Ticket, error: Exception) -> Outcome:
     from kallsymsd.engine.result import BuildResult  # noqa: PLC0415  likewise
 
     message = error.render(ticket.request.map_path)
-    return Outcome(None if ticket.ahead else Answer(BuildResult.bad_input(message)), How())
+    return Outcome(None if ticket.ahead else Answer(BuildResult.bad_input(message).reply), How())
 
 
 def _broken(error: Exception) -> Outcome:

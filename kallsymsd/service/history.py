@@ -175,7 +175,7 @@ def _why(outcome: Outcome, *, is_first: bool) -> str:
     if outcome.answer is None:
         return outcome.failure
     if not outcome.answer.ok:
-        return outcome.answer.message.decode("utf-8", "replace").partition("\n")[0]
+        return outcome.answer.reply.message.decode("utf-8", "replace").partition("\n")[0]
     if how.made == HIT:
         return ""
     if outcome.is_empty:

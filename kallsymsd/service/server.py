@@ -230,8 +230,8 @@ class Server:
             if outcome.answer is None:
                 self._hub.fail(connection, outcome.failure)
                 continue
-            reply = outcome.answer.reply(outcome.how).encode()
-            self._hub.send(connection, wire.frame(wire.REPLY, reply), outcome.answer)
+            reply = outcome.answer.reply.delivered(outcome.how, precomputed=outcome.precomputed)
+            self._hub.send(connection, wire.frame(wire.REPLY, reply.encode()), outcome.answer)
             self._precomputer.answered(ticket, outcome, now)
 
     def _spare(self) -> None:

@@ -6,15 +6,16 @@ from pathlib import Path
 
 import pytest
 
+from kallsymsd.core.assembly import Assembly
 from kallsymsd.engine import engine as engine_module
-from kallsymsd.engine.answer import Answer
+from kallsymsd.engine.answer import Answer, seal
 from kallsymsd.engine.engine import Engine
-from kallsymsd.engine.memoryfile import Fronts
+from kallsymsd.engine.memoryfile import Fronts, MemoryFile
 from kallsymsd.engine.recentmaps import MapText, RecentMaps
 from kallsymsd.engine.result import BuildResult
 from kallsymsd.engine.store import Store
 from kallsymsd.engine.treestates import TreeSummary
-from kallsymsd.protocol.wire import ASM, BAD_INPUT, COLD, HIT, INCREMENTAL, OK, BuildRequest, How
+from kallsymsd.protocol.wire import ASM, BAD_INPUT, COLD, HIT, INCREMENTAL, BuildRequest, How
 
 
 def request(dialect: str = "v6.11", bin_name: bytes = b"") -> BuildRequest:
@@ -47,7 +48,7 @@ class Computer:
         if contents.text.startswith(b"bad"):
             return BuildResult.bad_input(b"no good\n")
         how = How(self.made, symbols=3, changed=2, kept=1, steps=9)
-        return BuildResult(OK, how, text=request.dialect.encode() + contents.text[::-1])
+        return BuildResult(how, Assembly(request.dialect.encode() + contents.text[::-1], []))
 
     def save(self) -> None:
         self.saves += 1
@@ -86,7 +87,7 @@ def test_bad_input_is_not_remembered(tmp_path: Path) -> None:
     engine = Engine(store, computer)
     for _ in range(2):
         answer, how = ask(engine, b"bad")
-        assert (answer.status, answer.message, how.made) == (BAD_INPUT, b"no good\n", COLD)
+        assert (answer.reply.status, answer.reply.message, how.made) == (BAD_INPUT, b"no good\n", COLD)
     assert (computer.calls, store.entries) == (2, 0)
     store.close()
 
@@ -184,15 +185,15 @@ def test_the_problem_of_the_store_is_told() -> None:
 def test_when_there_is_no_descriptor_other_answers_are_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
     engine = Engine(None, Computer())
     first = ask(engine, b"a" * 10)[0]
-    whole, left = Answer, [1]
+    whole, left = seal, [1]
 
-    def short(result: BuildResult, fronts: Fronts | None = None) -> Answer:
+    def short(result: BuildResult, fronts: Fronts | None = None) -> tuple[MemoryFile, ...]:
         if left[0]:
             left[0] -= 1
             raise OSError(errno.EMFILE, "Too many open files")
         return whole(result, fronts)
 
-    monkeypatch.setattr(engine_module, "Answer", short)
+    monkeypatch.setattr(engine_module, "seal", short)
     assert b"".join(ask(engine, b"b" * 10)[0].parts()) == b"v6.11" + b"b" * 10
     assert ask(engine, b"a" * 10)[1].made == INCREMENTAL  # it was given up
     assert first.ok

@@ -223,10 +223,10 @@ class Session:
 
     def _compare_with_cold(self, question: Question, answer: Answer, how: How) -> tuple[bytes, bytes]:
         right = cold.build(question.request, question.map.text)
-        assert answer.status == right.status
-        assert answer.message == right.message
+        assert answer.reply.status == right.status
+        assert answer.reply.message == right.message
         contents = b"".join(answer.parts()) if answer.ok else b""
-        made_text, made_binary = contents[: answer.text_length], contents[answer.text_length :]
+        made_text, made_binary = contents[: answer.reply.text_length], contents[answer.reply.text_length :]
         assert made_text == right.text
         assert made_binary == right.binary
         assert (how.symbols, how.steps) == (right.how.symbols, right.how.steps)
@@ -236,11 +236,11 @@ class Session:
         outcome = self._judged_by(self._dialect, self._options, text)
         if outcome is None:
             return
-        assert (answer.status == OK) == (outcome.status == 0)
+        assert (answer.reply.status == OK) == (outcome.status == 0)
         if outcome.status != 0:
-            assert answer.message.startswith(outcome.stderr.removesuffix(b"\n"))
+            assert answer.reply.message.startswith(outcome.stderr.removesuffix(b"\n"))
             return
-        assert answer.message == outcome.stderr
+        assert answer.reply.message == outcome.stderr
         form, _, big_endian, _ = self._form
         if form == ASM:
             assert (made_text, made_binary) == (outcome.stdout, outcome.binary)

@@ -79,9 +79,9 @@ def test_the_reply_means_what_it_says() -> None:
     reply = BuildReply.decode(body("REPLY"))
     how = reply.how
     assert (reply.status, reply.text_length, reply.binary_length) == (wire.OK, 1600, 3383698)
-    assert (reply.message, how.made, how.ready) == (b"warn\n", wire.HIT, False)
+    assert (reply.message, how.made, reply.precomputed) == (b"warn\n", wire.HIT, False)
     assert (how.symbols, how.changed, how.kept, how.steps) == (163205, 0, 0, 189)
-    assert how.stages == [1500, 0, 0, 0, 0, 0, 4]
+    assert how.stages == (1500, 0, 0, 0, 0, 0, 4)
     assert wire.frame(wire.REPLY, reply.encode()) == example("REPLY")
 
 

@@ -13,13 +13,14 @@ from typing import Any, NamedTuple, Self
 import msgpack
 
 from kallsymsd import __version__
+from kallsymsd.core.assembly import Assembly
 from kallsymsd.engine.engine import Engine
 from kallsymsd.engine.recentmaps import MapText
 from kallsymsd.engine.result import BuildResult
 from kallsymsd.engine.treestates import TreeSummary
 from kallsymsd.protocol import wire
 from kallsymsd.protocol.notes import Fallback
-from kallsymsd.protocol.wire import OK, BuildReply, BuildRequest, How
+from kallsymsd.protocol.wire import BuildReply, BuildRequest, How
 from kallsymsd.service.instance import Instance
 from kallsymsd.service.server import Server
 from kallsymsd.service.tally import Tally
@@ -189,7 +190,8 @@ class FakeCore:
         if map_text.startswith(b"wait"):
             self.started.release()
             assert self.release.wait(PATIENCE)
-        return BuildResult(OK, How(symbols=len(map_text)), text=map_text[::-1], message=b"a warning\n")
+        made = Assembly(map_text[::-1], [])
+        return BuildResult(How(symbols=len(map_text)), made, message=b"a warning\n")
 
 
 class Daemon:

@@ -69,10 +69,10 @@ def test_a_map_that_is_written_again_is_ready(daemon: Daemon, a_map: Path, core:
     wait_for(lambda: counted(daemon, "ahead") == 1)
     assert core.calls == 2
     reply, content = build(daemon, a_map)
-    assert (reply.how.made, reply.how.ready, content) == (COLD, True, b"\ndnoces")
+    assert (reply.how.made, reply.precomputed, content) == (COLD, True, b"\ndnoces")
     assert reply.message == b"a warning\n"
     again, _ = build(daemon, a_map)
-    assert (again.how.made, again.how.ready) == (HIT, False)
+    assert (again.how.made, again.precomputed) == (HIT, False)
     assert core.calls == 2
     assert (counted(daemon, "ahead_used"), counted(daemon, "ahead_wasted")) == (1, 0)
 
@@ -83,7 +83,7 @@ def test_a_map_that_is_renamed_into_place_is_ready(daemon: Daemon, a_map: Path, 
     new.write_bytes(b"second\n")
     new.replace(a_map)
     wait_for(lambda: counted(daemon, "ahead") == 1)
-    assert build(daemon, a_map)[0].how.ready
+    assert build(daemon, a_map)[0].precomputed
 
 
 def test_a_request_joins_the_work_ahead(daemon: Daemon, a_map: Path, core: FakeCore) -> None:
@@ -99,7 +99,7 @@ def test_a_request_joins_the_work_ahead(daemon: Daemon, a_map: Path, core: FakeC
     for peer in peers:
         reply, content = peer.reply()
         peer.close()
-        assert (reply.how.made, reply.how.ready, content) == (COLD, True, b"\nti rof tiaw")
+        assert (reply.how.made, reply.precomputed, content) == (COLD, True, b"\nti rof tiaw")
     assert core.calls == 2
     assert build(daemon, a_map)[0].how.made == HIT
     assert counted(daemon, "shared") == 1
@@ -118,7 +118,7 @@ def test_work_ahead_joins_a_request(daemon: Daemon, a_map: Path, core: FakeCore,
         wait_for(lambda: sum(map(len, daemon.server._builds._running.values())) == 2)
         core.release.set()
         reply, _ = peer.reply()
-    assert (reply.how.made, reply.how.ready) == (COLD, False)
+    assert (reply.how.made, reply.precomputed) == (COLD, False)
     wait_for(lambda: idle(daemon))
     assert core.calls == 2
     assert counted(daemon, "ahead") == 0
@@ -128,8 +128,8 @@ def test_what_the_last_request_asked_for_is_computed(daemon: Daemon, a_map: Path
     build(daemon, a_map, dialect="v6.1.y", options=3)
     a_map.write_bytes(b"second\n")
     wait_for(lambda: counted(daemon, "ahead") == 1)
-    assert not build(daemon, a_map)[0].how.ready
-    assert build(daemon, a_map, dialect="v6.1.y", options=3)[0].how.ready
+    assert not build(daemon, a_map)[0].precomputed
+    assert build(daemon, a_map, dialect="v6.1.y", options=3)[0].precomputed
 
 
 def test_each_name_has_its_own_last_request(daemon: Daemon, a_map: Path, core: FakeCore) -> None:
@@ -139,8 +139,8 @@ def test_each_name_has_its_own_last_request(daemon: Daemon, a_map: Path, core: F
     for path in (a_map, other):
         path.write_bytes(b"second\n")
     wait_for(lambda: counted(daemon, "ahead") == 2)
-    assert build(daemon, a_map)[0].how.ready
-    assert build(daemon, other, options=3)[0].how.ready
+    assert build(daemon, a_map)[0].precomputed
+    assert build(daemon, other, options=3)[0].precomputed
     assert core.calls == 4
 
 
@@ -176,7 +176,7 @@ def test_an_event_proves_nothing(daemon: Daemon, a_map: Path) -> None:
     daemon.server._precomputer._directories.close()
     a_map.write_bytes(b"THIRD!\n")
     reply, content = build(daemon, a_map)
-    assert (reply.how.made, reply.how.ready, content) == (COLD, False, b"\n!DRIHT")
+    assert (reply.how.made, reply.precomputed, content) == (COLD, False, b"\n!DRIHT")
 
 
 @pytest.mark.parametrize("content", [b"bad\n", b"crash\n"])
@@ -203,7 +203,7 @@ def test_what_only_has_the_name_of_a_map_does_no_harm(daemon: Daemon, a_map: Pat
     a_map.with_name("new").write_bytes(b"second\n")
     a_map.with_name("new").replace(a_map)  # at once: whoever comes late for the pipe finds no empty map
     wait_for(lambda: counted(daemon, "ahead") == 1)
-    assert build(daemon, a_map)[0].how.ready
+    assert build(daemon, a_map)[0].precomputed
 
 
 def test_a_directory_deleted_and_made_again_is_watched_from_the_next_request_on(
@@ -218,7 +218,7 @@ def test_a_directory_deleted_and_made_again_is_watched_from_the_next_request_on(
     wait_for(lambda: bool(watched(daemon)[0]["watched"]))
     a_map.write_bytes(b"third\n")
     wait_for(lambda: counted(daemon, "ahead") == 1)
-    assert build(daemon, a_map)[0].how.ready
+    assert build(daemon, a_map)[0].precomputed
 
 
 def test_a_directory_that_was_deleted_is_not_watched(daemon: Daemon, a_map: Path) -> None:
@@ -237,7 +237,7 @@ def test_where_watching_is_off_or_impossible_answers_are_right(
         for content in (b"first\n", b"second\n"):
             path.write_bytes(content)
             reply, made = build(daemon, path)
-            assert (reply.how.made, reply.how.ready, made) == (COLD, False, content[::-1])
+            assert (reply.how.made, reply.precomputed, made) == (COLD, False, content[::-1])
         wait_for(lambda: "nfs4" in watched(daemon)[0]["problem"])
         assert not watched(daemon)[0]["watched"]
 

@@ -68,7 +68,7 @@ def test_the_map_of_a_kernel_that_was_linked_is_ready(daemon: Daemon, linked: Pa
     in_map = linked.with_name(".tmp_vmlinux1.syms")
     in_map.write_bytes(listed(b"_text", b"more"))
     reply, content = build(daemon, in_map)
-    assert (reply.how.made, reply.how.ready) == (COLD, True)
+    assert (reply.how.made, reply.precomputed) == (COLD, True)
     assert content == listed(b"_text", b"more")[::-1]
     wait_for(lambda: idle(daemon) and not status(daemon)["busy"])
     assert core.calls == 2
@@ -130,7 +130,7 @@ def test_where_clients_ask_about_the_kernel_itself_its_answer_is_ready(
     wait_for(lambda: counted(daemon, "ahead") == before + 1)
     calls = core.calls
     reply, content = build(daemon, linked, **asked)
-    assert (reply.how.ready, content) == (True, listed(b"_text", b"more")[::-1])
+    assert (reply.precomputed, content) == (True, listed(b"_text", b"more")[::-1])
     assert core.calls == calls
 
 
@@ -178,4 +178,4 @@ def test_linkers_raise_the_events_that_are_waited_for(
     )
     in_map = tree / ".tmp_vmlinux1.syms"
     in_map.write_bytes(made.stdout)
-    assert build(daemon, in_map)[0].how.ready
+    assert build(daemon, in_map)[0].precomputed
