@@ -11,8 +11,7 @@ from kallsymsd.engine import storedanswer
 from kallsymsd.engine.answer import Answer, seal
 from kallsymsd.engine.clear import clear
 from kallsymsd.engine.key import cache_key, form_key
-from kallsymsd.engine.memoryfile import MOST as MOST_FRONTS
-from kallsymsd.engine.memoryfile import Fronts
+from kallsymsd.engine.memoryfile import LEAST_FRONT, MOST_FRONTS, Fronts
 from kallsymsd.engine.recentmaps import MOST_DESCRIPTORS, MapText, RecentMaps
 from kallsymsd.engine.result import BuildResult
 from kallsymsd.engine.store import Store
@@ -99,6 +98,7 @@ class Engine:
         ready: Callable[[int], None] = lambda _map_size: None,
         give_back: Callable[[int], None] = lambda _size: None,
         descriptors: int = 4 * MOST_DESCRIPTORS,
+        least_front: int = LEAST_FRONT,
     ) -> None:
         """``store`` keeps answers and states beyond this process.
 
@@ -107,6 +107,7 @@ class Engine:
         ready        is told the bytes of each map of which a cold run was made, once that is answered
         give_back    is told the bytes of inputs that are not kept, once nothing of them is in use any more
         descriptors  that the process may have; a quarter is for answers in memory
+        least_front  bytes of a front below which answers do not share it
         """
         self.store = store
         self._no_store = no_store
@@ -115,7 +116,7 @@ class Engine:
         self._give_back = give_back
         self._wasted = 0
         self._maps = RecentMaps(descriptors=descriptors // 4)
-        self._fronts = Fronts(most=min(MOST_FRONTS, descriptors // 8))
+        self._fronts = Fronts(least_front, min(MOST_FRONTS, descriptors // 8))
         self._most_unsaved = min(_MOST_UNSAVED, descriptors // 16)
         # Answers that no restart should lose, the last one of each kind in each tree.
         self._unsaved: dict[tuple[bytes, bytes], tuple[Question, Answer]] = {}

@@ -18,10 +18,10 @@ _MFD_NOEXEC_SEAL = 0x0008
 
 #: Bytes from which on a front gets a file of its own: making one takes as long as writing as much, and there
 #: are few thousand descriptors.
-LEAST = 64 << 10
+LEAST_FRONT = 64 << 10
 
 #: Files of fronts at a time. A tree's state has one, or its answers have; more than these are not shared.
-MOST = 256
+MOST_FRONTS = 256
 
 
 class MemoryFile(Value):
@@ -70,7 +70,7 @@ class Fronts:
     A file lives as long as its front (the state of the tree has that), or an answer that has the file.
     """
 
-    def __init__(self, least: int = LEAST, most: int = MOST) -> None:
+    def __init__(self, least: int = LEAST_FRONT, most: int = MOST_FRONTS) -> None:
         """Fronts below ``least`` bytes get none, nor does any while there are ``most``."""
         self._least = least
         self._most = most

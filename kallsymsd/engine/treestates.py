@@ -119,8 +119,13 @@ class Trees:
             for key, state in unsaved:
                 self._store.put(key, *state.encode())
 
+    def states(self) -> dict[bytes, TreeState]:
+        """The states in memory by tree_key(), the one used last at the end."""
+        with self._lock:
+            return dict(self._states)
+
     def summaries(self) -> list[TreeSummary]:
-        """The states in memory, that used last first."""
+        """The states in memory, the one used last first."""
         with self._lock:
             return [
                 TreeSummary(self._trees[key], state.tables.dialect.name, state.tables.num_syms, state.size)

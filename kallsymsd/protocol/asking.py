@@ -56,7 +56,7 @@ def ask(
 
     ``input_size`` is in bytes. Raises UnansweredError.
     """
-    sock, path, waited = _connect(environment)
+    sock, path, waited = connect(environment)
     conversation = _Conversation(sock, input_size)
     try:
         return conversation.build(request, input_descriptor)
@@ -213,7 +213,7 @@ def _is_older(theirs: str, ours: str) -> bool:
         return False
 
 
-def _connect(environment: dict[bytes, bytes]) -> tuple[_socket.socket, bytes, float]:
+def connect(environment: dict[bytes, bytes]) -> tuple[_socket.socket, bytes, float]:
     """A connection to the first daemon found, its path, and the seconds waited for it."""
     why = ""
     for places in (named_sockets, standard_sockets):

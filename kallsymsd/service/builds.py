@@ -39,17 +39,23 @@ class Builds:
     """
 
     def __init__(
-        self, make_engine: Callable[[], Engine], done: Callable[[Ticket, Outcome], None], unused: Unused
+        self,
+        make_engine: Callable[[], Engine],
+        done: Callable[[Ticket, Outcome], None],
+        unused: Unused,
+        *,
+        clock: Callable[[], float] = time.time,
     ) -> None:
         """``make_engine`` is called once, by the first worker that needs the engine: loading it takes time.
 
         done    is called from worker threads, once for each ticket
         unused  knows which answers were precomputed
+        clock   tells the time of day
         """
         self._make_engine = make_engine
         self._done = done
         self._unused = unused
-        self.history = History()
+        self.history = History(clock)
         self._engine: Engine | None = None
         self._engine_lock = threading.Lock()
         self._running: dict[tuple[AnswerKey, bytes], list[Ticket]] = {}

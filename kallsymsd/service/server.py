@@ -81,6 +81,7 @@ class Server:
         watch: bool = True,
         replaced: "Callable[[], Path | None]" = lambda: None,
         take_noted: "Callable[[], Sequence[Note]]" = list,
+        clock: "Callable[[], float]" = time.time,
     ) -> None:
         """``instance`` is listening already; the server closes it. ``make_engine`` runs in a worker.
 
@@ -93,6 +94,7 @@ class Server:
         watch          compute ahead when a map is written
         replaced       says which of the daemon's own files was replaced, if any; a worker calls it
         take_noted     takes away what clients have noted, which the daemon is to count; a worker calls it
+        clock          tells the time of day
         """
         self._instance = instance
         self._version = version
@@ -118,7 +120,7 @@ class Server:
         )
         self._waiting = Waiting(self._hub, tally)
         unused = Unused()
-        self._builds = Builds(make_engine, self._post, unused)
+        self._builds = Builds(make_engine, self._post, unused, clock=clock)
         self._workers = Workers(workers)
         self._precomputer = Precomputer(
             lambda precomputer: Watcher(precomputer.hear, precomputer.overflow, enabled=watch),

@@ -5,6 +5,7 @@ import array
 import os
 import socket
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -197,7 +198,9 @@ class FakeCore:
 class Daemon:
     """A server in a thread."""
 
-    def __init__(self, path: Path, make_engine: Callable[[], Engine]) -> None:
+    def __init__(
+        self, path: Path, make_engine: Callable[[], Engine], clock: Callable[[], float] = time.time
+    ) -> None:
         self.path = path
         self.noted: list[Fallback] = []
         self.saved: list[dict[str, Any]] = []
@@ -205,10 +208,11 @@ class Daemon:
             Instance(path),
             make_engine,
             version=__version__,
-            tally=Tally(lambda kept: self.saved.append(kept.message()), 0.0),
+            tally=Tally(lambda kept: self.saved.append(kept.message()), 0.0, clock=clock),
             configuration={"socket": str(path)},
             workers=2,
             take_noted=self._take_noted,
+            clock=clock,
         )
         self.thread = threading.Thread(target=self.server.run)
         self.thread.start()
@@ -232,9 +236,11 @@ class Daemon:
 
 
 @contextmanager
-def serving(path: Path, make_engine: Callable[[], Engine]) -> Iterator[Daemon]:
-    """A daemon for the time of the context."""
-    daemon = Daemon(path, make_engine)
+def serving(
+    path: Path, make_engine: Callable[[], Engine], clock: Callable[[], float] = time.time
+) -> Iterator[Daemon]:
+    """A daemon for the time of the context; ``clock`` tells it the time of day."""
+    daemon = Daemon(path, make_engine, clock)
     try:
         yield daemon
     finally:
