@@ -19,7 +19,7 @@ from kallsymsd.core.dialects import OPTION_BITS, exact
 from kallsymsd.core.errors import InputError
 from kallsymsd.core.tables import Tables
 from kallsymsd.core.target import Target
-from kallsymsd.engine import form
+from kallsymsd.engine.encode import encode
 from kallsymsd.protocol import notes, places, wire
 from kallsymsd.protocol.messages import strerror
 from kallsymsd.protocol.received import Output, Piece
@@ -106,7 +106,7 @@ def _compute(
     map_text = read_input(request, descriptor, posix.fstat(descriptor).st_size)
     try:
         tables = pipeline.build(map_text, exact(request.dialect), request.options)
-        made = form.encode(request, tables)
+        made = encode(request, tables)
     except InputError:
         return tables, None
     return tables, (made.text, made.binary, map_text if request.sysmap else b"")

@@ -2,7 +2,7 @@
 """Removes what is stored."""
 
 from kallsymsd.core.dialects import DIALECTS, OPTION_BITS
-from kallsymsd.engine.key import tree_key
+from kallsymsd.engine.keys import tree_key
 from kallsymsd.engine.store import Store
 from kallsymsd.protocol.wire import ASM, BuildRequest
 

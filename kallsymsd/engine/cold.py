@@ -4,7 +4,7 @@
 from kallsymsd.core import pipeline
 from kallsymsd.core.dialects import exact
 from kallsymsd.core.errors import InputError
-from kallsymsd.engine.form import encode
+from kallsymsd.engine.encode import encode
 from kallsymsd.engine.result import BuildResult
 from kallsymsd.engine.stopwatch import Stopwatch
 from kallsymsd.protocol.wire import BuildRequest, How

@@ -10,12 +10,12 @@ from typing import Protocol, TypeVar
 from kallsymsd.engine import storedanswer
 from kallsymsd.engine.answer import Answer, seal
 from kallsymsd.engine.clear import clear
-from kallsymsd.engine.key import cache_key, form_key
+from kallsymsd.engine.keys import cache_key, form_key
 from kallsymsd.engine.memoryfile import LEAST_FRONT, MOST_FRONTS, Fronts
 from kallsymsd.engine.recentmaps import MOST_DESCRIPTORS, MapText, RecentMaps
 from kallsymsd.engine.result import BuildResult
 from kallsymsd.engine.store import Store
-from kallsymsd.engine.treestates import Trees, TreeSummary
+from kallsymsd.engine.trees import Trees, TreeSummary
 from kallsymsd.protocol.wire import COLD, HIT, BuildRequest, How, WireError
 
 _T = TypeVar("_T")

@@ -8,7 +8,7 @@ from collections import OrderedDict
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from kallsymsd.engine.key import digest
+from kallsymsd.engine.keys import digest
 
 if TYPE_CHECKING:
     from kallsymsd.engine.answer import Answer
@@ -35,7 +35,7 @@ class MapText:
     """Contents of a map.
 
     text     the bytes
-    answers  answers about this map, by kallsymsd.engine.key.form_key
+    answers  answers about this map, by kallsymsd.engine.keys.form_key
     """
 
     def __init__(self, text: bytes) -> None:

@@ -23,7 +23,7 @@ import xxhash
 from kallsymsd.engine.bytesdisk import BytesCache, sweep
 from kallsymsd.engine.database import SETTINGS, Database, is_locked, open_database
 from kallsymsd.engine.filesystem import filesystem_type, is_remote
-from kallsymsd.engine.key import SCHEMA
+from kallsymsd.engine.keys import SCHEMA
 from kallsymsd.protocol.lock import Lock
 from kallsymsd.protocol.private import private_directory
 

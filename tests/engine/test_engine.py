@@ -14,7 +14,7 @@ from kallsymsd.engine.memoryfile import Fronts, MemoryFile
 from kallsymsd.engine.recentmaps import MapText, RecentMaps
 from kallsymsd.engine.result import BuildResult
 from kallsymsd.engine.store import Store
-from kallsymsd.engine.treestates import TreeSummary
+from kallsymsd.engine.trees import TreeSummary
 from kallsymsd.protocol.wire import ASM, BAD_INPUT, COLD, HIT, INCREMENTAL, BuildRequest, How
 
 

@@ -5,7 +5,7 @@ import subprocess
 import sys
 
 from kallsymsd.engine.recentmaps import MapText
-from kallsymsd.engine.treestates import Trees
+from kallsymsd.engine.trees import Trees
 from kallsymsd.protocol.wire import ASM, BuildRequest
 
 SMALL = b"ffffffff81000000 T _text\nffffffff81000010 t one\n"

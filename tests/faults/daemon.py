@@ -20,7 +20,7 @@ import diskcache
 from kallsymsd import __main__ as program
 from kallsymsd.engine.engine import Engine
 from kallsymsd.engine.store import Store
-from kallsymsd.engine.treestates import Trees
+from kallsymsd.engine.trees import Trees
 from kallsymsd.protocol.wire import BuildRequest
 from kallsymsd.service import reading
 from kallsymsd.service.connection import Connection

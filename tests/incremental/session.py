@@ -15,10 +15,10 @@ from kallsymsd.core.errors import InputError
 from kallsymsd.engine import cold
 from kallsymsd.engine.answer import Answer
 from kallsymsd.engine.engine import Engine, Question
-from kallsymsd.engine.key import tree_key
-from kallsymsd.engine.state import TreeState
+from kallsymsd.engine.keys import tree_key
 from kallsymsd.engine.store import Store
-from kallsymsd.engine.treestates import DEFAULT_LIMIT, Trees
+from kallsymsd.engine.trees import DEFAULT_LIMIT, Trees
+from kallsymsd.engine.treestate import TreeState
 from kallsymsd.protocol.wire import ADDRESSES, ASM, COLD, HIT, INCBIN, INCREMENTAL, OK, BuildRequest, How
 from tests.incremental import damage, judge
 from tests.incremental.edits import Edit

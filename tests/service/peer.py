@@ -18,7 +18,7 @@ from kallsymsd.core.assembly import Assembly
 from kallsymsd.engine.engine import Engine
 from kallsymsd.engine.recentmaps import MapText
 from kallsymsd.engine.result import BuildResult
-from kallsymsd.engine.treestates import TreeSummary
+from kallsymsd.engine.trees import TreeSummary
 from kallsymsd.protocol import wire
 from kallsymsd.protocol.notes import Fallback
 from kallsymsd.protocol.wire import BuildReply, BuildRequest, How

@@ -8,13 +8,13 @@ from typing import NamedTuple
 
 from kallsymsd.core.dialects import exact
 from kallsymsd.core.errors import InputError
-from kallsymsd.engine.form import encode
-from kallsymsd.engine.key import tree_key
+from kallsymsd.engine.encode import encode
+from kallsymsd.engine.keys import tree_key
 from kallsymsd.engine.recentmaps import MapText
 from kallsymsd.engine.result import BuildResult
-from kallsymsd.engine.state import TreeState
 from kallsymsd.engine.stopwatch import Stopwatch
 from kallsymsd.engine.store import Store
+from kallsymsd.engine.treestate import TreeState
 from kallsymsd.protocol.wire import INCREMENTAL, BuildRequest
 
 
