@@ -6,13 +6,11 @@ to add_reader and recvmsg all the same, at seven times the import (the socket ha
 """
 
 import logging
-import math
 import os
 import threading
 import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from enum import Enum
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -30,6 +28,7 @@ from kallsymsd.service.connection import Connection
 from kallsymsd.service.control import Control
 from kallsymsd.service.hub import MOST_CONNECTIONS, PEER_LIMIT, Hub
 from kallsymsd.service.instance import Instance
+from kallsymsd.service.lifetime import Lifetime, State
 from kallsymsd.service.saving import Saving
 from kallsymsd.service.tally import Tally
 from kallsymsd.service.ticket import Outcome, Ticket
@@ -44,24 +43,10 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger("kallsymsd")
 
-#: Seconds that stopping may take.
-DRAIN_LIMIT = 5.0
 # Seconds for writing what is not to be lost, where answering has taken all of these.
 _LEAST = 1.0
-# Seconds that clients which had just connected get to send their request when we are told to stop.
-_DRAIN_GRACE = 0.1
 # Connections there may always be, however few descriptors.
 _FEWEST_CONNECTIONS = 8
-#: Seconds between two looks at whether our own files were replaced, while there is nothing to do.
-LOOK_INTERVAL = 60.0
-
-
-class State(Enum):
-    """The daemon's life; each state leads to the next and to no other."""
-
-    SERVING = "serving"
-    DRAINING = "draining"  # no new connections; what was asked is answered
-    STOPPED = "stopped"
 
 
 class Server:
@@ -100,15 +85,6 @@ class Server:
         self._version = version
         self._tally = tally
         self._configuration = configuration
-        self._began = time.monotonic()
-        self._state = State.SERVING
-        self._idle_limit = idle_limit
-        self._last_client = self._began
-        self._replaced = replaced
-        self._look_at = self._began + LOOK_INTERVAL
-        self._outdated: Path | None = None
-        self._stop_requested = False
-        self._drain_began = 0.0
         self._accepted: deque[Ticket] = deque()
         self._outcomes: deque[tuple[Ticket, Outcome]] = deque()
         self._hub = Hub(
@@ -122,6 +98,9 @@ class Server:
         unused = Unused()
         self._builds = Builds(make_engine, self._post, unused, clock=clock)
         self._workers = Workers(workers)
+        self._lifetime = Lifetime(
+            idle_limit=idle_limit, replaced=replaced, submit=self._workers.submit, wake=self._hub.wake
+        )
         self._precomputer = Precomputer(
             lambda precomputer: Watcher(precomputer.hear, precomputer.overflow, enabled=watch),
             unused,
@@ -147,9 +126,9 @@ class Server:
         self._hub.wake()  # the first turn does not wait: it greets those who came while we were starting
         try:
             self._turn()
-            if self._state is State.SERVING:
+            if self._lifetime.state is State.SERVING:
                 self._instance.announce()
-            while self._state is not State.STOPPED:
+            while self._lifetime.state is not State.STOPPED:
                 self._turn()
         finally:
             self._close()
@@ -169,8 +148,7 @@ class Server:
 
     def request_stop(self) -> None:
         """Begin to stop; may be called from a signal handler and from any thread."""
-        self._stop_requested = True
-        self._hub.wake()
+        self._lifetime.request_stop()
 
     # What workers call.
 
@@ -254,8 +232,8 @@ class Server:
         return {
             "version": self._version,
             "pid": os.getpid(),
-            "state": self._state.value,
-            "uptime": now - self._began,
+            "state": self._lifetime.state.value,
+            "uptime": now - self._lifetime.began,
             "clients": len(self._hub.connections),
             "busy": self._busy(now),
             "watch": self._precomputer.status(now),
@@ -271,78 +249,50 @@ class Server:
     def _stop(self) -> Mapping[str, Any]:
         # The announcement goes before the answer: whoever has the answer finds no daemon any more.
         self._drain()
-        return {"state": self._state.value}
+        return {"state": self._lifetime.state.value}
 
     # Time.
 
     def _due(self) -> float:
         """When something is to be done even if nothing happens; inf for never."""
-        due = min(self._saving.due(), self._precomputer.due(), self._waiting.due())
-        if self._state is State.DRAINING:
-            return min(due, time.monotonic() + _DRAIN_GRACE / 2)
-        if not self._hub.connections:
-            idle = self._last_client + self._idle_limit if self._idle_limit else math.inf
-            return min(due, idle, self._look_at)
-        return due
+        return min(
+            self._saving.due(),
+            self._precomputer.due(),
+            self._waiting.due(),
+            self._lifetime.due(is_used=bool(self._hub.connections)),
+        )
 
     def _keep_time(self, now: float) -> None:
-        if self._hub.connections or self._workers.busy:
-            self._last_client = now
-        else:
-            self._look_at_own_files(now)
-        if self._stop_requested or self._is_idle(now):
+        is_used = bool(self._hub.connections) or self._workers.busy
+        if self._lifetime.state is State.SERVING and self._lifetime.is_over(now, is_used=is_used):
             self._drain()
         self._waiting.turn(now)
         self._workers.replace_stuck(waiting.WORK_LIMIT)
         self._saving.turn(now)
-        if self._state is State.DRAINING and self._is_drained(now):
-            self._state = State.STOPPED
-
-    def _look_at_own_files(self, now: float) -> None:
-        """End if they were replaced: an old daemon is not to answer for what is installed now."""
-        if self._outdated is not None:
-            _log.info("%s was replaced", self._outdated)
-            self._drain()
-        elif now >= self._look_at:
-            self._look_at = now + LOOK_INTERVAL
-            self._workers.submit(self._look)
-
-    def _look(self) -> None:
-        """A worker's job."""
-        self._outdated = self._replaced()
-        self._hub.wake()
-
-    def _is_idle(self, now: float) -> bool:
-        """Whether nobody has been there for so long that the daemon is to end."""
-        return self._idle_limit > 0 and now >= self._last_client + self._idle_limit
+        if self._lifetime.state is State.DRAINING:
+            has_output = any(each.has_output for each in self._hub.connections.values())
+            self._lifetime.end(now, is_busy=bool(self._waiting) or has_output)
 
     # The end.
 
     def _drain(self) -> None:
-        if self._state is not State.SERVING:
+        if self._lifetime.state is not State.SERVING:
             return
-        _log.info("stopping")
-        self._state = State.DRAINING
-        self._drain_began = time.monotonic()
+        self._lifetime.drain()
         self._instance.withdraw()
         if not self._instance.inherited:
             self._hub.stop_accepting()  # clients that connected before the withdrawal are not to notice
-
-    def _is_drained(self, now: float) -> bool:
-        elapsed = now - self._drain_began
-        busy = bool(self._waiting) or any(each.has_output for each in self._hub.connections.values())
-        return elapsed >= DRAIN_LIMIT or (elapsed >= _DRAIN_GRACE and not busy)
 
     def _close(self) -> None:
         self._instance.withdraw()
         self._hub.close()
         self._precomputer.close()
-        if not self._workers.stop(self._left(0.5)):
+        if not self._workers.stop(self._lifetime.left(0.5)):
             _log.warning("a build was still running")
         # In a thread that nobody waits for in the end: the disk may be dead, or the database be in use.
         finishing = threading.Thread(target=self._finish, name="finish", daemon=True)
         finishing.start()
-        finishing.join(self._left(_LEAST))
+        finishing.join(self._lifetime.left(_LEAST))
         if finishing.is_alive():
             _log.warning("what was not stored yet is lost: the cache directory does not answer")
         # Last: whoever waits for the lock then finds everything written.
@@ -352,8 +302,3 @@ class Server:
         self._saving.finish()
         if self._builds.store is not None:
             self._builds.store.close()
-
-    def _left(self, least: float) -> float:
-        """Seconds that stopping may still take, at least so many."""
-        spent = time.monotonic() - self._drain_began if self._state is not State.SERVING else 0.0
-        return max(DRAIN_LIMIT - spent, least)

@@ -204,6 +204,7 @@ class Daemon:
         self.path = path
         self.noted: list[Fallback] = []
         self.saved: list[dict[str, Any]] = []
+        self.replaced: Callable[[], Path | None] = lambda: None
         self.server = Server(
             Instance(path),
             make_engine,
@@ -211,11 +212,15 @@ class Daemon:
             tally=Tally(lambda kept: self.saved.append(kept.message()), 0.0, clock=clock),
             configuration={"socket": str(path)},
             workers=2,
+            replaced=self._replaced,
             take_noted=self._take_noted,
             clock=clock,
         )
         self.thread = threading.Thread(target=self.server.run)
         self.thread.start()
+
+    def _replaced(self) -> Path | None:
+        return self.replaced()
 
     def _take_noted(self) -> list[Fallback]:
         noted, self.noted = self.noted, []
