@@ -244,7 +244,7 @@ def _make_engine(configuration: Configuration, descriptors: int) -> "Engine":
         store,
         trees,
         no_store=problem,
-        ready=memory.ready,
+        prepare=memory.prepare,
         give_back=memory.give_back,
         descriptors=descriptors,
     )

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """One run: from the command line to written files.
 
-Until the result is written, a run that the daemon answers imports nothing but sys, posix, time, errno, fcntl,
-_socket, its own package and the dialect table; a test holds it to that.
+Until the output is written, a run that the daemon answers imports nothing but sys, posix, time, errno, fcntl,
+_socket, its own package, kallsymsd.protocol and the dialect table; a test checks that.
 """
 
 import posix
@@ -17,22 +17,21 @@ from kallsymsd.protocol import asking, wire
 from kallsymsd.protocol.messages import say, strerror
 from kallsymsd.protocol.received import Output, Piece
 
-# Reasons for going without a daemon that are no trouble.
+# Reasons for computing without a daemon that need no warning.
 _SILENT = ("absent", "input", "starting")
 
-_LARGEST_MAP = 1 << 25  # of all kernels; an amd64 kernel with everything in it has 15 MB
+# Bytes that no kernel's map exceeds; an amd64 kernel with everything in it has 15 MB.
+_LARGEST_MAP = 1 << 25
 
 Environment = dict[bytes, bytes]
 
 
 class _Source:
-    """Where the answer comes from, as $KALLSYMSD wants it: the daemon, or this process.
+    """Where the answer comes from, as $KALLSYMSD says: the daemon, or this process.
 
-    What it has to say of the last answer:
-
-    maker       who made it, unless the daemon did
-    unanswered  why the daemon did not make it although it was asked
-    verified    whose answer equals it, with KALLSYMSD=verify
+    maker       who computed the last answer, if not the daemon; for --verbose
+    unanswered  why the daemon did not answer although it was asked, else None
+    verified    whose answer equals the last one, with KALLSYMSD=verify
     """
 
     __slots__ = ("_environment", "maker", "unanswered", "verified")
@@ -122,15 +121,15 @@ def run(program: bytes, arguments: list[bytes], environment: Environment) -> Non
 def _build(
     command: Command, dialect: Dialect, options: int, named: filearguments.Files, environment: Environment
 ) -> None:
-    """Make the tables, or nothing but a map."""
+    """Write the tables, or only a map."""
     try:
-        # Whatever it is: the kernel's tool reads pipes too, and waits for who writes to one.
+        # Any kind of file: the kernel's own tool reads pipes too, and waits for a writer.
         descriptor = posix.open(named.input, posix.O_RDONLY | posix.O_CLOEXEC)
     except OSError as error:
         raise ClientError(named.input + b": " + strerror(error) + b"\n") from error
     request = _request(command, dialect, options, named)
     if not named.tables and named.sysmap is not None:
-        # The daemon has no part in making nothing but the map.
+        # Without tables there is nothing to ask the daemon for.
         map_text = _read_input(request, descriptor, _regular_size(descriptor))
         write(FileArgument(named.sysmap, Piece(map_text, 0, len(map_text))))
         return
@@ -176,7 +175,7 @@ def _request(
 
 
 def _is_for_want_of_space(error: FileError) -> bool:
-    """Whether there is no room for a .bin, or the disk is broken: more text will not help."""
+    """Whether the disk is full or broken: then writing more text instead of a .bin will not help."""
     import errno
 
     return error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EIO)
@@ -233,7 +232,7 @@ def _choose_dialect(command: Command, environment: Environment) -> tuple[Dialect
 def _working_directory() -> bytes:
     try:
         return posix.getcwdb()
-    except OSError:  # removed; it is for display and watching only
+    except OSError:  # removed; the path is only for display and watching
         return b""
 
 
@@ -244,24 +243,24 @@ def _remedy(unanswered: asking.UnansweredError) -> str:
 
 
 def _expected(request: wire.BuildRequest, size: int) -> int:
-    """Bytes of the map that the request is about, or more; most of a linked kernel are not symbols."""
+    """At least the bytes of the request's map; most bytes of a linked kernel are not symbols."""
     return size if request.source == wire.MAP else min(size, _LARGEST_MAP)
 
 
 def _regular_size(descriptor: int) -> int:
-    """Size of a regular file, -1 for anything else."""
+    """Size of a regular file in bytes, -1 for anything else."""
     status = posix.fstat(descriptor)
     return status.st_size if status.st_mode & 0o170000 == 0o100000 else -1
 
 
 def _read_input(request: wire.BuildRequest, descriptor: int, size: int) -> bytes:
-    """The map, in this process."""
+    """The map, read in this process."""
     from kallsyms_client import inprocess
 
     try:
         return inprocess.read_input(request, descriptor, size)
     except OSError as error:
-        # Kernels with the older parser say nothing of it, or never end.
+        # Tools with the older parser report no error here, or never end.
         dialect = exact(request.dialect)
         is_told = request.source == wire.MAP and dialect.parser == GETLINE
         name = b"read_symbol" if is_told else request.map_path

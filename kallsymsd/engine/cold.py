@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""A build without memory of earlier ones; what the client runs when it has no daemon."""
+"""Computes an answer without a daemon's memory; the client runs this when no daemon answers."""
 
 from kallsymsd.core import pipeline
 from kallsymsd.core.dialects import exact
@@ -11,7 +11,7 @@ from kallsymsd.protocol.wire import BuildRequest, How
 
 
 def build(request: BuildRequest, map_text: bytes) -> BuildResult:
-    """Compute the answer to ``request`` for the map whose contents are ``map_text``."""
+    """Compute the answer to ``request`` for a map with the contents ``map_text``."""
     watch = Stopwatch()
     try:
         tables = pipeline.build(map_text, exact(request.dialect), request.options, watch.lap)

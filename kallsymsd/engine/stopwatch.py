@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Times the stages of a computation."""
+"""Measures the stages of a computation."""
 
 from time import perf_counter_ns
 

@@ -1,20 +1,20 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The build's part of the protocol: what a client asks for and what it gets, in frames (docs/protocol.md).
+"""The build's part of the protocol: requests and replies in frames (docs/protocol.md).
 
-Pure: bytes in, bytes out, and no imports but the layout of frames, which is had from here too. The client and
-the daemon both use it. All integers are little-endian.
+Pure: bytes in, bytes out. Imports only the layout of frames, and exports it too. Client and daemon both use
+it. All integers are little-endian.
 """
 
-from kallsymsd.protocol.frames import *  # noqa: F403  the protocol has one name for those who use it
+from kallsymsd.protocol.frames import *  # noqa: F403  users import the whole protocol from here
 from kallsymsd.protocol.frames import Reader, WireError, string
 
 # Forms of output.
 ASM = 0  # what the kernel's own tool makes: plain assembly; since v7.4 a .S and a .bin
 INCBIN = 1  # a short .S and a .bin
 
-# What the descriptor of a request gives.
+# What is in the descriptor of a request.
 MAP = 0
-ELF = 1  # a linked kernel, of which the map is made first
+ELF = 1  # a linked kernel, from which the map is made first
 
 # Status of a reply.
 OK = 0
@@ -33,18 +33,18 @@ _NO_TIME = (0,) * len(STAGES)
 
 
 def patience(input_size: int) -> float:
-    """Seconds that a client waits for a daemon that is alive, for a map or linked file of that many bytes.
+    """Seconds that a client waits for a daemon that is alive, given the input's size in bytes.
 
-    About twenty times what the client takes to make the answer alone, starting included (0.12 s for a map of
-    11 MB). The daemon lets nobody join a computation that is older than that.
+    About twenty times what the client itself needs for the answer, including its start (0.12 s for a map of
+    11 MB). No request joins a computation in the daemon that is older than that.
     """
     return min(2.0 + input_size / 4e6, 20.0)
 
 
 class Value:
-    """Base of what never changes: fields are set with :data:`put` when the object is made, and never again.
+    """Base of immutable types: :data:`put` sets the fields while the object is made, nothing sets them later.
 
-    Not typing's or dataclasses' way, whose imports cost more than a client does.
+    Not NamedTuple or a frozen dataclass: importing typing or dataclasses takes longer than a client does.
     """
 
     __slots__ = ()
@@ -56,12 +56,12 @@ class Value:
         raise AttributeError(f"{type(self).__name__}.{name} cannot be deleted")
 
 
-#: Sets a field of a Value that is being made.
+#: Sets a field of a Value in its __init__.
 put = object.__setattr__
 
 
 class BuildRequest:
-    """What a client asks for. All that decides the output is in here, nothing is taken from the daemon.
+    """What a client asks for. The output depends on nothing but this and the input.
 
     version     version of the client's package; a daemon of another version must not answer
     dialect     name of a dialect (kallsymsd.core.dialects.exact)
@@ -70,12 +70,12 @@ class BuildRequest:
     bits        32 or 64 (INCBIN only, else 0)
     big_endian  byte order of the target (INCBIN only)
     debug       put the listing into the .S
-    source      MAP or ELF: what the descriptor gives
-    sysmap      send the map, too (ELF only)
-    verify      asked to compare the answer: no build's request, and not counted as one
-    bin_name    name that the .S includes, as the assembler will open it; empty for ASM, but where the tool of
-                the dialect makes a .bin
-    map_path    where the map, or the ELF file, was opened, absolute: for display and watching
+    source      MAP or ELF: what is in the descriptor
+    sysmap      send the map too (ELF only)
+    verify      asked only to compare the answer: not a build's request, and not counted as one
+    bin_name    name of the .bin in the .S, as the assembler will open it; empty for ASM unless the dialect's
+                tool makes a .bin
+    map_path    absolute path of the map, or of the ELF file: for display and watching
     tree        the object tree: the client's working directory
     """
 
@@ -334,7 +334,7 @@ class BuildReply(Value):
         if status not in (OK, BAD_INPUT):
             raise WireError(f"reply with unknown status {status}")
         if made >= len(MADE) or precomputed > 1:
-            raise WireError("reply with an unknown way of making")
+            raise WireError("reply with a field out of range")
         how = How(
             made,
             symbols=reader.number(4),

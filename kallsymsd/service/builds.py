@@ -82,9 +82,9 @@ class Builds:
         A ticket whose answer is being computed for another ticket joins that one. This then returns at once,
         and both are answered together.
         """
-        wasted = self._serve(ticket)
+        discarded = self._serve(ticket)
         if self._engine is not None:
-            self._engine.settle(wasted)
+            self._engine.settle(discarded)
 
     def _serve(self, ticket: Ticket) -> int:
         """Answer a ticket; the size of its input if nothing of that is kept, else 0."""
@@ -128,7 +128,7 @@ class Builds:
         # Nobody waits for the rest.
         if outcome.answer is not None:
             engine.keep(question, outcome.answer, outcome.how)
-        return question.wasted
+        return question.discarded
 
     def _told(
         self, outcome: Outcome, tickets: Sequence[Ticket], last: MapText | None

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The loop: takes requests, sees to it that each is answered in time, and ends in order.
+"""The loop: takes requests, makes sure that each is answered in time, and ends cleanly.
 
-A plain epoll loop, not asyncio: asyncio's streams cannot receive descriptors, so that it would come down
-to add_reader and recvmsg all the same, at seven times the import (the socket has to be there at once).
+A plain epoll loop, not asyncio: asyncio's streams cannot receive descriptors, so it would need add_reader and
+recvmsg anyway, and takes seven times as long to import. The socket has to be there at once.
 """
 
 import logging
@@ -43,9 +43,9 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger("kallsymsd")
 
-# Seconds for writing what is not to be lost, where answering has taken all of these.
+# Seconds for saving counters and answers if answering clients used up the time for stopping.
 _LEAST = 1.0
-# Connections there may always be, however few descriptors.
+# Connections allowed however few descriptors there are.
 _FEWEST_CONNECTIONS = 8
 
 
@@ -70,15 +70,15 @@ class Server:
     ) -> None:
         """``instance`` is listening already; the server closes it. ``make_engine`` runs in a worker.
 
-        version        of this daemon; it answers only clients of the same one
+        version        of this daemon; it answers only clients of the same version
         tally          counts
         configuration  what status shows
         workers        threads that compute
-        descriptors    that the process may have
+        descriptors    most descriptors of the process
         idle_limit     seconds without a client after which the daemon ends; 0 for never
-        watch          compute ahead when a map is written
+        watch          precompute answers when maps are written
         replaced       says which of the daemon's own files was replaced, if any; a worker calls it
-        take_noted     takes away what clients have noted, which the daemon is to count; a worker calls it
+        take_noted     takes away what clients recorded for the daemon to count; a worker calls it
         clock          tells the time of day
         """
         self._instance = instance
@@ -120,10 +120,10 @@ class Server:
         self._commands = Control(self._builds, tally, self._workers, status=self._status, stop=self._stop)
 
     def run(self) -> None:
-        """Serve until :meth:`request_stop`; then finish what was asked, in DRAIN_LIMIT, and return."""
+        """Serve until :meth:`request_stop`; then answer pending requests within DRAIN_LIMIT, and return."""
         self._workers.submit(self._builds.warm_up)
         self._saving.begin()
-        self._hub.wake()  # the first turn does not wait: it greets those who came while we were starting
+        self._hub.wake()  # the first turn does not wait: clients may have connected already
         try:
             self._turn()
             if self._lifetime.state is State.SERVING:
@@ -135,7 +135,7 @@ class Server:
 
     def _turn(self) -> None:
         until = self._due()
-        # Last, as a worker that is told earlier waits for the interpreter until we wait for clients.
+        # Last: before that, a worker would wait for the interpreter until this thread waits for clients.
         while self._accepted:
             ticket = self._accepted.popleft()
             self._workers.submit(partial(self._builds.serve, ticket))
@@ -201,8 +201,8 @@ class Server:
                 continue
             connection = self._waiting.take(ticket)
             if connection is None:
-                continue  # it has hung up
-            if connection.closing:  # it left the protocol meanwhile
+                continue  # the client hung up
+            if connection.closing:  # the client broke the protocol meanwhile
                 self._tally.hangup(ticket.request)
                 continue
             connection.deadline = now + PEER_LIMIT
@@ -215,7 +215,7 @@ class Server:
             self._precomputer.answered(ticket, outcome, now)
 
     def _spare(self) -> None:
-        """There are no descriptors or memory for a client."""
+        """Descriptors or memory have run out."""
         if self._builds.engine is not None:
             self._builds.engine.spare()
 
@@ -225,7 +225,7 @@ class Server:
             self._tally.hangup(connection.ticket.request)
             self._waiting.abandon(connection.ticket)
 
-    # What is asked about us.
+    # Status.
 
     def _status(self) -> Mapping[str, Any]:
         now = time.monotonic()
@@ -247,14 +247,14 @@ class Server:
         return [{"what": what, "seconds": now - began, "ahead": ahead} for what, began, ahead in work]
 
     def _stop(self) -> Mapping[str, Any]:
-        # The announcement goes before the answer: whoever has the answer finds no daemon any more.
+        # The announcement is withdrawn before the answer: after it, no client finds this daemon.
         self._drain()
         return {"state": self._lifetime.state.value}
 
     # Time.
 
     def _due(self) -> float:
-        """When something is to be done even if nothing happens; inf for never."""
+        """When there is something to do even if nothing happens; inf for never."""
         return min(
             self._saving.due(),
             self._precomputer.due(),
@@ -281,7 +281,7 @@ class Server:
         self._lifetime.drain()
         self._instance.withdraw()
         if not self._instance.inherited:
-            self._hub.stop_accepting()  # clients that connected before the withdrawal are not to notice
+            self._hub.stop_accepting()  # clients that connected before that must not notice
 
     def _close(self) -> None:
         self._instance.withdraw()
@@ -289,13 +289,13 @@ class Server:
         self._precomputer.close()
         if not self._workers.stop(self._lifetime.left(0.5)):
             _log.warning("a build was still running")
-        # In a thread that nobody waits for in the end: the disk may be dead, or the database be in use.
+        # In a thread that can be left behind: the disk may be dead, or the database in use.
         finishing = threading.Thread(target=self._finish, name="finish", daemon=True)
         finishing.start()
         finishing.join(self._lifetime.left(_LEAST))
         if finishing.is_alive():
             _log.warning("what was not stored yet is lost: the cache directory does not answer")
-        # Last: whoever waits for the lock then finds everything written.
+        # Last: a process that waits for the lock then finds everything written.
         self._instance.close()
 
     def _finish(self) -> None:

@@ -143,15 +143,15 @@ def test_a_cold_answer_is_written_at_once_and_the_others_when_told(tmp_path: Pat
     store.close()
 
 
-def test_after_a_cold_answer_and_no_other_the_engine_gets_ready() -> None:
+def test_after_a_cold_answer_and_no_other_memory_is_prepared() -> None:
     told: list[int] = []
-    ask(Engine(None, Computer(COLD), ready=told.append), b"some map")
+    ask(Engine(None, Computer(COLD), prepare=told.append), b"some map")
     assert told == [8]
-    engine = Engine(None, Computer(COLD), ready=told.append)
+    engine = Engine(None, Computer(COLD), prepare=told.append)
     ask(engine, b"bad map")
     ask(engine, b"a map")
     ask(engine, b"a map")
-    ask(Engine(None, Computer(INCREMENTAL), ready=told.append), b"another map")
+    ask(Engine(None, Computer(INCREMENTAL), prepare=told.append), b"another map")
     assert told == [8, 5]
 
 
@@ -225,11 +225,11 @@ def test_what_turned_out_to_be_no_map_is_not_kept() -> None:
     ask(engine, b"good")
     question = engine.identify(request(), b"bad" * 100)
     engine.build(question)
-    assert (question.wasted, engine.alike(300)) == (300, [])
+    assert (question.discarded, engine.alike(300)) == (300, [])
     assert engine.alike(4) == [b"good"]
     engine.settle()
     assert given == []
-    engine.settle(question.wasted)
+    engine.settle(question.discarded)
     assert given == [300]
     engine.forget(None)
     engine.settle()

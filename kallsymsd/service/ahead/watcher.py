@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Hears of files that are written in build directories, through inotify.
+"""Watches build directories for files that are written.
 
-What is heard is a hint and never more: events get lost, come late, and tell nothing about contents.
+Events are only hints: they get lost, come late, and say nothing about contents.
 """
 
 from __future__ import annotations
@@ -22,18 +22,18 @@ if TYPE_CHECKING:
     from kallsymsd.service.ahead.inotify import Inotify
 
 
-# Seconds that closing waits for a thread that is about to watch something.
+# Seconds that closing waits for a thread that is starting a watch.
 _LOCK_LIMIT = 1.0
 
 
 class Watcher:
-    """Watches directories. All methods may be called from any thread, and may take long.
+    """Watches directories. Any thread may call any method; methods may take long.
 
-    refusal  why no directory is watched, whichever it is; "" if some are
+    refusal  why no directory at all is watched; "" if directories are
     """
 
     def __init__(self, heard: Heard, overflowed: Callable[[], None], *, enabled: bool = True) -> None:
-        """Both are called from other threads and must return at once; the latter when events were lost."""
+        """Other threads call both, which must return at once; ``overflowed`` after events were lost."""
         self.refusal = "" if enabled else "watching is switched off"
         self._heard = heard
         self._overflowed = overflowed
@@ -43,16 +43,16 @@ class Watcher:
         self._watches: dict[str, tuple[ObservedWatch, tuple[int, int]]] = {}
 
     def watch(self, directory: str) -> str:
-        """Watch ``directory`` from now on; why that cannot be, or "".
+        """Watch ``directory`` from now on; why that is not possible, or "".
 
-        To be called again now and then: another directory may have taken its place, or a thread of watchdog's
-        may have failed.
+        To be called again from time to time: another directory may have taken its place, or a thread of
+        watchdog's may have failed.
         """
         if self.refusal:
             return self.refusal
         path = Path(directory)
         try:
-            # What may hang, on a dead file server, goes without the lock.
+            # Not under the lock: on a dead file server this may hang.
             status = path.stat()
             identity = status.st_dev, status.st_ino
             if self._is_watched(directory, identity):
@@ -72,12 +72,12 @@ class Watcher:
         return problem
 
     def release(self, directory: str) -> None:
-        """Watch ``directory`` no more."""
+        """Stop watching ``directory``."""
         with self._lock:
             self._forget(directory)
 
     def close(self) -> None:
-        """Watch nothing any more, until watch() is called again."""
+        """Stop watching, until watch() is called again."""
         if self._lock.acquire(timeout=_LOCK_LIMIT):
             try:
                 self._close()
@@ -119,9 +119,9 @@ class Watcher:
 
 
 def _problem(directory: Path) -> str:
-    """Why there is no use in watching ``directory``; "" if there is."""
+    """Why ``directory`` cannot be watched; "" if it can."""
     kind = filesystem_type(directory)
     if not kind or is_remote(kind):
         return f"lies on {kind or 'an unknown file system'}, which does not tell of all changes"
-    # watchdog would say nothing.
+    # watchdog would not report this.
     return "" if os.access(directory, os.R_OK) else "Permission denied"
