@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The client's own computation, for when there is no daemon to ask."""
+"""The client's own computation, for when no daemon answers."""
 
 import posix
 
@@ -11,12 +11,12 @@ from kallsymsd.protocol.regular import Reader
 from kallsymsd.protocol.wire import MAP, BuildRequest
 
 _CHUNK = 1 << 20
-# Most bytes at a time: memory is taken for so many before it shows whether they are there.
+# Most bytes read at a time: memory for them is allocated before it is known whether they exist.
 _MOST = 1 << 30
 
 
 def build(request: BuildRequest, map_text: bytes) -> BuildResult:
-    """The same answer that the daemon gives."""
+    """Compute the same answer that the daemon gives."""
     try:
         from kallsymsd.engine import cold
     except ImportError:
@@ -26,9 +26,9 @@ def build(request: BuildRequest, map_text: bytes) -> BuildResult:
 
 
 def read_input(request: BuildRequest, descriptor: int, size: int) -> bytes:
-    """The map that the request is about; OSError when its input cannot be read.
+    """The request's map; OSError if the input cannot be read.
 
-    ClientError for an ELF file that has none. ``size`` is what a regular file is expected to have, else -1.
+    ClientError for an ELF file without one. ``size`` is the expected size of a regular file, -1 for others.
     """
     if request.source == MAP:
         return read_map(descriptor, size)
@@ -47,12 +47,12 @@ def read_input(request: BuildRequest, descriptor: int, size: int) -> bytes:
 
 
 def _find_imports() -> None:
-    """What we import may lie in site-packages where kallsymsd itself does not."""
+    """Imports may be in site-packages even if kallsymsd itself is not."""
     import site
 
     site.main()
     try:
-        from kallsymsd.elf import vmlinux  # noqa: F401  all that is not Python's own
+        from kallsymsd.elf import vmlinux  # noqa: F401  imports everything from outside the standard library
         from kallsymsd.engine import cold  # noqa: F401  likewise
     except ImportError as error:
         message = f"kallsyms: cannot compute: {error}; install kallsymsd again\n"
@@ -60,9 +60,9 @@ def _find_imports() -> None:
 
 
 def read_map(descriptor: int, size: int) -> bytes:
-    """All of a map; OSError when it cannot be read. ``size`` is what a regular file is expected to have.
+    """The whole map; OSError if it cannot be read. ``size`` is the expected size of a regular file, else -1.
 
-    A regular file is read without moving its offset, which the daemon shares that was asked before.
+    A regular file is read without moving its offset, which is shared with the daemon that was asked before.
     """
     chunks = []
     done = 0
