@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""kallsymsd: the kallsyms part of a Linux kernel link, nearly free.
+"""kallsymsd makes the kallsyms step of a Linux kernel build nearly free.
 
-The library is in kallsymsd.core. This module stays empty because the thin client passes through it.
+Keep this module empty: every run of the client imports it.
 """
 
 __version__ = "0.1.0"

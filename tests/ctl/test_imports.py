@@ -11,21 +11,22 @@ from tests.service.peer import PATIENCE
 # Everything that is not Python's own. What shows on a terminal, computes or reads objects is loaded by the
 # command that needs it.
 ALLOWED = {
-    "kallsyms_client": {"detect", "frames", "options", "regular", "report", "tally", "who", "wire"},
     "kallsymsd.core": {"dialects"},
-    "kallsymsd.engine": {"private"},
-    "kallsymsd.service": {
+    "kallsymsd.counters": {"costs", "figures", "jsonfile", "kept", "latency", "marks", "table"},
+    "kallsymsd.protocol": {
         "codec",
-        "config",
-        "costs",
-        "figures",
-        "jsonfile",
-        "kept",
-        "latency",
-        "marks",
+        "frames",
+        "lock",
+        "messages",
+        "notes",
         "paths",
-        "stats",
+        "places",
+        "private",
+        "regular",
+        "users",
+        "wire",
     },
+    "kallsymsd.service": {"config"},
     "msgpack": {"_cmsgpack", "exceptions", "ext", "fallback"},
 }
 # Dear ones of Python's own.
@@ -58,7 +59,7 @@ def test_little_is_loaded_before_the_command_is_known() -> None:
 
 
 def test_modules_of_single_commands_wait_for_these() -> None:
-    waiting = {"man", "objects", "programs", "progress", "subject", "summary", "verification"}
+    waiting = {"man", "statssummary", "trials", "verification"}
     assert not {name.removeprefix("kallsymsd.ctl.") for name in loaded("stop")} & waiting
 
 
