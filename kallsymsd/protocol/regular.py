@@ -17,6 +17,8 @@ _KIND = 0o170000  # S_IFMT; the module stat is not worth its import
 _REGULAR = 0o100000
 _DIRECTORY = 0o040000
 _CHUNK = 1 << 20
+# Size limit in bytes of a file that a Reader reads at once.
+_MOST = 1 << 30
 
 
 def open_regular(
@@ -79,13 +81,13 @@ class Reader:
 
     __slots__ = ("_descriptor", "_whole", "size")
 
-    def __init__(self, descriptor: int, size: int, most: int = 1 << 30) -> None:
-        """``size`` is that from fstat(); OSError, EFBIG if more than ``most`` bytes must be read at once."""
+    def __init__(self, descriptor: int, size: int) -> None:
+        """``size`` is that from fstat(); OSError, EFBIG if more than _MOST bytes must be read at once."""
         self.size = size
         self._descriptor = descriptor
         self._whole = b""
         if not size and is_longer(descriptor, size):
-            self._whole = read_to_end(descriptor, most)
+            self._whole = read_to_end(descriptor, _MOST)
             self.size = len(self._whole)
 
     def read(self, buffer: memoryview, offset: int) -> int:
