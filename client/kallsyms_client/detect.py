@@ -3,7 +3,6 @@
 
 from kallsyms_client.options import UsageError, resolve
 from kallsymsd.core.dialects import DIALECTS, Dialect
-from kallsymsd.core.toolsource import of_source
 from kallsymsd.protocol.regular import read_regular
 
 _SOURCE = b"scripts/kallsyms.c"
@@ -23,9 +22,12 @@ def detect(
     all dialects.
     """
     path, text = _source(srctree)
-    dialect = of_source(text)
-    if dialect is not None:
-        return dialect, b""
+    if path:
+        from kallsymsd.core.toolsource import of_source
+
+        dialect = of_source(text)
+        if dialect is not None:
+            return dialect, b""
     fitting = [
         dialect
         for dialect in DIALECTS

@@ -11,7 +11,7 @@ from tests.service.peer import PATIENCE
 # Everything that is not Python's own. What shows on a terminal, computes or reads objects is loaded by the
 # command that needs it.
 ALLOWED = {
-    "kallsymsd.core": {"dialects"},
+    "kallsymsd.core": {"dialects", "toolsource"},
     "kallsymsd.counters": {"costs", "figures", "jsonfile", "kept", "latency", "marks", "table"},
     "kallsymsd.protocol": {
         "codec",

@@ -2,7 +2,7 @@
 """Kernel sources, and what this machine needs to build and boot them.
 
 KALLSYMSD_KERNEL_SOURCES  where linux-source-6.1 and linux-source-6.12 are unpacked; only read
-KALLSYMSD_KERNEL_CACHE    where everything is built, and kept for the next run (default .cache/kernel; 4 GB)
+KALLSYMSD_KERNEL_CACHE    where everything is built, and kept for the next run (default .cache/kernel; 10 GB)
 """
 
 import os

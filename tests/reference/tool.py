@@ -32,14 +32,22 @@ def run(dialect: str, options: Collection[str], map_text: bytes, bin_name: bytes
     form = FORMS[dialect]
     system_map = SystemMap()
     try:
-        read(form, map_text, system_map)
-        symbols = _kept(form, options, system_map)
-        if "absolute-percpu" in options:
-            order.make_percpu_absolute(symbols, system_map.percpu)
-        stdout, binary = print_tables(form, options, order.by_address(symbols), system_map.text, bin_name)
+        symbols = table_symbols(form, options, map_text, system_map)
+        stdout, binary = print_tables(form, options, symbols, system_map.text, bin_name)
     except FatalError as error:
         return Outcome(1, b"", _lines([*system_map.warnings, error.line]))
     return Outcome(0, stdout, _lines(system_map.warnings), binary)
+
+
+def table_symbols(
+    form: Form, options: Collection[str], map_text: bytes, system_map: SystemMap
+) -> list[Symbol]:
+    """The symbols that get into the tables, in their order; ``system_map``, an empty one, is filled."""
+    read(form, map_text, system_map)
+    symbols = _kept(form, options, system_map)
+    if "absolute-percpu" in options:
+        order.make_percpu_absolute(symbols, system_map.percpu)
+    return order.by_address(symbols)
 
 
 def _kept(form: Form, options: Collection[str], system_map: SystemMap) -> list[Symbol]:

@@ -71,7 +71,7 @@ def test_who_may_be_anybody(
 @pytest.fixture
 def _nobody_is_known(monkeypatch: pytest.MonkeyPatch) -> None:
     """As in a user namespace where our user is not mapped."""
-    for module in (asking, private, users, hub):
+    for module in (asking, users, hub):
         monkeypatch.setattr(module, "is_anybodys", lambda _: True)
 
 
@@ -81,7 +81,7 @@ def test_who_cannot_be_told_is_not_asked(socket_path: Path) -> None:
         listener.bind(str(socket_path))
         listener.listen()
         environment = {b"KALLSYMSD_SOCKET": bytes(socket_path)}
-        with pytest.raises(asking.UnansweredError, match="cannot be told in this user namespace") as raised:
+        with pytest.raises(asking.UnansweredError, match="cannot be told in this namespace") as raised:
             asking._connect(environment)
         assert raised.value.reason == "absent"
         assert aftermath.ask_to_leave(bytes(socket_path), 0, 0.1) == 0.0
@@ -93,8 +93,8 @@ def test_who_cannot_be_told_is_not_asked(socket_path: Path) -> None:
                 assert sock.recv(100) == b""  # nobody said a word
 
 
-@pytest.mark.usefixtures("_nobody_is_known")
-def test_no_directory_is_ours_there(tmp_path: Path) -> None:
+def test_no_directory_is_ours_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(private, "is_anybodys", lambda _: True)
     tmp_path.chmod(0o700)
     assert not private.make_private(bytes(tmp_path))
     assert places.made_cache_directory({b"XDG_CACHE_HOME": bytes(tmp_path)}) == b""

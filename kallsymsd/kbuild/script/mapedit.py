@@ -61,7 +61,7 @@ def with_map(script: bytes, source: bytes, read: Callable[[bytes], bytes]) -> by
         return script
     python, module = (
         quote(path.encode(sys.getfilesystemencoding(), "surrogateescape"))
-        for path in (sys.executable, f"{here}/__main__.py")
+        for path in (sys.executable, f"{here.rpartition('/')[0]}/__main__.py")
     )
     added = _EDITED % (
         python,

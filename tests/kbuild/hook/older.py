@@ -5,7 +5,7 @@ import shlex
 import sys
 from pathlib import Path
 
-import kallsyms_client
+import kallsymsd.kbuild
 from tests.kbuild.hook.miniature import Miniature
 
 _MARK = "# Made by kallsymsctl install; kallsymsctl uninstall removes it."
@@ -52,7 +52,7 @@ def install(tree: Miniature, stand_in: Path) -> Path:
     """Install it in a tree, with a copy of ``stand_in``, which is as it was; the directory of its files."""
     directory = Path(tree.environment["HOME"], ".local/share/kallsymsd/hook-0123456789ab")
     directory.mkdir(parents=True, mode=0o700)
-    module = Path(kallsyms_client.__file__).parent / "kbuild/__main__.py"
+    module = Path(kallsymsd.kbuild.__path__[0]) / "__main__.py"
     values = {
         "python": shlex.quote(sys.executable),
         "module": shlex.quote(str(module)),
