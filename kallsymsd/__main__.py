@@ -181,7 +181,7 @@ _EPILOG = """\
 examples:
   kallsymsd                      # serve until idle for an hour
   kallsymsd --idle-exit 0        # serve without an idle limit
-  KALLSYMSD_WATCH=off kallsymsd  # do not watch build directories
+  KALLSYMSD_WATCH=off kallsymsd  # do not precompute
 
 environment:
   KALLSYMSD_SOCKET  socket to listen on, unless --socket is given

@@ -21,7 +21,7 @@ def problem() -> str:
     return ""
 
 
-def told(context: Context) -> str:
+def describe(context: Context) -> str:
     """One line: no daemon runs, why none can start, and where its log is."""
     wrong = problem()
     advice = f"none can start: {wrong}" if wrong else "builds work without one; to start one, run kallsymsd"

@@ -367,7 +367,7 @@ def test_a_time_and_its_unit_stand_in_one_line() -> None:
         stages = [microseconds] * len(STAGES)
         request = {"time": 0.0, "tree": "/t", "map": "/t/m", "made": "hit", "ready": False, "shared": False}
         rest = {"symbols": 1, "changed": 0, "kept": 0, "steps": 0, "why": "", "first": [], "difference": []}
-        lines = explained._told({**request, **rest, "stages": stages}, with_tree=True)
+        lines = explained._request_lines({**request, **rest, "stages": stages}, with_tree=True)
         assert len(lines) > 1
         for line in lines[1:]:
             assert re.fullmatch(r"    ([a-z]+ [0-9.]+ (us|ms|s),? ?)+", line), line

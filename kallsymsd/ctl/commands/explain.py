@@ -88,9 +88,9 @@ def _run(context: Context, options: argparse.Namespace) -> int:
             if passes.is_first(path):
                 raise CommandError(f"{path}: is the empty map of pass 0; name the map of a later pass")
         return _explain_maps(*options.maps)
-    told = _tell_requests(context, options.tree)
-    told = _tell_link(options.tree or Path()) or told
-    told = _tell_trials(options.tree or Path()) or told
+    told = _show_requests(context, options.tree)
+    told = _show_link(options.tree or Path()) or told
+    told = _show_trials(options.tree or Path()) or told
     found = passes.find(options.tree or Path())
     if found is None:
         return 0 if told else 1
@@ -100,7 +100,7 @@ def _run(context: Context, options: argparse.Namespace) -> int:
     if not problem and passes.is_cut_short(found.last, found.final):
         problem = f"{found.final.name} is truncated"
     if problem:
-        _tell_unfinished(found, problem)
+        _show_unfinished(found, problem)
         return 0
     return _explain_maps(found.last, found.final)
 
@@ -108,7 +108,7 @@ def _run(context: Context, options: argparse.Namespace) -> int:
 # Requests.
 
 
-def _tell_requests(context: Context, tree: Path | None) -> bool:
+def _show_requests(context: Context, tree: Path | None) -> bool:
     """Print the last requests; returns whether there are any."""
     noted = _noted()
     requests = []
@@ -116,11 +116,13 @@ def _tell_requests(context: Context, tree: Path | None) -> bool:
         wanted = {"tree": path_text(os.fsencode(tree.resolve()))} if tree else {}
         answer = ask(context.socket, "explain", more=wanted)
         with reading(answer):
-            requests = [(each["time"], _told(each, with_tree=tree is None)) for each in answer["requests"]]
+            requests = [
+                (each["time"], _request_lines(each, with_tree=tree is None)) for each in answer["requests"]
+            ]
             noted = [*answer["fallbacks"], *noted]
     else:
-        complain(f"{absence.told(context)}; earlier requests are no longer known")
-    told = requests + [(each["time"], _told_fallback(each)) for each in _from(tree, noted)[-_FALLBACKS:]]
+        complain(f"{absence.describe(context)}; earlier requests are no longer known")
+    told = requests + [(each["time"], _fallback_lines(each)) for each in _from(tree, noted)[-_FALLBACKS:]]
     if not told:
         complain(f"no requests{f' from {tree}' if tree else ''} are known")
     for _, lines in sorted(told):
@@ -128,7 +130,7 @@ def _tell_requests(context: Context, tree: Path | None) -> bool:
     return bool(told)
 
 
-def _tell_link(tree: Path) -> bool:
+def _show_link(tree: Path) -> bool:
     """Print how vmlinux was linked, if one link was requested; returns whether it was."""
     from kallsymsd.kbuild.outcome import Outcome  # noqa: PLC0415  takes time to load
 
@@ -140,7 +142,7 @@ def _tell_link(tree: Path) -> bool:
     return bool(described)
 
 
-def _tell_trials(tree: Path) -> bool:
+def _show_trials(tree: Path) -> bool:
     """Print the verdicts of trials in this tree; returns whether there are any."""
     from kallsymsd.ctl import trials  # noqa: PLC0415  as above
 
@@ -168,13 +170,13 @@ def _from(tree: Path | None, noted: list[Mapping[str, Any]]) -> list[Mapping[str
     return [each for each in noted if tuple(each["tree"]) == (status.st_dev, status.st_ino)]
 
 
-def _told_fallback(fallback: Mapping[str, Any]) -> list[str]:
+def _fallback_lines(fallback: Mapping[str, Any]) -> list[str]:
     """Lines about a request that the daemon did not answer."""
     lines = [f"{_clock(fallback['time'])}  fallback, the client computed in-process"]
     return [*lines, f"    {notes.REASONS[fallback['reason']]}"]
 
 
-def _told(request: Mapping[str, Any], *, with_tree: bool) -> list[str]:
+def _request_lines(request: Mapping[str, Any], *, with_tree: bool) -> list[str]:
     """Lines about one request."""
     name = Path(request["map"])
     shown = name if with_tree or str(name.parent) != request["tree"] else name.name
@@ -231,7 +233,7 @@ def _how(request: Mapping[str, Any]) -> str:
 # Maps.
 
 
-def _tell_unfinished(found: passes.Passes, problem: str) -> None:
+def _show_unfinished(found: passes.Passes, problem: str) -> None:
     """Print why the maps of the last link are not compared: they would differ, whatever the tables are."""
     said = f"The last link failed or was interrupted: {problem}. To compare its maps anyway, run"
     tell(*textwrap.wrap(said, _WIDTH, break_on_hyphens=False, break_long_words=False))

@@ -93,6 +93,6 @@ def _warn(context: Context) -> None:
     try:
         problem = absence.problem()
         if problem and not is_running(context.socket):
-            complain(f"warning: {absence.told(context)}")
+            complain(f"warning: {absence.describe(context)}")
     except (BadPathError, CommandError, OSError) as error:
         complain(f"warning: building without a daemon: {error}")

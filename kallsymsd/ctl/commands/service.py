@@ -112,7 +112,7 @@ def _status(context: Context) -> int:
             tell(f"{unit.partition('.')[2]:8} {_state('is-enabled', unit)}, {_state('is-active', unit)}")
     else:
         print("manager  no systemd user manager is running")
-    tell(f"daemon   {'serves' if is_running(context.socket) else 'none serves'} {context.socket}")
+    tell(f"daemon   {'running' if is_running(context.socket) else 'not running'} at {context.socket}")
     return 0 if found else 1
 
 

@@ -54,7 +54,7 @@ def register(parsers: Parsers) -> None:
 
 def _run(context: Context, options: argparse.Namespace) -> int:
     if not is_running(context.socket):
-        raise CommandError(absence.told(context))
+        raise CommandError(absence.describe(context))
     answer = ask(context.socket, "status")
     if options.json:
         print(as_json(answer))

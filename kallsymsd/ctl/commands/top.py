@@ -49,7 +49,7 @@ def register(parsers: Parsers) -> None:
 
 def _run(context: Context, options: argparse.Namespace) -> int:
     if not is_running(context.socket):
-        raise CommandError(absence.told(context))
+        raise CommandError(absence.describe(context))
     if not sys.stdout.isatty():
         raise CommandError("top needs a terminal; kallsymsctl stats --json is for programs")
     from rich.live import Live  # noqa: PLC0415  takes time to load

@@ -86,7 +86,7 @@ def install(tree: Tree, shell: Path, *, one_link: bool) -> str:
     started in the object tree. If that applies to the object tree, raises TreeError and changes nothing.
     """
     for path in (tree.objects / MAKEFILE, tree.objects / SWITCH):
-        if _is_foreign(path):
+        if _is_not_ours(path):
             raise TreeError(f"{path}: was not written by kallsymsctl; move it away, or use kallsymsctl run")
     switch = tree.objects / SWITCH
     is_new = not switch.exists()
@@ -100,7 +100,7 @@ def install(tree: Tree, shell: Path, *, one_link: bool) -> str:
         raise TreeError(f"{tree.objects}: {error.strerror}; use kallsymsctl run") from error
     path = tree.source / MAKEFILE
     try:
-        if not _is_foreign(path):
+        if not _is_not_ours(path):
             _write(path, _MAKEFILE_TEXT)
             return _unless_configured(tree)
         reason = "was not written by kallsymsctl"
@@ -215,7 +215,7 @@ def _problem(objects: Path, program: Callable[[Path], tuple[Path, Path] | None])
     return ""
 
 
-def _is_foreign(path: Path) -> bool:
+def _is_not_ours(path: Path) -> bool:
     return path.is_symlink() or (path.exists() and not is_ours(path))
 
 

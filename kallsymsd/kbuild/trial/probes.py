@@ -66,7 +66,7 @@ def probes(dialect: Dialect) -> list[Probe]:
         ("a name with a blank", b"ffffffff81000010 t two words\n"),
         ("a line that ends in CR", b"ffffffff81000010 t name\r\n"),
         ("an address in capitals", b"0XFFFFFFFF81000010 t name\n"),
-        ("an address that is none", b"xyz t name\n"),
+        ("an invalid address", b"xyz t name\n"),
         ("no newline at the end", b"ffffffff81000010 t name"),
     ):
         made.append(Probe(name, every, good + bad + (b"" if bad[-1:] != b"\n" else good)))
