@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""kallsymsd: the kallsyms part of a Linux kernel link, nearly free.
+"""kallsymsd makes the kallsyms step of a Linux kernel build nearly free.
 
-What other programs may import stands in __all__ (docs/library.md). It is loaded when it is first used: the
-thin client passes through this module, and must not pay for it. __init__.pyi has the types.
+__all__ lists the public names (docs/library.md); __init__.pyi has their types. They are loaded at first use,
+because every run of the client imports this module.
 """
 
 __all__ = ["InputError", "KallsymsdError", "KernelSymbol", "Tables", "Target", "build", "read"]
@@ -21,10 +21,10 @@ _WHERE = {
 
 
 def __getattr__(name: str) -> object:
-    """Load what stands in __all__ (PEP 562)."""
+    """Load a public name at first use (PEP 562)."""
     if name not in _WHERE:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from importlib import import_module  # noqa: PLC0415  the thin client does not come here
+    from importlib import import_module  # noqa: PLC0415  the client never gets here
 
     return getattr(import_module(_WHERE[name]), name)
 

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""kallsymsd: the daemon. Stays in the foreground and logs to standard error.
+"""kallsymsd, the daemon. It stays in the foreground and logs to standard error.
 
-Exit status: 0 after a stop, by message or signal; 1 when it cannot serve; 2 for wrong arguments or settings.
+Exit status: 0 after a stop by message or signal, 1 if it cannot serve, 2 for wrong arguments or settings.
 """
 
 import argparse
@@ -54,10 +54,10 @@ _log = logging.getLogger("kallsymsd")
 _MEBIBYTE = 1 << 20
 # Descriptors: up to two for each client, one or two for each answer kept.
 _DESCRIPTORS = 8192
-# Fewest to serve with: a dozen are in use before the first client comes.
+# The daemon needs at least this many: it uses a dozen before the first client connects.
 _FEWEST_DESCRIPTORS = 64
-# Seconds that reading the configuration may take. On a dead file server it would never end, and each build
-# would start another daemon beside this one.
+# Seconds allowed for reading the configuration. On a dead file server the read would hang forever, and each
+# build would start another daemon.
 _READING = 30
 # Bytes of each thread's stack.
 _STACK = 8 << 20
@@ -71,13 +71,13 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def main_from_build() -> int:
-    """As :func:`main`, for a daemon that a build has started: it is not to be a part of that."""
+    """Like :func:`main`, for a daemon that a build starts: it first detaches from that build."""
     return _run(None, from_build=True)
 
 
 def _run(arguments: list[str] | None, *, from_build: bool) -> int:
     options = parser().parse_args(arguments)
-    # Once and for all: everything the daemon makes is for its owner alone.
+    # Every file that the daemon creates is private to its user.
     os.umask(0o077)
     handler = _StandardError()
     handler.setFormatter(_Formatter("kallsymsd: %(message)s"))
@@ -97,16 +97,17 @@ def _run(arguments: list[str] | None, *, from_build: bool) -> int:
     except LimitedError as error:
         _log.error("%s", error)
         return 1
-    threading.stack_size(_STACK)  # else that of the limit on the main thread's
+    threading.stack_size(_STACK)  # the default is the soft limit on the main thread's stack
     descriptors = raise_descriptor_limit(_DESCRIPTORS)
     if descriptors < _FEWEST_DESCRIPTORS:
         _log.error(
-            "%d descriptors are too few to serve, %d are needed; see ulimit -n",
+            "%d file descriptors are too few, at least %d are needed; raise the limit (ulimit -n)",
             descriptors,
             _FEWEST_DESCRIPTORS,
         )
         return 1
-    # From the first client on, a signal means an orderly end; until there is a server, it waits.
+    # A client may connect from here on, so a signal must shut down in order; it stays pending until there is
+    # a server.
     signal.pthread_sigmask(signal.SIG_SETMASK, _END)
     try:
         listener = inherited_listener(os.environ)
@@ -117,12 +118,12 @@ def _run(arguments: list[str] | None, *, from_build: bool) -> int:
         return 1
     _log.info("version %s listens on %s", __version__, path)
     notify(os.environ, "READY=1")
-    memory.fit(0)  # before there are threads: malloc gives each its own arena otherwise
+    memory.fit(0)  # before any thread starts, or malloc gives each thread its own arena
     cache = configuration[CACHE_DIR]
     tally = Tally(lambda kept: _save(cache, kept), time.monotonic(), load(cache), stock=costs.load(cache))
     limit = configuration[CACHE_LIMIT] * _MEBIBYTE
     tally.limit(limit)
-    noted_in = notes_directory(os.environ)  # clients read no configuration
+    records_in = notes_directory(os.environ)  # not the configured directory: clients read no configuration
     try:
         server = Server(
             instance,
@@ -140,7 +141,7 @@ def _run(arguments: list[str] | None, *, from_build: bool) -> int:
             idle_limit=configuration[IDLE_EXIT],
             watch=configuration[WATCH],
             replaced=Installed().replaced,
-            take_noted=lambda: take(os.fsencode(noted_in)) if noted_in is not None else [],
+            take_noted=lambda: take(os.fsencode(records_in)) if records_in is not None else [],
         )
     except NoThreadsError as error:
         _log.error("%s", error)
@@ -155,48 +156,48 @@ def _run(arguments: list[str] | None, *, from_build: bool) -> int:
 
 
 class _StandardError(logging.Handler):
-    """Writes to descriptor 2 as it is: nobody may be reading it any more, which is no reason to fail."""
+    """Writes to descriptor 2 and ignores errors: a log that nobody reads must not end the daemon."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        lines = printable(self.format(record)) + "\n"  # what is raised may have names in it, too
+        lines = printable(self.format(record)) + "\n"  # a traceback may contain names, too
         with contextlib.suppress(OSError):
             os.write(2, lines.encode("utf-8", "backslashreplace"))
 
 
 class _Formatter(logging.Formatter):
-    """A message is one line, whatever the names in it; only what is raised has more."""
+    """Keeps a message on one line, whatever names it contains; only tracebacks have more lines."""
 
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802  as logging calls it
         return printable(super().formatMessage(record), keep="")
 
 
 _DESCRIPTION = """\
-Remembers the kallsyms tables of kernel builds; the client kallsyms asks it.
-Stays in the foreground and logs to standard error. One daemon serves all trees
-of a user. Builds start it by themselves, or the service manager does; see
-"kallsymsctl service".
+Keeps the kallsyms tables of kernel builds and answers the client, kallsyms.
+One daemon serves all trees of a user. A build starts it when none runs, or the
+service manager does (see "kallsymsctl service"). It stays in the foreground
+and logs to standard error.
 """
 _EPILOG = """\
 examples:
-  kallsymsd                    # serve, until it was idle for an hour
-  kallsymsd --idle-exit 0      # and never end
-  KALLSYMSD_WATCH=off kallsymsd
+  kallsymsd                      # serve until idle for an hour
+  kallsymsd --idle-exit 0        # serve without an idle limit
+  KALLSYMSD_WATCH=off kallsymsd  # do not precompute
 
 environment:
-  KALLSYMSD_SOCKET  the socket, unless --socket names another
-  KALLSYMSD_CONFIG  the configuration file, instead of kallsymsd/config.toml
-                    in $XDG_CONFIG_HOME
-  Each setting may stand there too; "kallsymsctl config --help" has their names.
+  KALLSYMSD_SOCKET  socket to listen on, unless --socket is given
+  KALLSYMSD_CONFIG  configuration file (default: kallsymsd/config.toml in
+                    $XDG_CONFIG_HOME)
+  Each setting has a variable, too; "kallsymsctl config --help" lists them.
 
 exit status:
-  0  after a stop, by message or signal, or when idle
-  1  it cannot serve; one line says why
+  0  stopped by a message or signal, or idle for too long
+  1  cannot serve; one line says why
   2  wrong arguments or configuration
 """
 
 
 def parser() -> argparse.ArgumentParser:
-    """The command line; the manual page is made of it too."""
+    """The argument parser; the manual page is generated from it, too."""
     parser = argparse.ArgumentParser(
         prog="kallsymsd",
         description=_DESCRIPTION,
@@ -207,7 +208,7 @@ def parser() -> argparse.ArgumentParser:
         "--socket",
         type=Path,
         metavar="PATH",
-        help="listen there (default: the service manager's, else by XDG rules)",
+        help="socket to listen on (default: the service manager's, else by XDG rules)",
     )
     add_flags(parser)
     parser.add_argument("--version", action="version", version=f"kallsymsd {__version__}")
@@ -215,7 +216,7 @@ def parser() -> argparse.ArgumentParser:
 
 
 def _socket(named: Path | None, listener: "socket.socket | None") -> tuple[Path, str]:
-    """Where to listen, and who says so."""
+    """The socket's path and what set it."""
     if listener is not None:
         return Path(listener.getsockname()), "the service manager"
     if named is not None:
@@ -225,7 +226,7 @@ def _socket(named: Path | None, listener: "socket.socket | None") -> tuple[Path,
 
 
 def _make_engine(configuration: Configuration, descriptors: int) -> "Engine":
-    # Here and not above: the socket is there before these are loaded.
+    # Imported late: the socket must accept connections before these modules are loaded.
     from kallsymsd.engine.engine import Engine  # noqa: PLC0415  see above
     from kallsymsd.engine.store import Store, StoreUnavailableError  # noqa: PLC0415  see above
     from kallsymsd.engine.trees import Trees  # noqa: PLC0415  see above
@@ -234,10 +235,10 @@ def _make_engine(configuration: Configuration, descriptors: int) -> "Engine":
     try:
         store = Store(configuration[CACHE_DIR], configuration[CACHE_LIMIT] * _MEBIBYTE, patience=0)
     except (NotPrivateError, StoreUnavailableError) as error:
-        _log.warning("answers are kept in memory only: %s", error)
+        _log.warning("cannot use the cache directory: %s; answers are kept in memory only", error)
         problem = str(error)
     memory.touch()
-    # What is loaded by now stays: the collector need not look at it for each request.
+    # Modules loaded so far stay loaded: keep the garbage collector from scanning them at each request.
     gc.freeze()
     trees = Trees(store, configuration[MEMORY_LIMIT] * _MEBIBYTE, fit=memory.fit)
     return Engine(
@@ -255,9 +256,9 @@ def _save(cache: Path, kept: Kept) -> None:
         private_directory(cache)
         save(cache, kept)
     except NotPrivateError:
-        return  # said when the engine was loaded
+        return  # logged when the engine was loaded
     except OSError as error:
-        _log.warning("the counters are not kept: %s: %s", cache, error.strerror)
+        _log.warning("cannot save the counters: %s: %s", cache, error.strerror)
 
 
 if __name__ == "__main__":

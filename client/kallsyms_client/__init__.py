@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The thin client ``kallsyms``: stands in for the kernel's scripts/kallsyms.
+"""The client, ``kallsyms``, which stands in for the kernel's scripts/kallsyms.
 
-Everything here runs before each build step, as ``python3 -I -S``: it imports sys, posix and _socket, and
-kallsymsd only to read the dialect table or to compute in its own process.
+It runs several times in each kernel build, as ``python3 -I -S``, so start-up time matters. A run that the
+daemon answers imports little more than sys, posix, _socket, kallsymsd.protocol and the dialect table.
 """

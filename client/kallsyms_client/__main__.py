@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""``python3 -m kallsyms_client``, and for builds ``python3 -I -S .../kallsyms_client/__main__.py``.
+"""Entry point of ``python3 -m kallsyms_client`` and, in builds, ``python3 -I -S .../__main__.py``.
 
-Compiled anew at each run when it is started by path, hence short. Everything else is imported.
+Keep this file short: Python compiles it at every start by path. Everything else is imported.
 """
 
 import _signal  # type: ignore[import-not-found]  # see kallsyms_client.signals
@@ -9,10 +9,10 @@ import posix
 import sys
 
 if _signal.getsignal(_signal.SIGINT) is _signal.default_int_handler:
-    # Before anything is imported: imports may lose an interrupt.
+    # Before any other import: an interrupt during an import may get lost.
     _signal.signal(_signal.SIGINT, _signal.SIG_DFL)
 
-if not __package__:  # started by path: kallsymsd lies beside this package, or, in a checkout, beside client/
+if not __package__:  # started by path: kallsymsd is beside this package or, in a checkout, beside client/
     package = __file__.rpartition("/")[0]
     if sys.path and sys.path[0] == package:
         del sys.path[0]
@@ -21,5 +21,5 @@ if not __package__:  # started by path: kallsymsd lies beside this package, or, 
 
 from kallsyms_client.main import main
 
-# Nothing is buffered, and an interpreter that cleans up costs as much as the rest of the client.
+# Nothing is buffered, and the interpreter's clean-up would take as long as the rest of the client.
 posix._exit(main())  # noqa: SLF001 - the system call

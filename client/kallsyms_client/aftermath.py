@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What a run that the daemon did not answer does once the build has its files; never an error."""
+"""What the client does after a fallback: it records it, and starts or stops a daemon. Never an error."""
 
 import _socket
 import time
@@ -13,7 +13,7 @@ Environment = dict[bytes, bytes]
 
 
 def settle(unanswered: UnansweredError, environment: Environment) -> None:
-    """Ask an outdated daemon to leave, count, and start a daemon for the next request where there is none."""
+    """Stop an outdated daemon, record the fallback, and start a daemon if none runs."""
     waited = unanswered.waited
     if unanswered.outdated:
         waited += ask_to_leave(*unanswered.outdated, min(CONNECT, CONNECT + SILENCE - waited))
@@ -27,10 +27,10 @@ def settle(unanswered: UnansweredError, environment: Environment) -> None:
 
 
 def ask_to_leave(path: bytes, protocol: int, patience: float) -> float:
-    """Ask the daemon at ``path``, which speaks ``protocol``, to end.
+    """Ask the daemon at ``path``, which speaks ``protocol``, to stop.
 
-    Returns the seconds waited, at most ``patience``. Its answer is awaited because closing the connection
-    takes a request back.
+    Returns the seconds waited, at most ``patience``. It waits for the answer because closing the connection
+    would cancel the request.
     """
     waited = 0.0
     message = wire.stop(protocol)
@@ -43,7 +43,7 @@ def ask_to_leave(path: bytes, protocol: int, patience: float) -> float:
                 return waited
             sock.send(message)
             received = 0
-            # Its preamble, then the header of its answer.
+            # The daemon's preamble, then the header of its answer.
             while received < wire.PREAMBLE_SIZE + wire.HEADER_SIZE and waited < patience:
                 sock.settimeout(patience - waited)
                 before = time.monotonic()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Where outputs go: what is replaced, whether two files are one, and the .bin beside standard output."""
+"""Output files: which can be replaced, which are the same file, and the .bin beside standard output."""
 
 import posix
 
@@ -8,16 +8,16 @@ from kallsymsd.protocol.messages import strerror
 
 _REGULAR = 0o100000
 _DIRECTORY = 0o040000
-_KIND = 0o170000  # S_IFMT; the module stat is not worth its import
+_KIND = 0o170000  # S_IFMT; importing the module stat would take too long
 
-#: Descriptor or path of a file, and what the usage calls it.
+#: Descriptor or path of a file, and its name in the usage.
 Named = tuple[int | bytes, bytes]
 
 
 def replaceable(path: bytes) -> bytes | None:
-    """The name to rename over, with links followed; None for what must be written to as it is.
+    """The path to replace by a rename, with links followed; None if ``path`` must be written in place.
 
-    OSError for a directory, and for what cannot be looked at.
+    OSError for a directory, and for a path that cannot be examined.
     """
     final = _followed(path)
     try:
@@ -29,38 +29,38 @@ def replaceable(path: bytes) -> bytes | None:
     try:
         named = posix.lstat(final)
     except OSError:
-        return None  # such as /dev/stdout: its link leads to something without a name
+        return None  # such as /dev/stdout, a link to something without a name
     is_same = (named.st_dev, named.st_ino) == (status.st_dev, status.st_ino)
     return final if is_same and status.st_mode & _KIND == _REGULAR else None
 
 
 def create_beside(path: bytes) -> tuple[int, bytes]:
-    """Descriptor and name of a new file in the directory of ``path``.
+    """Create a temporary file in the directory of ``path``; returns its descriptor and name.
 
-    It is called .tmp_ something: the kernel's "make clean" and .gitignore know these.
+    The name starts with .tmp_, which the kernel's "make clean" and .gitignore cover.
     """
     directory, base = _split(path)
     name = b".tmp_%b.%d" % (base[:200], posix.getpid())
     flags = posix.O_WRONLY | posix.O_CREAT | posix.O_EXCL | posix.O_CLOEXEC
-    for attempt in range(100):  # an earlier process with our number may have been killed here
+    for attempt in range(100):  # a killed process with our pid may have left such a file
         temporary = b"%b%b.%d" % (directory, name, attempt)
         try:
             return posix.open(temporary, flags, 0o666), temporary
         except FileExistsError:
             continue
-    raise FileExistsError(0, "too many temporary files .tmp_* are in the way")
+    raise FileExistsError(0, "too many temporary files .tmp_*; remove them")
 
 
 def can_be_included(name: bytes) -> bool:
-    """Whether an .incbin can name that file: not with control characters, which the preprocessor obeys."""
+    """Whether .incbin can name that file: the preprocessor acts on control characters."""
     return min(name, default=0x20) >= 0x20 and 0x7F not in name
 
 
 def included_name() -> tuple[bytes, bytes]:
-    """Path of the .bin that goes with standard output, absolute, and b""; or b"" and why there is none.
+    """Absolute path of the .bin beside standard output, and b""; or b"" and why there can be none.
 
-    There is one if descriptor 1 is a regular file, empty, open without O_APPEND, whose name ends in .S and
-    still is that file; and if what has the name of the .bin could be replaced.
+    Descriptor 1 must be an empty regular file, opened without O_APPEND, whose name ends in .S and still
+    refers to that file. A file with the name of the .bin must be replaceable.
     """
     try:
         status = posix.fstat(1)
@@ -78,7 +78,7 @@ def _why_not(path: bytes, status: posix.stat_result) -> bytes:
         return path + b" does not end in .S"
     named = posix.lstat(path)
     if (named.st_dev, named.st_ino) != (status.st_dev, status.st_ino):
-        return b"another file is called %b now" % path
+        return b"%b is another file by now" % path
     position, flags = position_and_flags()
     if flags & posix.O_APPEND:
         return b"it is open for appending"
@@ -91,7 +91,7 @@ def _why_not(path: bytes, status: posix.stat_result) -> bytes:
 
 
 def _is_regular_or_new(path: bytes) -> bool:
-    """Whether a file can be put in the place of ``path`` as far as its kind goes; links are followed."""
+    """Whether ``path`` is a regular file or does not exist; links are followed."""
     try:
         return posix.stat(path).st_mode & _KIND == _REGULAR
     except OSError:
@@ -99,7 +99,7 @@ def _is_regular_or_new(path: bytes) -> bool:
 
 
 def position_and_flags() -> tuple[int, int]:
-    """Position and flags of descriptor 1 (proc(5)); the module fcntl would be another import."""
+    """Position and flags of descriptor 1, from proc(5): that saves importing the module fcntl."""
     descriptor = posix.open(b"/proc/self/fdinfo/1", posix.O_RDONLY | posix.O_CLOEXEC)
     try:
         fields = posix.read(descriptor, 4096).split()
@@ -109,9 +109,9 @@ def position_and_flags() -> tuple[int, int]:
 
 
 def check_distinct(inputs: list[Named], outputs: list[Named]) -> None:
-    """ClientError if an output is also an input or another output, under whatever names.
+    """Raise ClientError if an output is the same file as an input or another output, under any name.
 
-    Only regular files count, and those that are still to be made: /dev/null may be given twice.
+    Only regular files and files that do not exist yet are checked: /dev/null may be given twice.
     """
     seen: dict[tuple[int | bytes, ...], Named] = {}
     for file, what in inputs:
@@ -129,15 +129,15 @@ def check_distinct(inputs: list[Named], outputs: list[Named]) -> None:
 
 
 def is_one_file(one: int | bytes, other: int | bytes) -> bool:
-    """Whether both are one regular file, made or still to be made."""
+    """Whether both are the same regular file, which may not exist yet."""
     identity = _identity(one)
     return bool(identity) and identity == _identity(other)
 
 
 def _identity(file: int | bytes) -> tuple[int | bytes, ...]:
-    """The same for all names of a regular file; () for anything else, or what cannot be looked at.
+    """A value that is the same for all names of a regular file; () for anything else.
 
-    A file that is not there yet is known by its directory and its last name.
+    A file that does not exist yet is identified by its directory and base name.
     """
     try:
         try:
@@ -154,9 +154,9 @@ def _identity(file: int | bytes) -> tuple[int | bytes, ...]:
 
 
 def _followed(path: bytes) -> bytes:
-    """``path`` with the links at its end followed, also if there is nothing at the end of them."""
+    """``path`` with the links in its last part followed, even if they are dangling."""
     final = path
-    for _ in range(40):  # as many links as the kernel follows
+    for _ in range(40):  # the kernel's limit
         try:
             link = posix.readlink(final)
         except OSError:
@@ -166,6 +166,6 @@ def _followed(path: bytes) -> bytes:
 
 
 def _split(path: bytes) -> tuple[bytes, bytes]:
-    """The part of a path before the last name, with its slash, and that name."""
+    """The directory part of a path, with its slash, and the base name."""
     at = path.rfind(b"/") + 1
     return path[:at], path[at:]

@@ -1,25 +1,25 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Which dialect a build speaks that does not say so."""
+"""Detects the dialect of a kernel tree where no option or variable names it."""
 
 from kallsyms_client.options import UsageError, resolve
 from kallsymsd.core.dialects import DIALECTS, Dialect
 from kallsymsd.protocol.regular import read_regular
 
 _SOURCE = b"scripts/kallsyms.c"
-# Most bytes of it; it has 20 to 30 kB in all kernels.
+# Size limit in bytes; all kernels have 20 to 30 kB.
 _MOST = 1 << 20
 
 
 def detect(
     unresolved: list[bytes], positionals: int, srctree: bytes, *, from_elf: bool = False
 ) -> tuple[Dialect, bytes]:
-    """The dialect of a command line with these options and so many file arguments, and a warning, or b"".
+    """The dialect for a command line with these options and ``positionals`` file arguments; a warning or b"".
 
-    ``from_elf`` says that --from-elf is among the options; then the number of files is the same in all.
-    The text of scripts/kallsyms.c decides among the dialects that take the options, not the kernel's
-    version: stable kernels carry parts of later dialects. Where the text is that of a dialect that lacks
-    an option, that one is returned: the tree's own tool would refuse the option too. Without a text that
-    is known, the newest dialect that fits is taken, and a warning says so.
+    The text of scripts/kallsyms.c decides, not the kernel's version: stable kernels carry parts of later
+    dialects. A recognized text decides even if its dialect lacks one of the options: the kernel's own tool
+    would reject that option, too. Otherwise the newest dialect that takes the options and the number of
+    files is used, with a warning. With ``from_elf`` (--from-elf is given) the number of files is the same in
+    all dialects.
     """
     path, text = _source(srctree)
     if path:
@@ -31,7 +31,7 @@ def detect(
     fitting = [
         dialect
         for dialect in DIALECTS
-        if dialect.release > (0, 0)  # what no release has is not guessed
+        if dialect.release > (0, 0)  # never guess a dialect that no release has
         and (
             from_elf
             or dialect.positionals in (0, positionals)
@@ -40,10 +40,10 @@ def detect(
         and _takes(dialect, unresolved, from_elf=from_elf)
     ]
     if not fitting:
-        # Wrong in every dialect; the newest one says what is wrong.
+        # Wrong in every dialect: let the newest one report the error.
         fitting = [dialect for dialect in DIALECTS if not dialect.positionals]
-    found = b"%b is not a text that is known" % path if path else b"no %b in $srctree, source or ." % _SOURCE
-    return fitting[-1], b"%b, taking the newest that fits, %b; name one: --dialect or KALLSYMSD_DIALECT" % (
+    found = b"%b is not recognized" % path if path else b"no %b in $srctree, ./source or ." % _SOURCE
+    return fitting[-1], b"%b; using dialect %b, the newest that fits; set --dialect or KALLSYMSD_DIALECT" % (
         found,
         fitting[-1].name.encode(),
     )
@@ -52,7 +52,7 @@ def detect(
 def _source(srctree: bytes) -> tuple[bytes, bytes]:
     """Path and text of the kernel's scripts/kallsyms.c, both empty if there is none.
 
-    kbuild exports srctree; "source" is its link from an object tree to the source tree.
+    kbuild exports srctree, and links "source" in an object tree to the source tree.
     """
     places = [srctree] if srctree else []
     for place in (*places, b"source", b"."):
@@ -65,7 +65,7 @@ def _source(srctree: bytes) -> tuple[bytes, bytes]:
 
 
 def _makes_map(dialect: Dialect, positionals: int, unresolved: list[bytes]) -> bool:
-    """Whether it is --sysmap=FILE VMLINUX, which may be abbreviated, in a dialect that has that."""
+    """Whether the command line is --sysmap=FILE VMLINUX (the option may be abbreviated) in such a dialect."""
     return dialect.reads_elf and positionals == 1 and any(option.startswith(b"--s") for option in unresolved)
 
 

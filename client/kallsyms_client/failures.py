@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What the client says on standard error, and the end of a run that cannot go on."""
+"""Errors that end a run of the client, with their message and exit status."""
 
 
 class ClientError(Exception):
-    """The run ends with an exit status other than 0; ``message`` is what standard error gets, whole lines."""
+    """Ends the run with exit status ``status``; ``message`` is printed, complete lines."""
 
     status = 1
 
@@ -13,9 +13,9 @@ class ClientError(Exception):
 
 
 class DeferError(ClientError):
-    """As ClientError; but within a hooked build the kernel's own tool, which might do it, is run then.
+    """Like ClientError, but a hooked build falls back to the kernel's own tool.
 
-    ``repeated``: that tool will say the same, unless it sees the matter otherwise.
+    ``repeated``: that tool will report the same error, so a hooked build does not print ``message``.
     """
 
     def __init__(self, message: bytes, *, repeated: bool = False) -> None:
@@ -24,5 +24,5 @@ class DeferError(ClientError):
 
 
 def failure(message: bytes) -> ClientError:
-    """The error that ends the run with one line of the client's own."""
+    """A ClientError with one line in the client's own style."""
     return ClientError(b"kallsyms: " + message + b"\n")

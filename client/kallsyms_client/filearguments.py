@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What the file arguments mean: what is read, and where the result goes."""
+"""The meaning of the file arguments: what to read and where to write the result."""
 
 import posix
 
@@ -21,16 +21,16 @@ _USAGE = b"Usage: kallsyms --from-elf [OPTION]... VMLINUX OUT.S OUT.bin\n"
 class Files:
     """The files of one run.
 
-    input     path of the map or of the linked kernel
+    input     path of the map or linked kernel
     source    wire.MAP or wire.ELF
-    tables    whether tables are made; else only the map
+    tables    whether to make tables; otherwise only the map
     form      wire.ASM or wire.INCBIN
     target    bits and whether big-endian; (0, False) for wire.ASM
-    name      what the .S includes, b"" if it includes nothing
+    name      the file that the .S includes, b"" for none
     binary    path of the .bin, None for none
     assembly  path of the .S, None for standard output
-    sysmap    path of the map to be made, None for none
-    optional  nobody asked for the .bin: if it cannot be made, all goes into the .S
+    sysmap    path of the map to write, None for none
+    optional  the .bin was not asked for: if it cannot be written, everything goes into the .S
     """
 
     __slots__ = (
@@ -59,12 +59,12 @@ class Files:
         self.optional = False
 
     def go_without_binary(self) -> None:
-        """Put all into the .S."""
+        """Put everything into the .S."""
         self.form, self.target, self.name, self.binary, self.optional = wire.ASM, (0, False), b"", None, False
 
 
 def of(command: Command, dialect: Dialect) -> Files:
-    """The files that the command line names; ClientError with the usage for a wrong number of them."""
+    """The files of a command line; ClientError with the usage if their number is wrong."""
     count = len(command.positionals)
     if command.from_elf:
         if count != _FROM_ELF:
@@ -88,7 +88,7 @@ def of(command: Command, dialect: Dialect) -> Files:
 def _to_files(
     command: Command, dialect: Dialect, files: Files, vmlinux: bytes, assembly: bytes, binary: bytes
 ) -> Files:
-    """The outputs are named, the target is that of VMLINUX. In plain assembly a .bin without use is empty."""
+    """All outputs are named; the target is that of VMLINUX. With plain assembly an unused .bin is empty."""
     files.assembly, files.binary = assembly, binary
     if command.form == wire.INCBIN or (command.form is None and can_be_included(binary)):
         _include(binary, command, files, vmlinux)
@@ -98,7 +98,7 @@ def _to_files(
 
 
 def _as_since_v7_4(command: Command, dialect: Dialect) -> Files:
-    """VMLINUX OUT.bin > OUT.S as the tool makes them, or --sysmap=OUT.map VMLINUX."""
+    """VMLINUX OUT.bin > OUT.S, in the form of the kernel's own tool, or --sysmap=OUT.map VMLINUX."""
     count = len(command.positionals)
     if count != dialect.positionals and (count != _MAP_ONLY or command.sysmap is None):
         raise DeferError(dialect.usage.encode(), repeated=True)
@@ -116,7 +116,7 @@ def _as_since_v7_4(command: Command, dialect: Dialect) -> Files:
 
 
 def _include(binary: bytes, command: Command, files: Files, vmlinux: bytes) -> None:
-    """A short .S that includes ``binary``."""
+    """Make a short .S that includes ``binary``."""
     from kallsyms_client.machine import elf_target
 
     if not can_be_included(binary):
@@ -127,7 +127,7 @@ def _include(binary: bytes, command: Command, files: Files, vmlinux: bytes) -> N
 
 
 def _check_distinct(files: Files, command: Command) -> None:
-    """ClientError if an output is another, or what is read."""
+    """Raise ClientError if an output is the same file as an input or another output."""
     inputs: list[Named] = [(files.input, b"IN.map" if files.source == wire.MAP else b"VMLINUX")]
     if len(command.positionals) == NAMED:
         inputs.append((command.positionals[0], b"VMLINUX"))
@@ -139,13 +139,13 @@ def _check_distinct(files: Files, command: Command) -> None:
 
 def _check_standard_output() -> None:
     try:
-        posix.fstat(1)  # the next file to be opened would become standard output
+        posix.fstat(1)  # if it is closed, the next file to be opened would become descriptor 1
     except OSError as error:
         raise failure(b"standard output: " + strerror(error)) from error
 
 
 def _beside_standard_output(command: Command) -> Files:
-    """IN.map > OUT.S. The .S includes a .bin only if all that takes is known."""
+    """IN.map > OUT.S. The .S includes a .bin only if its name and the target are known."""
     files = Files(command.positionals[0], wire.MAP)
     _check_standard_output()
     if command.form == wire.ASM:
@@ -170,30 +170,30 @@ def _beside_standard_output(command: Command) -> Files:
         files.optional = command.form is None
     elif command.form == wire.INCBIN:
         if why:
-            raise failure(b"--format=incbin: no name for the .bin from standard output: " + why)
+            raise failure(b"--format=incbin: cannot name the .bin after standard output: " + why)
         raise failure(
-            b"--format=incbin: the target is not known: give --64bit or --big-endian, "
-            b"or run it where include/config/auto.conf is"
+            b"--format=incbin: the target is unknown; give --64bit or --big-endian, "
+            b"or run in the directory of include/config/auto.conf"
         )
     return files
 
 
 def _why_not(binary: bytes, name: bytes, in_map: bytes) -> bytes:
-    """Why ``binary``, called ``name`` in the .S, cannot go with standard output; b"" if it can."""
+    """Why the .S on standard output cannot include ``binary`` as ``name``; b"" if it can."""
     from kallsyms_client.machine import SYMS
 
     if not can_be_included(name):
         return b"it has control characters"
-    # The linked kernel beside a map is read for the target.
+    # The linked kernel beside a map is read for its target.
     for used in (1, in_map, in_map.removesuffix(SYMS)):
         if is_one_file(binary, used):
-            return b"%b is read, or standard output itself" % binary
+            return b"%b is an input, or standard output itself" % binary
     return b""
 
 
 def _can_be_read_again(in_map: bytes) -> bool:
-    """Whether a map can be read once more, should its .bin turn out to be impossible: a pipe cannot."""
+    """Whether the map can be read a second time, in case its .bin cannot be written; a pipe cannot."""
     try:
         return posix.stat(in_map).st_mode & 0o170000 == 0o100000
     except OSError:
-        return True  # there is an error to report
+        return True  # opening the map will report the error

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Finds the package kallsymsd where python3 -I -S does not see it."""
+"""Finds packages that python3 -I -S does not see."""
 
 import importlib
 import site
@@ -8,11 +8,9 @@ from kallsyms_client.failures import DeferError
 
 
 def import_with_site(module: str) -> None:
-    """Import ``module`` with the help of site-packages: an editable install is found by a .pth file."""
+    """Import ``module`` with site-packages enabled: a .pth file there points to an editable install."""
     site.main()
     try:
         importlib.import_module(module)
     except ImportError as error:
-        raise DeferError(
-            f"kallsyms: {error}; install the package kallsymsd for this Python\n".encode()
-        ) from error
+        raise DeferError(f"kallsyms: {error}; install kallsymsd for this Python\n".encode()) from error

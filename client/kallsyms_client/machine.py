@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Class and byte order of the target, needed for the form with a .bin only.
+"""Class and byte order of the target, which only the form with a .bin needs.
 
 A target is a pair: 32 or 64 bits, and whether it is big-endian.
 """
@@ -11,14 +11,14 @@ from kallsymsd.protocol.messages import strerror
 from kallsymsd.protocol.regular import open_regular
 
 _AUTO_CONF = b"include/config/auto.conf"
-#: What a map is called after the linked kernel that it is of.
+#: Suffix of a map that is named after its linked kernel.
 SYMS = b".syms"
 
 
 def elf_target(vmlinux: bytes, flags: set[bytes]) -> tuple[int, bool]:
-    """The target that the ELF header of ``vmlinux`` names.
+    """The target in the ELF header of ``vmlinux``.
 
-    Fails for a vmlinux that cannot be read or is none, and where --64bit or --big-endian contradict it.
+    ClientError if the file cannot be read, is no ELF file, or contradicts --64bit or --big-endian.
     """
     target = _read_header(vmlinux)
     flagged = _flagged(flags)
@@ -28,11 +28,10 @@ def elf_target(vmlinux: bytes, flags: set[bytes]) -> tuple[int, bool]:
 
 
 def known_target(flags: set[bytes], in_map: bytes) -> tuple[int, bool] | None:
-    """The target that --64bit and --big-endian name, else the linked kernel that ``in_map`` was made of, else
-    the kernel's configuration in the working directory; None where there is none of them.
+    """The target, from the first of these that exists; None without any.
 
-    The linked kernel is the ELF file beside the map that is called as it without its .syms, as in all kernels
-    of these dialects.
+    --64bit and --big-endian; the linked kernel, whose path is that of the map without .syms, as in all
+    kernels of these dialects; the kernel's configuration in the working directory.
     """
     return _flagged(flags) or _linked(in_map) or _configured()
 
@@ -43,11 +42,11 @@ def _linked(in_map: bytes) -> tuple[int, bool] | None:
     try:
         return _read_header(in_map[: -len(SYMS)])
     except ClientError:
-        return None  # an empty map, for one, is made of nothing
+        return None  # for example, there is no linked kernel behind the empty map of the first pass
 
 
 def _flagged(flags: set[bytes]) -> tuple[int, bool] | None:
-    """Either option makes the target known."""
+    """The target from the options; either option defines it."""
     if not flags & {b"64bit", b"big-endian"}:
         return None
     return 64 if b"64bit" in flags else 32, b"big-endian" in flags
@@ -59,7 +58,7 @@ def _describe(target: tuple[int, bool]) -> bytes:
 
 
 def _read_header(path: bytes) -> tuple[int, bool]:
-    """What e_ident says (elf(5)): EI_CLASS and EI_DATA."""
+    """The target from EI_CLASS and EI_DATA in e_ident (elf(5))."""
     try:
         descriptor = open_regular(path, follow=True)
         try:
@@ -90,7 +89,7 @@ def _configured() -> tuple[int, bool] | None:
                 bits = 64
             if b"\nCONFIG_CPU_BIG_ENDIAN=y\n" in text:
                 big_endian = True
-            last = text[-32:]  # a line may go on in the next chunk
+            last = text[-32:]  # a line may continue in the next chunk
     except OSError:
         return None
     finally:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Entry of the program ``kallsyms``: ends with an exit status and whole lines on standard error."""
+"""Entry point of ``kallsyms``: turns errors into messages and an exit status."""
 
 import posix
 import sys
@@ -9,8 +9,8 @@ from kallsyms_client.failures import ClientError, DeferError
 
 
 def main() -> int:
-    """Run the program with the process's arguments and environment; the exit status."""
-    signals.restore()  # for those who did not come by __main__
+    """Run the program with the process's arguments and environment; returns the exit status."""
+    signals.restore()  # for callers other than __main__
     encoding = sys.getfilesystemencoding()
     program, *arguments = [argument.encode(encoding, "surrogateescape") for argument in sys.argv]
     if program.endswith((b"/__main__.py", b"kallsyms_client")):  # python3 -m, or started by path
@@ -24,7 +24,7 @@ def main() -> int:
 
 
 def run(program: bytes, arguments: list[bytes]) -> None:
-    """Do what the command line says; ClientError for exit status 1, DeferError if the tool might do it."""
+    """Execute the command line; ClientError on errors, DeferError if the kernel's own tool may succeed."""
     try:
         try:
             from kallsyms_client import session
@@ -37,14 +37,14 @@ def run(program: bytes, arguments: list[bytes]) -> None:
     except (
         OSError,
         MemoryError,
-    ) as error:  # nothing that has a message of its own: all is short on this machine
+    ) as error:  # not an error with its own message: the machine is out of some resource
         reason = str(error) if isinstance(error, OSError) else "out of memory"
         message = f"kallsyms: {reason}\n".encode(sys.getfilesystemencoding(), "surrogateescape")
         raise DeferError(message) from error
 
 
 def say(lines: bytes) -> None:
-    """Write to standard error, also where the package kallsymsd is what is missing."""
+    """Write to standard error, even if the package kallsymsd cannot be imported."""
     try:
         from kallsymsd.protocol import messages
     except ImportError:

@@ -1,20 +1,20 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The command line, read as the kernel's tool reads it: with the habits of glibc's getopt_long().
+"""Parses the command line with the rules of glibc's getopt_long(), like the kernel's own tool.
 
-Which options of the kernel exist depends on the dialect, and the dialect may depend on the options. So the
-command line is read in two steps: :func:`split` needs no dialect, :func:`resolve` does.
+The kernel's options depend on the dialect, and the dialect may depend on the options. So there are two steps:
+:func:`split` needs no dialect, :func:`resolve` does.
 """
 
 from kallsymsd.core.dialects import OPTION_BITS, Dialect
 from kallsymsd.protocol.wire import ASM, INCBIN
 
 _FLAGS = (b"64bit", b"big-endian", b"debug", b"from-elf", b"help", b"patch", b"version")
-_SYSMAP = b"sysmap"  # an option of ours; and of the kernel's since v7.4, which may be abbreviated
+_SYSMAP = b"sysmap"  # our option; since v7.4 also the kernel's, which may be abbreviated
 _FORMS = {b"asm": ASM, b"incbin": INCBIN}
 
 
 class UsageError(Exception):
-    """The command line is wrong; ``message`` is getopt's line without the program's name."""
+    """The command line is wrong; ``message`` is getopt's message without the program's name."""
 
     def __init__(self, message: bytes) -> None:
         super().__init__(message)
@@ -22,14 +22,14 @@ class UsageError(Exception):
 
 
 class Command:
-    """A command line, as far as it can be read without a dialect.
+    """A command line, parsed as far as possible without a dialect.
 
-    unresolved   options for :func:`resolve`, in order: the kernel's, and whatever is wrong with our own
+    unresolved   options for :func:`resolve`, in order: the kernel's, and errors in our own
     positionals  file arguments
-    flags        our own options that take no value
+    flags        our own options without a value
     dialect      value of --dialect, None if not given
-    sysmap       value of --sysmap, None if not given; resolve() knows whether it may be
-    form         what --format asks for, None if not given
+    sysmap       value of --sysmap, None if not given; resolve() checks whether it is allowed
+    form         wire.ASM or wire.INCBIN from --format, None if not given
     verbose      -v
     """
 
@@ -46,15 +46,15 @@ class Command:
 
     @property
     def from_elf(self) -> bool:
-        """Whether a linked kernel is read in every dialect; --sysmap is taken then."""
+        """Whether the options ask to read a linked kernel in any dialect, which allows --sysmap."""
         return bool(self.flags & {b"from-elf", b"patch"})
 
 
 def split(arguments: list[bytes], *, permute: bool = True) -> Command:
-    """Read a command line without the program's name.
+    """Parse a command line, given without the program's name.
 
-    Options may stand after file arguments unless ``permute`` is false (getopt's POSIXLY_CORRECT). Our own
-    options are known only in full, so that they cannot make one of the kernel's abbreviations ambiguous.
+    Options may follow file arguments unless ``permute`` is false (getopt's POSIXLY_CORRECT). Our own options
+    cannot be abbreviated: they must not make an abbreviation of a kernel option ambiguous.
     """
     command = Command()
     rest = arguments[::-1]
@@ -78,7 +78,7 @@ def split(arguments: list[bytes], *, permute: bool = True) -> Command:
 
 
 def _take_long(command: Command, argument: bytes, rest: list[bytes]) -> None:
-    """Take one of our own long options in, and its value, which may be the next of ``rest`` (reversed)."""
+    """Take a long option and its value, which may be the next argument in ``rest`` (reversed)."""
     name, equals, value = argument[2:].partition(b"=")
     if name in _FLAGS and not equals:
         command.flags.add(name)
@@ -103,7 +103,7 @@ def _take_long(command: Command, argument: bytes, rest: list[bytes]) -> None:
 
 
 def resolve(unresolved: list[bytes], dialect: Dialect, *, from_elf: bool = False) -> int:
-    """The options that are given, as bits of the dialect table; UsageError where ``dialect`` lacks one.
+    """The given options as bits of the dialect table; UsageError if ``dialect`` lacks one.
 
     ``from_elf`` allows --sysmap in every dialect. The messages are glibc's (posix/getopt.c) in the C locale.
     """
@@ -131,7 +131,7 @@ def resolve(unresolved: list[bytes], dialect: Dialect, *, from_elf: bool = False
 
 
 def _found(argument: bytes, name: bytes, known: list[bytes]) -> bytes:
-    """The one option that ``name``, of ``argument``, is short for."""
+    """The option that ``name``, from ``argument``, abbreviates."""
     matches = [name] if name in known or name in _FLAGS else [each for each in known if each.startswith(name)]
     if not matches:
         raise UsageError(b"unrecognized option '%b'" % argument)

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Writes results: all of them or nothing, every write and close checked.
+"""Writes all results or none, and checks every write and close.
 
-A destination is staged, then committed. What can fail for want of space fails while staging, when nothing
-is lost yet; what fails later is undone.
+Each output is staged, then committed. Errors for lack of space occur while staging, before anything is
+changed; a later error undoes the commits.
 """
 
 import posix
@@ -14,11 +14,11 @@ from kallsymsd.protocol.messages import strerror
 from kallsymsd.protocol.received import Piece
 
 _REGULAR = 0o100000
-_KIND = 0o170000  # S_IFMT; the module stat is not worth its import
+_KIND = 0o170000  # S_IFMT; importing the module stat would take too long
 
 
 class FileError(ClientError):
-    """A file argument cannot be written: which, and why (errno)."""
+    """An output file cannot be written: its path and errno."""
 
     def __init__(self, path: bytes, error: OSError) -> None:
         super().__init__(b"kallsyms: " + path + b": " + strerror(error) + b"\n")
@@ -27,9 +27,9 @@ class FileError(ClientError):
 
 
 class FileArgument:
-    """A file named on the command line. Replaced by a rename, so that it is whole at any time.
+    """An output file named on the command line. A rename replaces it, so it is complete at any time.
 
-    What is no regular file (/dev/null, a pipe) is written to as it is.
+    Anything but a regular file (/dev/null, a pipe) is written in place.
     """
 
     def __init__(self, path: bytes, *pieces: Piece) -> None:
@@ -37,13 +37,13 @@ class FileArgument:
         self.pieces = pieces
         self._final: bytes | None = None
         self._temporary = b""
-        # Set before the call that makes it so: a signal may come between the two, and undo() must know.
+        # Set before the corresponding system call: undo() must know if a signal arrives in between.
         self._saved = b""
         self._is_new = False
 
     @property
     def is_replaced(self) -> bool:
-        """Whether commit() renames, once this is staged. That waits for nobody, and can be undone."""
+        """Whether commit() will rename; valid after stage(). A rename does not block and can be undone."""
         return self._final is not None
 
     def stage(self) -> None:
@@ -58,7 +58,7 @@ class FileArgument:
             raise FileError(self.path, error) from error
 
     def withdraw(self) -> None:
-        """Move an older file aside: nobody is to find it together with what is about to be committed."""
+        """Move an older file aside, so that it is never found beside newly committed files."""
         if self._final is None:
             return
         self._is_new = not _exists(self._final)
@@ -70,7 +70,7 @@ class FileArgument:
             raise FileError(self.path, error) from error
 
     def commit(self, *, undoable: bool = False) -> None:
-        """Put the file in place; after withdraw() it is undoable anyway."""
+        """Put the file in place. ``undoable`` keeps the older file; withdraw() has kept it already."""
         try:
             if self._final is None:
                 flags = posix.O_WRONLY | posix.O_TRUNC | posix.O_CLOEXEC
@@ -89,7 +89,7 @@ class FileArgument:
             posix.link(final, self._saved)
         except FileNotFoundError:
             self._saved, self._is_new = b"", True
-        except OSError:  # a file system without links
+        except OSError:  # the file system has no hard links
             self._move_aside(final)
 
     def _move_aside(self, final: bytes) -> None:
@@ -103,7 +103,7 @@ class FileArgument:
             raise
 
     def undo(self) -> bool:
-        """Take an undoable commit and a withdrawal back, if there were any; False where that fails."""
+        """Undo an undoable commit and a withdrawal; False if that fails."""
         if self._final is None:
             return True
         try:
@@ -112,20 +112,20 @@ class FileArgument:
             elif self._is_new and not (self._temporary and _exists(self._temporary)):
                 posix.unlink(self._final)
         except FileNotFoundError:
-            return True  # a signal came first
+            return True  # a signal came before the rename
         except OSError:
-            return False  # the failure that led here is the one to report
+            return False  # report only the error that led here
         return True
 
     def clean(self) -> None:
-        """Remove what is left beside the file."""
+        """Remove temporary files."""
         for path in (self._temporary, self._saved):
             if path:
                 _remove(path)
 
 
 class StandardOutput:
-    """Descriptor 1. Written in place: a shell or make opened it and will go on with it."""
+    """Descriptor 1. Written in place: a shell or make has opened it and keeps using it."""
 
     def __init__(self, *pieces: Piece) -> None:
         self.pieces = pieces
@@ -135,11 +135,11 @@ class StandardOutput:
 
     @property
     def is_file(self) -> bool:
-        """Whether it is a regular file, once this is staged: then a failed write can be taken back."""
+        """Whether it is a regular file, so that a failed write can be undone; valid after stage()."""
         return self._size >= 0
 
     def stage(self) -> None:
-        """Note how to take a failed write back."""
+        """Remember size and position, to undo a failed write."""
         try:
             status = posix.fstat(1)
             if status.st_mode & _KIND == _REGULAR:
@@ -149,7 +149,7 @@ class StandardOutput:
             raise failure(b"standard output: " + strerror(error)) from error
 
     def commit(self) -> None:
-        """Write. What a file server says when a file is closed is heard, while it can still be undone."""
+        """Write. Closing a duplicate makes a file server report its errors while the write can be undone."""
         self._is_begun = True
         try:
             for piece in self.pieces:
@@ -161,14 +161,14 @@ class StandardOutput:
             raise failure(b"standard output: " + strerror(error)) from error
 
     def close(self) -> None:
-        """End a pipe for its reader. Nothing can fail any more that has not failed in commit()."""
+        """Close the descriptor, so that a pipe's reader sees the end. commit() has seen any error already."""
         try:
             posix.close(1)
         except OSError as error:
             raise failure(b"standard output: " + strerror(error)) from error
 
     def undo(self) -> bool:
-        """Give a file its length and position back; False if it is not what it was."""
+        """Restore length and position of a file; False if its contents are not restored."""
         if not self._is_begun or not self.is_file:
             return True
         try:
@@ -176,15 +176,15 @@ class StandardOutput:
             posix.lseek(1, self._position, 0)  # SEEK_SET
             return self._position >= self._size or bool(position_and_flags()[1] & posix.O_APPEND)
         except OSError:
-            return False  # as in undo() above
+            return False  # as in FileArgument.undo()
 
 
 def write(last: FileArgument | StandardOutput, *before: FileArgument) -> None:
-    """Write all; ClientError when that fails, and then all is as it was.
+    """Write all outputs. On failure, all files are restored and ClientError is raised.
 
-    It is so as well when a signal ends the process meanwhile, unless that is SIGKILL. After that too there is
-    never an older ``last`` with newer files that it names, nor the reverse: what an assembler finds goes
-    together, or it finds a file missing.
+    Files are also restored if a signal other than SIGKILL ends the process. Even after SIGKILL, an older
+    ``last`` is never found with newer files that it names, nor the reverse: an assembler finds files that
+    belong together, or finds one missing.
     """
     others = [*before]
     undoing = Undoing()
@@ -194,7 +194,7 @@ def write(last: FileArgument | StandardOutput, *before: FileArgument) -> None:
             for file in (*before, last):
                 file.stage()
             for file in before:
-                if not file.is_replaced:  # first, as it may wait for a reader and cannot be undone
+                if not file.is_replaced:  # first, because it may wait for a reader and cannot be undone
                     file.commit()
                     others.remove(file)
             if isinstance(last, StandardOutput) and last.is_file:
@@ -207,7 +207,7 @@ def write(last: FileArgument | StandardOutput, *before: FileArgument) -> None:
             undoing.defer()
             for each in reversed(in_order):
                 if not each.undo():
-                    break  # what is not as it was must not be found with what is
+                    break  # do not restore the others: old and new files must not be found together
             raise
         finally:
             undoing.defer()
@@ -216,7 +216,7 @@ def write(last: FileArgument | StandardOutput, *before: FileArgument) -> None:
 
 
 def _write_into_file(last: StandardOutput, others: list[FileArgument], undoing: Undoing) -> None:
-    """Write standard output in place. Until it is whole, the files that it names are not there."""
+    """Write standard output in place. Until it is complete, the files that it names do not exist."""
     for file in others:
         file.withdraw()
     last.commit()
@@ -227,7 +227,7 @@ def _write_into_file(last: StandardOutput, others: list[FileArgument], undoing: 
 
 
 def _write_last(last: FileArgument | StandardOutput, others: list[FileArgument], undoing: Undoing) -> None:
-    """Put the other files in place, then ``last``. Meanwhile there is none of that name."""
+    """Put the other files in place, then ``last``, which does not exist meanwhile."""
     if isinstance(last, StandardOutput):
         for file in others:
             file.commit(undoable=True)
@@ -257,7 +257,7 @@ def _remove(path: bytes) -> None:
     try:
         posix.unlink(path)
     except OSError:
-        return  # it is in nobody's way
+        return  # a leftover does no harm
 
 
 def _exists(path: bytes) -> bool:
@@ -266,12 +266,12 @@ def _exists(path: bytes) -> bool:
     except FileNotFoundError:
         return False
     except OSError:
-        pass  # it is there, but cannot be looked at
+        pass  # it exists but cannot be examined
     return True
 
 
 def relative_to_here(path: bytes) -> bytes:
-    """``path``, absolute, as seen from the working directory."""
+    """The absolute ``path``, relative to the working directory."""
     try:
         here = posix.getcwdb().split(b"/")
     except OSError:

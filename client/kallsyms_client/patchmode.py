@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""kallsyms --patch: the tables of a linked kernel, put into it without another link."""
+"""kallsyms --patch: writes the tables that a linked kernel needs into it, without another link."""
 
 from kallsyms_client.destinations import Named, can_be_included, check_distinct
 from kallsyms_client.failures import ClientError, failure
@@ -21,13 +21,13 @@ _USAGE = b"Usage: kallsyms --patch [OPTION]... [--sysmap=OUT.map] VMLINUX [OUT.S
 
 
 class RelinkError(ClientError):
-    """The file must be linked again; exit status 3."""
+    """The kernel must be linked again; exit status 3."""
 
     status = 3
 
 
 def run(command: Command, dialect: Dialect, options: int, environment: dict[bytes, bytes]) -> None:
-    """Do what the command line says: ClientError for exit status 1, RelinkError for 3."""
+    """Execute the command line: ClientError for exit status 1, RelinkError for 3."""
     if len(command.positionals) not in (1, 3):
         raise ClientError(_USAGE)
     _check_distinct(command)
@@ -60,12 +60,12 @@ def _run(command: Command, dialect: Dialect, options: int, environment: dict[byt
 
 
 def flavour(environment: dict[bytes, bytes]) -> int:
-    """Whose map the kernel's tool would read: that of the build's own nm, which kbuild exports as $NM."""
+    """The flavour of the build's nm, which kbuild exports as $NM: the kernel's own tool reads its map."""
     return nm.LLVM if b"llvm-nm" in environment.get(b"NM", b"") else nm.BINUTILS
 
 
 def _check_distinct(command: Command) -> None:
-    """No output may be written over VMLINUX, nor over another."""
+    """Raise ClientError if an output is VMLINUX or another output."""
     path, *named = command.positionals
     outputs: list[Named] = list(zip(named, (b"OUT.S", b"OUT.bin"), strict=False))
     if command.sysmap is not None:
@@ -74,7 +74,7 @@ def _check_distinct(command: Command) -> None:
 
 
 def _write_tables(tables: Tables, target: Target, out_s: bytes, out_bin: bytes) -> None:
-    """The tables for the next link."""
+    """Write the tables for the next link."""
     if can_be_included(out_bin):
         made = assembly.incbin(tables, target, out_bin)
     else:
@@ -87,7 +87,7 @@ def _write_tables(tables: Tables, target: Target, out_s: bytes, out_bin: bytes) 
 
 
 def _write(file: LinkedFile, patch: Patch, sysmap: bytes | None, text: bytes) -> None:
-    """Patch the file and write the map: both or neither, also when a signal comes meanwhile."""
+    """Patch the file and write the map: both or neither, even if a signal arrives meanwhile."""
     with Undoing():
         if sysmap is None:
             file.write(patch)

@@ -1,13 +1,13 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Signals end the client as they end a program in C: at once, silently, and so that its parent sees which.
+"""Makes signals end the client as they end a C program: at once, silently, with the signal as wait status.
 
-Python makes an exception of SIGINT and loses it where none can be raised, such as in the callbacks of weak
-references that its import system has; that took a few interrupts in a thousand. So SIGINT gets its default
-action back. What is left of this is the few milliseconds in which the interpreter itself starts. Only while
-files are written, a signal becomes an exception, and what is half done is undone first.
+Python turns SIGINT into an exception, and loses it where none can be raised, such as in weak reference
+callbacks of the import system. That lost a few interrupts in a thousand. So SIGINT gets its default action
+back, except during the few milliseconds in which the interpreter starts. Only while files are written does a
+signal become an exception, so that half-done work is undone first.
 """
 
-# Not the module signal, which imports enum: that takes as long as half of the client.
+# Not the module signal: it imports enum, which takes half as long as the whole client.
 import _signal  # type: ignore[import-not-found]  # typeshed has none
 import posix
 
@@ -15,7 +15,7 @@ _ENDING = (_signal.SIGHUP, _signal.SIGINT, _signal.SIGTERM)
 
 
 class SignalledError(BaseException):
-    """This process got the signal ``number``, or is to end as if it had."""
+    """This process received signal ``number``, or must end as if it had."""
 
     def __init__(self, number: int) -> None:
         super().__init__(number)
@@ -23,9 +23,9 @@ class SignalledError(BaseException):
 
 
 class Undoing:
-    """Context in which a signal that would end the process raises SignalledError first, once; then it ends.
+    """Context in which a fatal signal first raises SignalledError, once; the process ends on exit.
 
-    Signals that somebody else deals with, or that are ignored, are left alone.
+    Signals that are ignored or already have a handler are left alone.
     """
 
     def __init__(self) -> None:
@@ -45,7 +45,7 @@ class Undoing:
             end_by(number)
 
     def defer(self) -> None:
-        """From here on, raise nothing: what is to be undone is being undone. A signal waits for the end."""
+        """Raise nothing from here on; a signal takes effect at the end of the context."""
         self._is_deferred = True
 
     def _take(self, number: int, _: object) -> None:
@@ -56,13 +56,13 @@ class Undoing:
 
 
 def restore() -> None:
-    """Give SIGINT its default action, unless whoever started us had it ignored."""
+    """Give SIGINT its default action, unless the parent process ignored it."""
     if _signal.getsignal(_signal.SIGINT) is _signal.default_int_handler:
         _signal.signal(_signal.SIGINT, _signal.SIG_DFL)
 
 
 def broken_pipe() -> SignalledError:
-    """What ends a program that writes to a pipe which nobody reads any more; Python ignores SIGPIPE."""
+    """The error for a write to a pipe without readers: Python ignores SIGPIPE."""
     return SignalledError(_signal.SIGPIPE)
 
 

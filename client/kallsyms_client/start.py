@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Starts the daemon for the next request, detached from the build, and does not wait for it.
+"""Starts the daemon for the next request, detached from the build, without waiting for it.
 
-It happens where a person builds, not where a package or a test is built and nothing may stay behind
-(docs/client.md).
+Only in interactive builds: package builds and CI must leave no process behind (docs/client.md).
 """
 
 import fcntl
@@ -18,13 +17,12 @@ from kallsymsd.protocol.places import MAX_SOCKET_PATH, exists, runtime_of, socke
 from kallsymsd.protocol.private import make_private
 from kallsymsd.protocol.regular import open_regular
 
-#: Seconds until another start is tried: one that fails is not to cost every link of a kernel.
+#: Seconds between two attempts: a start that fails must not slow down every link.
 PAUSE = 30
 
-# Set where software is built by machines: by packagers' tools, by continuous integration, by fakeroot, whose
-# library a daemon must not inherit either.
+# Set by packaging tools, by CI, and by fakeroot, whose library a daemon must not inherit either.
 _MACHINES = (b"SOURCE_DATE_EPOCH", b"RPM_BUILD_ROOT", b"CI", b"FAKEROOTKEY")
-# What the daemon gets of the environment. Not MAKEFLAGS, which names pipes, nor anything else of the build.
+# Environment variables for the daemon. Nothing else of the build: MAKEFLAGS, for example, names pipes.
 _INHERITED = frozenset(
     {
         b"HOME",
@@ -36,22 +34,22 @@ _INHERITED = frozenset(
         b"XDG_RUNTIME_DIR",
     }
 )
-# Isolated, with site-packages, and with the directories that this client was imported from. It writes no
-# bytecode: a limit on the size of files would cut that short, and it could not be imported any more.
+# Isolated mode, with site-packages and the directories that this client was imported from. Without writing
+# bytecode: a file size limit could truncate it and make it unusable.
 _CODE = (
     "import sys; sys.path += sys.argv[1:3]; del sys.argv[1:3]; "
     "from kallsymsd.__main__ import main_from_build; sys.exit(main_from_build())"
 )
-# What the file beside the socket says that was written when a daemon was started last.
+# Contents of the file beside the socket whose time says when a daemon was started last.
 _STARTED = b"\n"
-# struct flock: l_type, l_whence, l_start, l_len, l_pid, and padding where the machine has it.
+# struct flock: l_type, l_whence, l_start, l_len, l_pid, and the machine's padding.
 _FLOCK = struct.Struct("hhqqi0q")
 
 Environment = dict[bytes, bytes]
 
 
 def start(environment: Environment, cache: bytes) -> None:
-    """Start a daemon, unless there is a reason not to. ``cache`` is the cache directory, where it logs."""
+    """Start a daemon unless something forbids it. ``cache`` is the cache directory, where it logs."""
     if not sys.executable or any(environment.get(name) for name in _MACHINES):
         return
     if posix.getuid() != posix.geteuid():
@@ -62,7 +60,7 @@ def start(environment: Environment, cache: bytes) -> None:
     if _is_systemds(path, environment):
         return
     if exists(path) and not exists(path + b".lock"):
-        return  # no daemon has made what is there, and none will take its place
+        return  # not created by a daemon, and a daemon will not replace it
     try:
         descriptor = open_regular(path + b".start", posix.O_RDWR | posix.O_CREAT, follow=False)
     except OSError:
@@ -78,9 +76,9 @@ def start(environment: Environment, cache: bytes) -> None:
 
 
 def _is_systemds(path: bytes, environment: Environment) -> bool:
-    """Whether the user's service manager runs and has the socket in its care.
+    """Whether the user's service manager runs and owns the socket.
 
-    It then listens there itself, or was told not to.
+    Then it listens there itself, or was told not to.
     """
     runtime = runtime_of(path)
     if not runtime or not exists(runtime + b"/systemd/private"):
@@ -93,20 +91,20 @@ def _is_systemds(path: bytes, environment: Environment) -> bool:
 
 
 def _is_our_turn(descriptor: int) -> bool:
-    """Whether nobody else is starting a daemon or has just done so."""
+    """Whether no other client is starting a daemon or has just done so."""
     try:
         fcntl.fcntl(descriptor, fcntl.F_OFD_SETLK, _FLOCK.pack(fcntl.F_WRLCK, 0, 0, 0, 0))
     except OSError:
         return False
     status = posix.fstat(descriptor)
-    if status.st_size > len(_STARTED):  # another program's
+    if status.st_size > len(_STARTED):  # another program's file
         return False
-    # Empty: made by us, just now. A start in the future is from before the clock was set.
+    # An empty file is new. A time in the future is from before the clock was set back.
     return not status.st_size or not 0 <= time.time() - status.st_mtime < PAUSE
 
 
 def _is_served(lock: bytes) -> bool:
-    """Whether a daemon has the lock beside its socket: it may be about to listen, or to end."""
+    """Whether a daemon holds the lock beside its socket: it may also be starting or stopping."""
     try:
         return is_locked(lock)
     except OSError:
@@ -114,14 +112,14 @@ def _is_served(lock: bytes) -> bool:
 
 
 def _spawn(environment: Environment, path: bytes, cache: bytes) -> None:
-    """The daemon: in a session of its own, in /, with nothing open but /dev/null and its log."""
+    """Start the daemon in its own session, in /, with nothing open but /dev/null and its log."""
     for name in posix.listdir(b"/proc/self/fd"):
-        # Those of make and of the shell, which were left open for us. The one of this listing is gone.
+        # Descriptors of make and the shell. The one that read this directory is closed already.
         if int(name) > 2:
-            _keep_to_ourselves(int(name))
+            _close_on_exec(int(name))
     flags = posix.O_WRONLY | posix.O_CREAT | posix.O_TRUNC | posix.O_APPEND
     log = open_regular(cache + b"/log", flags, follow=False)
-    # The daemon inherits the working directory, and would keep the build's from being unmounted.
+    # The daemon inherits the working directory and would keep the build's file system busy.
     here = posix.open(b".", posix.O_PATH | posix.O_CLOEXEC)
     posix.chdir(b"/")
     packages = [str(module.__path__[0]).rpartition("/")[0] for module in (kallsymsd, kallsyms_client)]
@@ -140,7 +138,7 @@ def _spawn(environment: Environment, path: bytes, cache: bytes) -> None:
             ],
             {name: value for name, value in environment.items() if _is_inherited(name)},
             file_actions=[
-                (posix.POSIX_SPAWN_DUP2, log, 2),  # first: its number may be 0 or 1
+                (posix.POSIX_SPAWN_DUP2, log, 2),  # first, because log may be 0 or 1
                 (posix.POSIX_SPAWN_OPEN, 0, b"/dev/null", posix.O_RDWR, 0),
                 (posix.POSIX_SPAWN_DUP2, 0, 1),
             ],
@@ -148,16 +146,16 @@ def _spawn(environment: Environment, path: bytes, cache: bytes) -> None:
             setsigmask=[],
         )
     finally:
-        posix.fchdir(here)  # the link of a kernel goes on
+        posix.fchdir(here)  # the build continues in its directory
         posix.close(here)
         posix.close(log)
 
 
 def _is_inherited(name: bytes) -> bool:
-    return name in _INHERITED or name.startswith(b"KALLSYMSD_")  # the daemon's configuration
+    return name in _INHERITED or name.startswith(b"KALLSYMSD_")  # the daemon's settings
 
 
-def _keep_to_ourselves(descriptor: int) -> None:
+def _close_on_exec(descriptor: int) -> None:
     try:
         posix.set_inheritable(descriptor, False)  # noqa: FBT003 - takes no keyword
     except OSError:

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What the daemon counts: the table of counters, how long things take, and what is kept across restarts."""
+"""The daemon's counters: their table, latency histograms, estimated savings, and the file that keeps them."""

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What an answer would have cost otherwise, as measured on this machine, and so how much time it saved.
+"""Estimates how much time each answer saved, from costs measured on this machine.
 
-That is reckoned when the answer is given, with what is known then, and added up (stats.py). What is measured
-later changes nothing of it.
+The estimate is made when the answer is given, from the costs known at that time, and added to the counters
+(table.py). Later measurements do not change it.
 """
 
 from __future__ import annotations
@@ -17,19 +17,19 @@ if TYPE_CHECKING:
 
     from kallsymsd.counters.table import Snapshot
 
-#: Name of the file in the cache directory with the costs of the kernel's own tool.
+#: File in the cache directory with the costs of the kernel's own tool.
 FILENAME = "stock.json"
 
 _MAX_FILE = 1 << 12
 
 
 class Stock(NamedTuple):
-    """What one pass costs without kallsymsd, measured by ``kallsymsctl verify`` on this machine.
+    """What one pass costs with the kernel's own tool, measured by ``kallsymsctl verify`` on this machine.
 
-    symbols   of the map it was measured with
-    tool      seconds that the kernel's own tool took for it
-    assembly  seconds that assembling that tool's output took
-    ours      seconds that assembling our output takes, which is to be paid with the daemon too
+    symbols   symbols in the map used for the measurement
+    tool      seconds that the kernel's own tool took
+    assembly  seconds to assemble that tool's output
+    ours      seconds to assemble our output; a build with the daemon pays these, too
     """
 
     symbols: int
@@ -44,10 +44,10 @@ class Stock(NamedTuple):
 
 
 class Costs(NamedTuple):
-    """What is known at a moment.
+    """The costs known at one time.
 
-    cold   seconds of a cold run for each symbol, 0 for unknown
-    stock  what a pass costs without us, None for unknown
+    cold   seconds per symbol of a cold run, 0 if unknown
+    stock  cost of a pass with the kernel's own tool, None if unknown
     """
 
     cold: float
@@ -55,20 +55,20 @@ class Costs(NamedTuple):
 
 
 def saved_cold(known: Costs, symbols: float, seconds: float) -> float:
-    """Seconds saved against cold runs by answers about so many symbols, which took so long.
+    """Seconds saved compared with cold runs, for answers of ``symbols`` symbols that took ``seconds``.
 
-    Nothing for what took longer than that, or where nothing is known.
+    0 if the answers took longer than cold runs, or if the cost of a cold run is unknown.
     """
     return max(0.0, symbols * known.cold - seconds) if known.cold else 0.0
 
 
 def saved_stock(known: Costs, symbols: float, seconds: float) -> float:
-    """As :func:`saved_cold`, against the kernel's own tool."""
+    """Like :func:`saved_cold`, compared with the kernel's own tool."""
     return max(0.0, symbols * known.stock.each - seconds) if known.stock is not None else 0.0
 
 
 def of_sums(counters: Snapshot, known: Costs) -> Snapshot:
-    """The counters of the time saved, for sums of which single answers are not known any more."""
+    """The counters of saved time, estimated from sums where the single answers are no longer known."""
     warm = counters[Counter.WARM_SYMBOLS], counters[Counter.WARM_SECONDS]
     every = counters[Counter.SYMBOLS], counters[Counter.SECONDS]
     return {
@@ -78,17 +78,17 @@ def of_sums(counters: Snapshot, known: Costs) -> Snapshot:
 
 
 def save(directory: Path, stock: Stock) -> None:
-    """Keep what was measured; OSError when that fails."""
+    """Save the measured costs; OSError on failure."""
     jsonfile.save(directory / FILENAME, stock._asdict())
 
 
 def load(directory: Path) -> Stock | None:
-    """What save() wrote last; None if there is nothing, or nothing that makes sense."""
+    """The costs that save() wrote last; None if there are none or they are invalid."""
     return read(jsonfile.load(directory / FILENAME, _MAX_FILE))
 
 
 def read(values: object) -> Stock | None:
-    """What a file or message says; None if that makes no sense."""
+    """The costs in a file or message; None if they are invalid."""
     if not isinstance(values, dict):
         return None
     try:

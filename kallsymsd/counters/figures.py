@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Everything that is counted, at one moment or between two, and its one form for files and messages."""
+"""All counters and histograms at one time, or between two times, and their form in files and messages."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ _GAUGES = frozenset(row.counter.value for row in table.TABLE if row.gauge)
 
 
 class Figures(NamedTuple):
-    """What was counted.
+    """Counters and histograms.
 
-    counters   numbers by the keys of table.TABLE
-    latencies  histograms by the names of latency.TIMED
+    counters   values by the keys of table.TABLE
+    latencies  histograms by the names in latency.TIMED
     """
 
     counters: table.Snapshot
@@ -28,7 +28,7 @@ class Figures(NamedTuple):
         return {**self.counters, "latencies": {name: each.message() for name, each in self.latencies.items()}}
 
     def minus(self, earlier: Figures) -> Figures:
-        """What was counted since ``earlier``; what says how things are now stays."""
+        """What was counted since ``earlier``; gauges keep their present value."""
         counters: table.Snapshot = {
             key: value if key in _GAUGES else max(0, value - earlier.counters[key])
             for key, value in self.counters.items()
@@ -40,5 +40,5 @@ class Figures(NamedTuple):
 
 
 def read(message: Mapping[str, object]) -> Figures:
-    """Figures from a file or message; what is missing or impossible counts as 0."""
+    """Figures from a file or message; missing or impossible values count as 0."""
     return Figures(table.read(message), latency.read(message.get("latencies")))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The file in the cache directory that keeps what was counted across restarts."""
+"""The file in the cache directory that keeps the counters across restarts."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ if TYPE_CHECKING:
     from kallsymsd.counters.figures import Figures
     from kallsymsd.counters.marks import Mark
 
-#: Its name.
+#: Name of that file.
 FILENAME = "counters.json"
 
 _MAX_FILE = 1 << 22
 
 
 class Kept(NamedTuple):
-    """What the file says, and the daemon when it is asked for it.
+    """The contents of the file, and the daemon's answer to "stats".
 
-    figures       everything counted since zero
-    marks         what it was at earlier moments, oldest first
-    last_request  when the last request came, 0 for never
-    zero          when everything was set to zero, 0 for never
-    cold_each     seconds of a cold run for each symbol, as last known; 0 for unknown. Zero leaves it alone
+    figures       everything counted since the last reset
+    marks         the figures at earlier times, oldest first
+    last_request  time of the last request, 0 for never
+    zero          time of the last reset, 0 for never
+    cold_each     seconds per symbol of a cold run, as last measured; 0 if unknown. A reset keeps it
     """
 
     figures: Figures
@@ -52,9 +52,9 @@ class Kept(NamedTuple):
 
 
 def read(message: Mapping[str, object], stock: Stock | None = None) -> Kept:
-    """What a file or message says; whatever makes no sense in it counts as nothing.
+    """The contents of a file or message; invalid parts count as 0.
 
-    ``stock`` is what a pass costs without us, for what an earlier version counted.
+    ``stock`` is the cost of a pass with the kernel's own tool; it is used for files of older versions.
     """
     counted = figures.read(message)
     kept = Kept(
@@ -70,10 +70,7 @@ def read(message: Mapping[str, object], stock: Stock | None = None) -> Kept:
 
 
 def _with_savings(kept: Kept, stock: Stock | None) -> Kept:
-    """What an earlier version kept, with the time saved as that version would have told it today.
-
-    It told it anew each time, by what was known then; from now on it stands.
-    """
+    """Add the saved time to counters of an older version, which computed it anew for each report."""
     known = Costs(kept.cold_each, stock)
 
     def earned(figures: Figures) -> Figures:
@@ -86,12 +83,12 @@ def _with_savings(kept: Kept, stock: Stock | None) -> Kept:
 
 
 def save(directory: Path, kept: Kept) -> None:
-    """Write the file, whole or not at all; OSError when that fails."""
+    """Replace the file atomically; OSError on failure."""
     jsonfile.save(directory / FILENAME, kept.message())
 
 
 def load(directory: Path) -> Kept | None:
-    """What :func:`save` wrote last; None if there is nothing, it cannot be read, or is not ours alone."""
+    """What :func:`save` wrote last; None if missing, unreadable, or in a directory that is not private."""
     try:
         check_private(directory)
     except NotPrivateError:

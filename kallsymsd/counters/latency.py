@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""How long things take: a small histogram for each stage, from which percentiles are read."""
+"""Latency: a small histogram for each stage of a computation, from which percentiles are estimated."""
 
 from collections.abc import Mapping, Sequence
 from itertools import accumulate, pairwise
@@ -7,21 +7,21 @@ from typing import Any, NamedTuple, Self, TypeGuard
 
 from kallsymsd.protocol.wire import STAGES
 
-#: What is timed: each stage of a computation, and requests as a whole.
+#: What is timed: each stage of a computation, and whole requests.
 TIMED = (*STAGES, "request")
 
 # Two buckets for each power of two, up to 134 s.
 _OCTAVES = 27
 
-#: Upper bounds of the buckets in microseconds; what is above the last one counts for it.
+#: Upper bounds of the buckets in microseconds; the last bucket also takes everything above it.
 BOUNDS = tuple(bound for octave in range(_OCTAVES) for bound in (3 << octave >> 1, 2 << octave))
 
 
 class Histogram(NamedTuple):
-    """How many took how long.
+    """A histogram of times.
 
-    total   microseconds, summed
-    counts  by bucket; the zeros at the end are missing
+    total   sum of all times, in microseconds
+    counts  events per bucket, without trailing zeros
     """
 
     total: int = 0
@@ -29,13 +29,13 @@ class Histogram(NamedTuple):
 
     @property
     def events(self) -> int:
-        """How many there are."""
+        """Number of events."""
         return sum(self.counts)
 
     def percentile(self, part: float) -> float:
-        """Seconds within which ``part`` (0 to 1) of all stayed; 0 if there are none.
+        """Seconds that ``part`` (0 to 1) of all events took at most; 0 without events.
 
-        Those in one bucket count as evenly spread between its bounds.
+        Events are taken as evenly spread within their bucket.
         """
         wanted = part * self.events
         edges = pairwise((0, *BOUNDS))
@@ -46,7 +46,7 @@ class Histogram(NamedTuple):
         return 0.0
 
     def minus(self, earlier: Self) -> "Histogram":
-        """What was counted since ``earlier``; nothing is less than 0."""
+        """What was counted since ``earlier``, never below 0."""
         padded = [*earlier.counts, *[0] * len(BOUNDS)]
         counts = [max(0, count - before) for count, before in zip(self.counts, padded, strict=False)]
         return Histogram(max(0, self.total - earlier.total), _trimmed(counts))
@@ -61,10 +61,10 @@ Latencies = Mapping[str, Histogram]
 
 
 class LatencyCounts:
-    """The histograms. Used by one thread."""
+    """Collects the histograms. Not thread-safe."""
 
     def __init__(self, kept: Latencies | None = None) -> None:
-        """Begin empty, or where ``kept`` left off."""
+        """Start empty, or from ``kept``."""
         self._counts = {name: [0] * len(BOUNDS) for name in TIMED}
         self._totals = dict.fromkeys(TIMED, 0)
         for name, histogram in (kept or {}).items():
@@ -72,7 +72,7 @@ class LatencyCounts:
             self._totals[name] = histogram.total
 
     def add(self, name: str, microseconds: int) -> None:
-        """Count one that took so long."""
+        """Count one event."""
         self._counts[name][_bucket(microseconds)] += 1
         self._totals[name] += microseconds
 
@@ -84,7 +84,7 @@ class LatencyCounts:
 
 
 def read(value: object) -> Latencies:
-    """Histograms from a file or message; what is none is empty."""
+    """Histograms from a file or message; an invalid one counts as empty."""
     known = value if isinstance(value, dict) else {}
     return {name: _read(known.get(name)) for name in TIMED}
 

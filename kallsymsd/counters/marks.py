@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What the figures were at earlier moments, so that one can ask what was counted since."""
+"""Marks: the figures at earlier times, for questions about what was counted since then."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ if TYPE_CHECKING:
 
     from kallsymsd.counters.figures import Figures
 
-#: Seconds without a request after which the next one begins a build.
+#: After this many seconds without a request, the next request starts a new build.
 QUIET = 30.0
 #: Seconds between marks, but for the last two.
 SPACING = 1800.0
-#: Marks kept: those of two days of uninterrupted work.
+#: Number of marks kept: two days of uninterrupted work.
 MOST = 100
 
 
 class Mark(NamedTuple):
-    """The figures from one moment to another, between which nothing was counted.
+    """The figures during a period in which nothing was counted.
 
-    since, until  these moments, in seconds of the epoch
-    is_build      a build began at the second
-    figures       what had been counted by then
+    since, until  the period, in seconds since the epoch
+    is_build      a build started at its end
+    figures       everything counted before
     """
 
     since: float
@@ -39,22 +39,22 @@ class Mark(NamedTuple):
 
 
 class Marks:
-    """Marks, oldest first. Used by one thread."""
+    """The list of marks, oldest first. Not thread-safe."""
 
     def __init__(self, kept: Iterable[Mark] = (), last_request: float = 0.0) -> None:
-        """Go on from ``kept``; ``last_request`` is when the last request came, 0 for never."""
+        """Continue from ``kept``; ``last_request`` is the time of the last request, 0 for never."""
         self._marks = list(kept)
         self.last_request = last_request
 
     def request(self, now: float, before: Callable[[], Figures]) -> None:
-        """A request comes; ``before`` tells what was counted before it."""
+        """Register a request; ``before`` returns the figures without it."""
         is_build = not self.last_request <= now < self.last_request + QUIET
         if is_build or now >= self._marks[-1].until + SPACING:
             self._add(Mark(self.last_request, now, is_build, before()))
         self.last_request = now
 
     def clear(self) -> None:
-        """Forget all: the figures begin at zero again."""
+        """Drop all marks, when the figures are reset."""
         self._marks.clear()
         self.last_request = 0.0
 
@@ -62,7 +62,7 @@ class Marks:
         return iter(self._marks)
 
     def _add(self, mark: Mark) -> None:
-        # The begin of the last build is always there, others only where they are not close to another.
+        # Always keep the start of the last build; keep others only at a distance from their neighbours.
         marks = self._marks
         if mark.is_build and len(marks) > 1 and marks[-1].until < marks[-2].until + SPACING:
             marks.pop()
@@ -71,13 +71,13 @@ class Marks:
 
 
 def read(value: object) -> list[Mark]:
-    """Marks from a file or message; what is none is left out."""
+    """Marks from a file or message; invalid ones are skipped."""
     items = value if isinstance(value, list | tuple) else ()
     return [_mark(item) for item in items if isinstance(item, dict)][-MOST:]
 
 
 def read_time(value: object) -> float:
-    """A moment from a file or message; what is none is 0."""
+    """A time from a file or message; 0 if it is invalid."""
     return float(value) if isinstance(value, int | float) and 0 <= value < 2**53 else 0.0
 
 

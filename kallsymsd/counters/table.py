@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What the daemon counts: one table that all outputs are made from."""
+"""The table of counters, from which every form of output is made."""
 
 from collections.abc import Iterable, Mapping
 from enum import StrEnum
@@ -9,9 +9,9 @@ from kallsymsd.protocol.notes import LINKED, REASONS, SCRIPT_LINKS, Linked, Note
 
 
 class Counter(StrEnum):
-    """Keys of ``kallsymsctl stats --json``. Fixed: scripts read them."""
+    """Keys of ``kallsymsctl stats --json``. They never change: scripts read them."""
 
-    __hash__ = str.__hash__  # Enum's own is a call of Python, a dozen times each request
+    __hash__ = str.__hash__  # Enum's own is slow Python code, called a dozen times per request
 
     REQUESTS = "requests"
     HITS = "hits"
@@ -74,7 +74,7 @@ class Counter(StrEnum):
 
 
 class Unit(StrEnum):
-    """What a counter's number is."""
+    """Unit of a counter."""
 
     COUNT = "count"
     BYTES = "bytes"
@@ -82,9 +82,9 @@ class Unit(StrEnum):
 
 
 class Row(NamedTuple):
-    """A counter: its key, what a person reads, and what it is a number of.
+    """One counter: key, description, unit.
 
-    A gauge says what is there now and is not kept across restarts; all others are sums over time.
+    A gauge is a present value and is not kept across restarts; all others are sums over time.
     """
 
     counter: Counter
@@ -98,60 +98,64 @@ TABLE = (
     Row(Counter.REQUESTS, "build requests, answered or not"),
     Row(Counter.HITS, "requests answered without computing anything"),
     Row(Counter.MISSES, "requests whose answer was computed"),
-    Row(Counter.ADDRESSES, "misses whose map differed from the last one in addresses only"),
-    Row(Counter.INCREMENTAL, "misses that changed the tree's last tables"),
-    Row(Counter.COLD, "misses computed from nothing"),
-    Row(Counter.SHARED, "misses that joined a computation under way for another client"),
-    Row(Counter.BAD_INPUT, "misses whose map cannot be made into tables"),
-    Row(Counter.VERIFY_REQUESTS, "requests to compare an answer, by verify; in no other number"),
-    Row(Counter.EMPTY_REQUESTS, "requests about an empty map, with which links begin; in no other number"),
+    Row(Counter.ADDRESSES, "misses answered by an address-only update"),
+    Row(Counter.INCREMENTAL, "misses answered by an incremental update of the tree's last tables"),
+    Row(Counter.COLD, "misses answered by a cold run"),
+    Row(Counter.SHARED, "misses that joined a computation already running for another client"),
+    Row(Counter.BAD_INPUT, "misses whose map is not valid"),
+    Row(Counter.VERIFY_REQUESTS, "requests that only verify an answer; in no other counter"),
+    Row(Counter.EMPTY_REQUESTS, "requests for the empty map that starts a link; in no other counter"),
     Row(Counter.FAILURES, "requests that the daemon could not serve"),
-    Row(Counter.HANGUPS, "requests whose client did not wait for the answer"),
-    Row(Counter.FALLBACKS, "requests that a client met without the daemon"),
+    Row(Counter.HANGUPS, "requests whose client hung up before the answer"),
+    Row(Counter.FALLBACKS, "requests that clients handled without the daemon"),
     *(Row(Counter(f"fallback_{reason}"), f"of these, because {text}") for reason, text in REASONS.items()),
-    Row(Counter.FALLBACK_SECONDS, "time that clients waited in vain before", Unit.SECONDS),
-    Row(Counter.LINKED, "kernels that were to be linked once"),
+    Row(Counter.FALLBACK_SECONDS, "time that clients waited in vain before they fell back", Unit.SECONDS),
+    Row(Counter.LINKED, "kernels built with one link requested"),
     *(Row(Counter(f"linked_{how}"), f"of these, linked {text}") for how, text in LINKED.items()),
-    Row(Counter.LINKS, "links done for these, without the script's own"),
-    Row(Counter.LINKS_SAVED, f"links saved, of {SCRIPT_LINKS} that the script does"),
-    Row(Counter.LINKS_SAVED_SECONDS, "estimated time of these: each as long as the last", Unit.SECONDS),
-    Row(Counter.BYTES, "assembly and binary handed to clients", Unit.BYTES),
-    Row(Counter.SECONDS, "time from request to answer, summed", Unit.SECONDS),
+    Row(Counter.LINKS, "links done for these, without those of the kernel's own script"),
+    Row(Counter.LINKS_SAVED, f"links saved, of the {SCRIPT_LINKS} that the kernel's own script does"),
+    Row(
+        Counter.LINKS_SAVED_SECONDS,
+        "estimated time saved by these, each as long as the last one done",
+        Unit.SECONDS,
+    ),
+    Row(Counter.BYTES, "bytes of assembly and binary sent to clients", Unit.BYTES),
+    Row(Counter.SECONDS, "total time from request to answer", Unit.SECONDS),
     Row(Counter.SYMBOLS, "symbols in the answers"),
-    Row(Counter.SYMBOLS_RECOMPUTED, "of these, compressed anew: all of a cold run, the changed ones else"),
-    Row(Counter.TOKEN_STEPS, "steps of the token tables that were changed"),
-    Row(Counter.TOKEN_STEPS_KEPT, "of these, kept from the tables before"),
-    Row(Counter.AHEAD, "answers computed before they were asked for"),
-    Row(Counter.AHEAD_USED, "requests that found theirs made, or begun, ahead"),
-    Row(Counter.AHEAD_WASTED, "answers made ahead that nobody asked for"),
+    Row(Counter.SYMBOLS_RECOMPUTED, "of these, recompressed: all in a cold run, otherwise the changed ones"),
+    Row(Counter.TOKEN_STEPS, "token table steps in incremental updates"),
+    Row(Counter.TOKEN_STEPS_KEPT, "of these, reused from the last table"),
+    Row(Counter.AHEAD, "answers precomputed"),
+    Row(Counter.AHEAD_USED, "requests whose answer was precomputed, or being precomputed"),
+    Row(Counter.AHEAD_WASTED, "precomputed answers that no client asked for"),
     Row(Counter.WATCH_OVERFLOWS, "times that events of watched directories were lost"),
-    Row(Counter.COLD_SYMBOLS, "symbols of the cold runs"),
-    Row(Counter.COLD_SECONDS, "computing time of the cold runs", Unit.SECONDS),
-    Row(Counter.WARM_SYMBOLS, "symbols of the answers made in any other way"),
-    Row(Counter.WARM_SECONDS, "time from request to answer of these", Unit.SECONDS),
-    Row(Counter.SAVED_COLD, "estimated time saved against cold runs, as measured by then", Unit.SECONDS),
-    Row(Counter.SAVED_STOCK, "estimated time saved against the kernel's own tool, likewise", Unit.SECONDS),
-    Row(Counter.CACHE_ENTRIES, "entries in the cache directory: answers, and states of trees", gauge=True),
+    Row(Counter.COLD_SYMBOLS, "symbols in cold runs"),
+    Row(Counter.COLD_SECONDS, "computing time of cold runs", Unit.SECONDS),
+    Row(Counter.WARM_SYMBOLS, "symbols in all other answers"),
+    Row(Counter.WARM_SECONDS, "total time from request to answer of these", Unit.SECONDS),
+    Row(Counter.SAVED_COLD, "estimated time saved compared with cold runs", Unit.SECONDS),
+    Row(Counter.SAVED_STOCK, "estimated time saved compared with the kernel's own tool", Unit.SECONDS),
+    Row(Counter.CACHE_ENTRIES, "entries in the cache directory: answers and tree states", gauge=True),
     Row(Counter.CACHE_BYTES, "size of the cache directory", Unit.BYTES, gauge=True),
-    Row(Counter.CACHE_LIMIT, "size it may have", Unit.BYTES, gauge=True),
+    Row(Counter.CACHE_LIMIT, "size limit of the cache directory", Unit.BYTES, gauge=True),
     Row(Counter.CACHE_DAMAGED, "damaged cache entries found and removed"),
     Row(Counter.CACHE_EVICTIONS, "cache entries removed to stay below the limit"),
 )
 
 _INTEGRAL = frozenset(row.counter for row in TABLE if row.unit is not Unit.SECONDS)
 
-#: Numbers by the counters' keys.
+#: Values by the counters' keys.
 Snapshot = dict[str, int | float]
 
 
 class Counters:
-    """The numbers. Used by one thread.
+    """The counters' values. Not thread-safe.
 
-    changes  how often one of them has changed
+    changes  number of changes so far
     """
 
     def __init__(self, kept: Snapshot | None = None) -> None:
-        """Begin at zero, or where ``kept`` (an earlier snapshot) left off."""
+        """Start at zero, or from ``kept``, an earlier snapshot."""
         self.changes = 0
         self._values: dict[Counter, int | float] = {row.counter: 0 for row in TABLE}
         for row in TABLE:
@@ -162,13 +166,13 @@ class Counters:
         return self._values[counter]
 
     def add(self, counter: Counter, amount: float = 1) -> None:
-        """Count ``amount`` more."""
+        """Add ``amount`` to a counter."""
         if amount:
             self.changes += 1
             self._values[counter] += amount
 
     def set(self, counter: Counter, value: float) -> None:
-        """Say what is there now."""
+        """Set a gauge."""
         if self._values[counter] != value:
             self.changes += 1
             self._values[counter] = value
@@ -179,7 +183,7 @@ class Counters:
 
 
 def noted(notes: Iterable[Note]) -> Snapshot:
-    """What the notes of clients add to the counters."""
+    """What the clients' records add to the counters."""
     added: Snapshot = dict.fromkeys((row.counter.value for row in TABLE), 0)
     for each in notes:
         if isinstance(each, Linked):
@@ -196,12 +200,12 @@ def noted(notes: Iterable[Note]) -> Snapshot:
 
 
 def read(values: Mapping[str, object]) -> Snapshot:
-    """A snapshot from a file or message; what is missing or impossible counts as 0."""
+    """A snapshot from a file or message; missing or impossible values count as 0."""
     return {row.counter.value: _number(row.counter, values.get(row.counter.value)) for row in TABLE}
 
 
 def _number(counter: Counter, value: object) -> int | float:
-    """``value`` if it is a possible value of ``counter``, else 0."""
+    """``value`` if ``counter`` can have it, else 0."""
     if type(value) is int or (type(value) is float and counter not in _INTEGRAL):
         return value if 0 <= value < 2**63 else 0
     return 0

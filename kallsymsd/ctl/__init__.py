@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""kallsymsctl: what a person types. No query ever starts a daemon."""
+"""kallsymsctl: hooks kernel trees, queries and controls the daemon. A query never starts a daemon."""

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Why no daemon runs, as far as that can be seen from here, and where its log is."""
+"""Explains why no daemon runs, as far as that is known, and where its log is."""
 
 import os
 from pathlib import Path
@@ -8,12 +8,12 @@ from kallsymsd.ctl.command import Context
 from kallsymsd.protocol.paths import notes_directory
 from kallsymsd.service.config import ConfigurationError, load
 
-#: Name of the log of a daemon that a build started, in the cache directory of the XDG rules.
+#: The log of a daemon that a build started, in the default cache directory.
 LOG = "log"
 
 
 def problem() -> str:
-    """What is wrong with the configuration, so that no daemon can start; "" for nothing."""
+    """The error in the configuration that keeps a daemon from starting; "" if there is none."""
     try:
         load({}, os.environ)
     except ConfigurationError as error:
@@ -21,10 +21,10 @@ def problem() -> str:
     return ""
 
 
-def told(context: Context) -> str:
-    """One line: no daemon runs; why, if the configuration keeps it from starting; and where its log is."""
+def describe(context: Context) -> str:
+    """One line: no daemon runs, why none can start, and where its log is."""
     wrong = problem()
-    advice = f"none can start: {wrong}" if wrong else "builds work without, or start kallsymsd"
+    advice = f"none can start: {wrong}" if wrong else "builds work without one; to start one, run kallsymsd"
     log = _log()
     where = f"; its log is {log}" if log is not None and (wrong or os.access(log, os.F_OK)) else ""
     return f"no daemon serves {context.socket}; {advice}{where}"

@@ -1,15 +1,15 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What ``kallsyms --help`` prints, which its manual page and its completion are made of."""
+"""The output of ``kallsyms --help``, from which its manual page and its completion are made."""
 
 import subprocess
 import sys
 
-# Seconds for a program that only prints.
+# Seconds allowed for a program that only prints.
 _PATIENCE = 20
 
 
 def help_text() -> str:
-    """The text, as the client of this installation prints it."""
+    """The help text of this installation's client."""
     start = (
         "import sys; sys.path[:] = sys.argv.pop().split(':'); from kallsyms_client.main import main; main()"
     )

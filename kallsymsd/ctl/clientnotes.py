@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What clients have noted for the daemon, and it has not taken yet."""
+"""Records that clients left for the daemon and that it has not taken yet."""
 
 import os
 
@@ -9,12 +9,12 @@ from kallsymsd.protocol.paths import notes_directory
 
 
 def read() -> list[Note]:
-    """The notes; they stay."""
+    """The records."""
     directory = notes_directory(os.environ)
     return notes.read(os.fsencode(directory)) if directory is not None else []
 
 
 def take() -> list[Note]:
-    """The notes; they are gone then."""
+    """The records, which are removed."""
     directory = notes_directory(os.environ)
     return notes.take(os.fsencode(directory)) if directory is not None else []

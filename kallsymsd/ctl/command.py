@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What every subcommand of kallsymsctl has in common."""
+"""What all subcommands of kallsymsctl share: their context, errors and parsers."""
 
 import argparse
 import os
@@ -16,14 +16,14 @@ Parsers: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"  # no
 
 
 class CommandError(Exception):
-    """What was asked for is not to be had; the text is one line that says what to do."""
+    """A command failed. The text is one line: what failed and what to do."""
 
 
 class Context:
-    """Where a subcommand works. What it does not ask for here cannot hinder it."""
+    """Paths of the daemon. They are determined on demand, so only a command that uses one sees its errors."""
 
     def __init__(self, socket: Path | None, cache: Path | None) -> None:
-        """``socket`` is the daemon's, None for that of the XDG rules.
+        """``socket`` is the daemon's socket, None for the default.
 
         ``cache`` is the cache directory, None for the configured one.
         """
@@ -32,7 +32,7 @@ class Context:
 
     @property
     def socket(self) -> Path:
-        """The daemon's socket. BadPathError if it has a name that none can have."""
+        """The daemon's socket. BadPathError if its path cannot be used."""
         if self._socket is None:
             self._socket = socket_path(os.environ, own_uid())
         check_socket_path(self._socket)
@@ -40,7 +40,7 @@ class Context:
 
     @property
     def cache(self) -> Path:
-        """The cache directory, where counters are kept. CommandError if the configuration has an error."""
+        """The cache directory, where counters are saved. CommandError if the configuration has an error."""
         if self._cache is None:
             try:
                 self._cache = load({}, os.environ)[CACHE_DIR]
@@ -55,12 +55,12 @@ Run = Callable[[Context, argparse.Namespace], int]
 def add(
     parsers: Parsers, name: str, run: Run, *, summary: str, text: str, examples: str, status: str = ""
 ) -> argparse.ArgumentParser:
-    """Add a subcommand; its arguments are the caller's to add.
+    """Add a subcommand; the caller adds its arguments.
 
     summary   one line for the list of commands
-    text      what it does, paragraphs
-    examples  command lines, each with what it does after "  #"
-    status    exit statuses, where they are not those of all commands
+    text      description, in paragraphs
+    examples  command lines, each with a comment after "  #"
+    status    exit statuses, if they differ from those of all commands
     """
     epilog = "examples:\n" + "".join(f"  {line}\n" for line in examples.strip().splitlines())
     if status:
@@ -77,13 +77,13 @@ def add(
 
 
 def actions(parser: argparse.ArgumentParser) -> list[argparse.Action]:
-    """The arguments of a parser that are shown in its help, but for subcommands."""
+    """The arguments in a parser's help, without subcommands."""
     shown = [each for each in parser._actions if each.help != argparse.SUPPRESS]  # noqa: SLF001  argparse has no public way
     return [each for each in shown if not isinstance(each, argparse._SubParsersAction)]  # noqa: SLF001  argparse has no public way
 
 
 def subparsers(parser: argparse.ArgumentParser) -> dict[str, argparse.ArgumentParser]:
-    """The parsers of subcommands by their names, in order."""
+    """The parsers of subcommands by name, in order."""
     for each in parser._actions:  # noqa: SLF001  argparse has no public way
         if isinstance(each, argparse._SubParsersAction):  # noqa: SLF001  argparse has no public way
             return dict(each.choices)
@@ -91,7 +91,7 @@ def subparsers(parser: argparse.ArgumentParser) -> dict[str, argparse.ArgumentPa
 
 
 def summaries(parser: argparse.ArgumentParser) -> dict[str, str]:
-    """The one line about each subcommand, by its name, in order."""
+    """The summary of each subcommand by name, in order."""
     for each in parser._actions:  # noqa: SLF001  argparse has no public way
         if isinstance(each, argparse._SubParsersAction):  # noqa: SLF001  as above
             return {choice.dest: choice.help or "" for choice in each._choices_actions}  # noqa: SLF001  as above

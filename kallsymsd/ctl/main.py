@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""kallsymsctl: what a person types to see, check and steer kallsymsd."""
+"""Entry point of kallsymsctl: parses the command line and runs one subcommand."""
 
 import argparse
 import os
@@ -48,18 +48,19 @@ _COMMANDS = (
 )
 
 _DESCRIPTION = """\
-Sees, checks and steers kallsymsd, the daemon that makes the kallsyms tables of
-kernel builds.
+Controls kallsymsd, the daemon that computes the kallsyms tables of kernel
+builds: makes builds use it, shows what it does, and verifies its results.
 """
 _EPILOG = """\
-kallsymsctl COMMAND --help tells more, with examples. No query starts a daemon.
+"kallsymsctl COMMAND --help" describes a command and gives examples. A query
+never starts a daemon.
 
 environment:
-  KALLSYMSD_SOCKET  the daemon's socket, unless --socket names another
+  KALLSYMSD_SOCKET  the daemon's socket, unless --socket is given
 
 exit status:
-  0  what was asked for is there, or done
-  1  it is not, or the daemon does not answer; one line says why and what to do
+  0  success
+  1  failure, or the daemon does not answer; one line says why and what to do
   2  wrong arguments
 """
 
@@ -69,7 +70,7 @@ _NO_READER = 141
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run one command; returns the exit status."""
+    """Run one subcommand; returns the exit status."""
     with terminal.guarded():
         return _main(arguments)
 
@@ -85,7 +86,7 @@ def _main(arguments: list[str] | None) -> int:
     except KeyboardInterrupt:
         return _INTERRUPTED
     except BrokenPipeError:
-        # Python flushes once more at its end, and would complain then.
+        # Python flushes standard output again when it exits, and would print an error.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return _NO_READER
     except OSError as error:
@@ -96,14 +97,14 @@ def _main(arguments: list[str] | None) -> int:
 
 
 class _Parser(argparse.ArgumentParser):
-    """Says what is wrong in one line, whatever the arguments. Those of the subcommands are of this class."""
+    """Reports errors in one printable line, whatever the arguments contain. Subcommands use it, too."""
 
     def error(self, message: str) -> NoReturn:
         super().error(printable(message, keep=""))
 
 
 def parser() -> argparse.ArgumentParser:
-    """The whole command line; man pages and completions are made of it too."""
+    """The argument parser; manual pages and completions are generated from it, too."""
     made = _Parser(
         prog="kallsymsctl",
         description=_DESCRIPTION,
@@ -114,7 +115,7 @@ def parser() -> argparse.ArgumentParser:
         "--socket", type=Path, metavar="PATH", help="the daemon's socket (default: by XDG rules)"
     )
     made.add_argument(
-        "--cache-dir", type=Path, metavar="DIR", help="where counters are kept (default: as configured)"
+        "--cache-dir", type=Path, metavar="DIR", help="the daemon's cache directory (default: as configured)"
     )
     made.add_argument("--version", action="version", version=f"kallsymsctl {__version__}")
     commands = made.add_subparsers(required=True, metavar="COMMAND", title="commands")

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Makes the manual pages from the parsers: python -m kallsymsd.ctl.man DIRECTORY.
+"""Generates the manual pages from the parsers: python -m kallsymsd.ctl.man DIRECTORY.
 
-A generator of our own, because the client has no parser that any other could read, and because argparse's
-own layout of usage lines, which others take over, changes with the version of Python.
+We need our own generator: the client has no argparse parser, and other generators copy argparse's usage
+lines, whose layout changes with the version of Python.
 """
 
 import argparse
@@ -22,7 +22,7 @@ _LICENSE = (
 
 
 def main() -> int:
-    """Write the pages into the directory that is named."""
+    """Write the pages into the given directory."""
     if len(sys.argv) != 2:
         print("usage: python -m kallsymsd.ctl.man DIRECTORY", file=sys.stderr)
         return 2
@@ -32,20 +32,21 @@ def main() -> int:
 
 
 def pages() -> dict[str, str]:
-    """Text of each page by its file name."""
+    """The text of each page by file name."""
     return {
         "kallsyms.1": _client(),
         "kallsymsd.8": _page(
-            daemon_parser(), 8, "the daemon that remembers kallsyms tables", "kallsyms(1), kallsymsctl(1)"
+            daemon_parser(),
+            8,
+            "daemon for kallsyms tables of kernel builds",
+            "kallsyms(1), kallsymsctl(1)",
         ),
-        "kallsymsctl.1": _page(
-            control_parser(), 1, "see, check and steer kallsymsd", "kallsyms(1), kallsymsd(8)"
-        ),
+        "kallsymsctl.1": _page(control_parser(), 1, "control kallsymsd", "kallsyms(1), kallsymsd(8)"),
     }
 
 
 def _client() -> str:
-    """The page of kallsyms, which keeps its help as one text."""
+    """The page of kallsyms, made from its help text."""
     usage, _, rest = help_text().partition("\n\n")
     lines = [
         _head("kallsyms", 1, "make the kallsyms tables of a Linux kernel"),
@@ -60,7 +61,7 @@ def _client() -> str:
 
 
 def _page(parser: argparse.ArgumentParser, section: int, summary: str, see_also: str) -> str:
-    """The page of a program with a parser."""
+    """The page of a program, made from its parser."""
     lines = [_head(parser.prog, section, summary), ".SH SYNOPSIS", _synopsis(parser)]
     lines += [".SH DESCRIPTION", *_text(parser.description or ""), ".SH OPTIONS", *_arguments(parser)]
     if subparsers(parser):
@@ -95,7 +96,7 @@ def _arguments(parser: argparse.ArgumentParser) -> Iterator[str]:
 
 
 def _named(action: argparse.Action, option: str) -> str:
-    """An option with its value, or a positional argument."""
+    """An option with its value, or a positional argument, in troff."""
     value = action.metavar or ("|".join(map(str, action.choices)) if action.choices else "")
     values = " ".join(value) if isinstance(value, tuple) else value
     parts = [f"\\fB{_escape(option)}\\fR"] if option else []
@@ -106,7 +107,7 @@ def _named(action: argparse.Action, option: str) -> str:
 
 
 def _text(text: str, *, headings: bool = False) -> Iterator[str]:
-    """Paragraphs; what is indented stays as it is. With ``headings``, words with a colon are some."""
+    """Paragraphs in troff; indented lines stay verbatim. With ``headings``, a line such as "word:" is one."""
     block: list[str] = []
     for line in text.strip("\n").splitlines():
         if line.startswith("  "):
@@ -131,7 +132,7 @@ def _verbatim(lines: list[str]) -> Iterator[str]:
 
 
 def _escape(text: str) -> str:
-    """Text with what troff would take for its own."""
+    """Escape text for troff."""
     escaped = text.replace("\\", "\\e").replace("-", "\\-").replace("'", "\\(aq").replace("`", "\\(ga")
     return "\\&" + escaped if escaped.startswith(".") else escaped
 

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What differs between two passes of a link: the maps that must be equal in the end.
+"""Compares the maps of two passes of a link.
 
-A kernel link runs kallsyms on the map of one pass to make the tables that the next pass links in. The link
-has settled when the map of the finished kernel equals the last map that kallsyms got; if not, the kernel's
-script says "Inconsistent kallsyms data" (scripts/link-vmlinux.sh).
+A kernel link runs kallsyms on the map of one pass to make the tables for the next pass. The link has settled
+if the map of the finished kernel equals the last map that kallsyms read. Otherwise the kernel's own script
+reports "Inconsistent kallsyms data" (scripts/link-vmlinux.sh).
 """
 
 import os
@@ -17,23 +17,23 @@ from kallsymsd.protocol.regular import open_regular, read_regular
 
 #: The map of the finished kernel.
 FINAL = "System.map"
-# What a link makes; vmlinux comes of the second one since v6.15.
+# The result of a link; since v6.15, vmlinux is made from vmlinux.unstripped.
 _LINKED = ("vmlinux", "vmlinux.unstripped")
 
-# Maps of passes: .tmp_vmlinux1.syms since Linux v6.11, .tmp_vmlinux.kallsyms1.syms before. That of pass 0,
-# with which a link begins since v6.11, is empty.
+# Maps of passes: .tmp_vmlinux1.syms since Linux v6.11, .tmp_vmlinux.kallsyms1.syms before. Since v6.11 a link
+# starts with pass 0, whose map is empty.
 _PASS = re.compile(r"\.tmp_vmlinux(\.kallsyms)?([0-9]+)\.syms")
-# No map is that large.
+# Size limit of a map in bytes.
 _MAX_MAP = 1 << 30
 _PIECE = 1 << 20
 
 
 class Difference(NamedTuple):
-    """What differs between two maps, each list in the order of its map.
+    """The differences between two maps, each list in the order of its map.
 
-    added    lines with names that only the later map has
-    removed  lines with names that only the earlier map has
-    moved    name, earlier and later address of symbols that both have
+    added    lines of symbols that only the later map has
+    removed  lines of symbols that only the earlier map has
+    moved    name, earlier and later address of symbols whose address differs
     """
 
     added: list[str]
@@ -42,16 +42,16 @@ class Difference(NamedTuple):
 
     @property
     def is_empty(self) -> bool:
-        """Whether nothing differs."""
+        """Whether the maps are equal."""
         return not (self.added or self.removed or self.moved)
 
 
 class Passes(NamedTuple):
-    """The maps that a link has left in a tree.
+    """The maps that a link left in a tree.
 
-    last      that of its last pass
-    final     that of the finished kernel
-    problem   why there is nothing to compare, as the link has not come so far; "" if there is
+    last      map of its last pass
+    final     map of the finished kernel
+    problem   why the link did not finish, so that the maps cannot be compared; "" if it did
     """
 
     last: Path
@@ -60,7 +60,7 @@ class Passes(NamedTuple):
 
 
 def find(tree: Path) -> Passes | None:
-    """The maps of the last link in ``tree``; None if none of its passes has left one."""
+    """The maps of the last link in ``tree``; None if it left none."""
     found = [
         (path.lstat().st_mtime_ns, int(match[2]), path)
         for path in tree.glob(".tmp_vmlinux*.syms")
@@ -74,13 +74,13 @@ def find(tree: Path) -> Passes | None:
 
 
 def is_first(path: Path) -> bool:
-    """Whether a map is that of pass 0 by its name."""
+    """Whether ``path`` has the name of the map of pass 0."""
     match = _PASS.fullmatch(path.name)
     return match is not None and not int(match[2])
 
 
 def _problem(tree: Path, newest: Path, final: Path) -> str:
-    """Why the link that made ``newest``, a pass's map, has not come to its end; "" if it seems to have."""
+    """Why the link that made ``newest``, the map of a pass, did not finish; "" if it seems to have."""
     if not final.exists():
         return f"there is no {FINAL}"
     if final.stat().st_mtime_ns < newest.stat().st_mtime_ns:
@@ -91,7 +91,7 @@ def _problem(tree: Path, newest: Path, final: Path) -> str:
 
 
 def is_cut_short(earlier: Path, later: Path) -> bool:
-    """Whether ``later`` is as ``earlier``, but ends before: writing it was interrupted."""
+    """Whether ``later`` is a truncated copy of ``earlier``, because its writer was interrupted."""
     with (
         os.fdopen(open_regular(str(earlier), follow=True), "rb") as whole,
         os.fdopen(open_regular(str(later), follow=True), "rb") as part,
@@ -103,7 +103,7 @@ def is_cut_short(earlier: Path, later: Path) -> bool:
 
 
 def read(path: Path) -> list[tuple[int, str]]:
-    """Address, and type and name, of each line of a map; CommandError if it is none."""
+    """Address, and type and name, of each line of a map; CommandError if it is not a map."""
     try:
         text = read_regular(str(path), _MAX_MAP, follow=True).decode("utf-8", "backslashreplace")
     except OSError as error:
@@ -114,12 +114,12 @@ def read(path: Path) -> list[tuple[int, str]]:
         try:
             lines.append((int(address, 16), rest))
         except ValueError as error:
-            raise CommandError(f"{path}:{number}: is no line of a map: {line[:40]!r}") from error
+            raise CommandError(f"{path}:{number}: not a line of a map: {line[:40]!r}") from error
     return lines
 
 
 def compare(earlier: list[tuple[int, str]], later: list[tuple[int, str]]) -> Difference:
-    """What differs. Symbols of one name, which static functions may have, are told apart by their order."""
+    """Compare two maps. Symbols with the same name, such as static functions, are matched in order."""
     old, new = _numbered(earlier), _numbered(later)
     return Difference(
         [f"{address:x} {key[0]}" for key, address in new.items() if key not in old],
@@ -129,7 +129,7 @@ def compare(earlier: list[tuple[int, str]], later: list[tuple[int, str]]) -> Dif
 
 
 def _numbered(lines: list[tuple[int, str]]) -> dict[tuple[str, int], int]:
-    """Addresses by type and name and how many of that name went before."""
+    """Addresses by type and name, and the number of earlier symbols with that name."""
     seen: Counter[str] = Counter()
     numbered = {}
     for address, rest in lines:

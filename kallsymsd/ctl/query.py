@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Asks the daemon one thing. Blocks, but never for longer than its deadline."""
+"""Sends one query to the daemon and waits for the answer, no longer than a deadline."""
 
 import socket
 import time
@@ -17,7 +17,7 @@ from kallsymsd.protocol.paths import lock_path
 from kallsymsd.protocol.private import NotPrivateError, check_private
 from kallsymsd.protocol.users import is_our_peer
 
-#: Seconds for connecting, asking and the whole answer.
+#: Seconds for the whole query, from connecting to the end of the answer.
 DEADLINE = 2.0
 
 _ACCEPTS = frozenset({wire.ANSWER, wire.FAILURE})
@@ -25,13 +25,13 @@ _POLL = 0.02
 
 
 class QueryError(CommandError):
-    """A daemon is there but does not answer as it should; one line of text that says what to do."""
+    """A daemon runs but does not answer properly. The text is one line: what is wrong and what to do."""
 
 
 def is_running(path: Path) -> bool:
     """Whether a daemon serves the socket ``path``.
 
-    Asks the daemon's lock: connecting would start one where the service manager holds the socket.
+    Looks at the daemon's lock: connecting would start a daemon if the service manager holds the socket.
     """
     try:
         return is_locked(lock_path(path))
@@ -46,9 +46,9 @@ def ask(
     *,
     more: Mapping[str, str | bytes | float] | None = None,
 ) -> dict[str, Any]:
-    """The daemon's answer to ``command``, which may say ``more``.
+    """The daemon's answer to ``command``, with ``more`` fields.
 
-    QueryError when it has none within ``deadline`` seconds.
+    QueryError if there is no proper answer within ``deadline`` seconds.
     """
     end = time.monotonic() + deadline
     try:
@@ -68,12 +68,12 @@ def ask(
             answer = decode_message(frame.body)
         except TimeoutError as error:
             raise QueryError(
-                f"{path}: the daemon does not answer; if that lasts, end the process kallsymsd"
+                f"{path}: the daemon does not answer; if that persists, kill the process kallsymsd"
             ) from error
         except OSError as error:
             raise QueryError(f"{path}: {error.strerror or error}; try again") from error
         except wire.WireError as error:
-            raise QueryError(f"{path}: {error}; stop the daemon and start it again") from error
+            raise QueryError(f"{path}: {error}; restart the daemon") from error
     if "error" in answer:
         raise QueryError(f"the daemon refuses: {answer['error']}")
     return answer
@@ -81,19 +81,19 @@ def ask(
 
 @contextmanager
 def reading(answer: Mapping[str, Any]) -> Iterator[None]:
-    """For the time that ``answer`` is made sense of: QueryError if it is not as ours would be."""
+    """Context that interprets ``answer``: raises QueryError if its contents are not as expected."""
     try:
         yield
     except (LookupError, TypeError, ValueError, AttributeError) as error:
         version = str(answer.get("version", "another version"))
         raise QueryError(
-            f"the daemon ({version}) answers otherwise than this kallsymsctl ({__version__}) expects; "
-            "kallsymsctl stop ends it"
+            f"kallsymsctl ({__version__}) does not understand the answer of the daemon ({version}); "
+            "run kallsymsctl stop"
         ) from error
 
 
 def wait_until_gone(path: Path, deadline: float) -> bool:
-    """Wait until no daemon serves ``path`` any more; False if one still does after ``deadline`` seconds."""
+    """Wait until no daemon serves ``path``; False if one still does after ``deadline`` seconds."""
     end = time.monotonic() + deadline
     while is_running(path):
         if time.monotonic() > end:

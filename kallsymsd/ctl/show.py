@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Numbers as a person reads them: tables on a terminal, plain lines anywhere else."""
+"""Formats numbers and tables for people: tables on a terminal, plain lines elsewhere."""
 
 import sys
 import time
@@ -18,9 +18,9 @@ Rows = Sequence[tuple[str, str, str]]
 
 
 def show_tables(tables: Sequence[tuple[str, Rows]], *, numbers: bool = False) -> None:
-    """Print tables below each other, their columns in line; a table has a title and rows.
+    """Print tables, each with a title and rows, with their columns aligned.
 
-    ``numbers``: the values are numbers, to be aligned at their right.
+    ``numbers``: the values are numbers and are aligned to the right.
     """
     if sys.stdout.isatty():
         console().print(rich_tables(tables, numbers=numbers))
@@ -32,7 +32,7 @@ def show_tables(tables: Sequence[tuple[str, Rows]], *, numbers: bool = False) ->
 
 
 def rich_tables(tables: Sequence[tuple[str, Rows]], *, numbers: bool = False) -> "Group":
-    """The tables as one thing that rich can print."""
+    """The tables as one rich object."""
     from rich.console import Group  # noqa: PLC0415  as above
     from rich.table import Table  # noqa: PLC0415  as above
     from rich.text import Text  # noqa: PLC0415  as above
@@ -69,12 +69,12 @@ def number_text(value: float, unit: Unit) -> str:
 
 
 def counted_text(count: int, what: str) -> str:
-    """So many of something, whose name has an s in the plural."""
+    """A count and a noun, such as "2 symbols"; the plural adds an s."""
     return f"{count:,} {what}{'' if count == 1 else 's'}"
 
 
 def bytes_text(count: float) -> str:
-    """A number of bytes with the largest binary unit that leaves at least 1."""
+    """A number of bytes in the largest binary unit that gives at least 1."""
     for unit in ("B", "KiB", "MiB", "GiB"):
         if count < 1024:
             return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
@@ -83,7 +83,7 @@ def bytes_text(count: float) -> str:
 
 
 def seconds_text(seconds: float) -> str:
-    """A time with the unit that suits it, and three digits where it is below a second."""
+    """A time in a suitable unit; with three digits below a second."""
     if not seconds:
         return "0 s"
     if seconds < 0.001:
@@ -97,15 +97,15 @@ def seconds_text(seconds: float) -> str:
 
 
 def long_text(seconds: float) -> str:
-    """Hours or days."""
+    """A time in hours or days."""
     return f"{seconds / 3600:.0f} h" if seconds < 48 * 3600 else f"{seconds / 86400:.0f} days"
 
 
 def share_text(part: float, whole: float) -> str:
-    """A part of a whole in per cent; "" where there is no whole."""
+    """``part`` of ``whole`` in per cent; "" if ``whole`` is 0."""
     return f"{100 * part / whole:.1f} %" if whole else ""
 
 
 def moment_text(moment: float) -> str:
-    """A moment in local time."""
+    """A time in seconds since the epoch as local date and time."""
     return time.strftime("%Y-%m-%d %H:%M", time.localtime(moment))

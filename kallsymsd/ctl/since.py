@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What was counted since a moment, as far as the daemon's marks tell."""
+"""Computes what was counted since a given time, from the daemon's marks."""
 
 import re
 from datetime import datetime
@@ -14,10 +14,10 @@ _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
 
 
 class Span(NamedTuple):
-    """What was counted from a moment on.
+    """What was counted since a given time.
 
-    figures  since then
-    begin    that moment, in seconds of the epoch; 0 for the first request ever
+    figures  what was counted
+    begin    start, in seconds since the epoch; 0 for the first request ever
     """
 
     figures: Figures
@@ -27,8 +27,8 @@ class Span(NamedTuple):
 def since(kept: Kept, when: str, now: float) -> Span:
     """What was counted since ``when``: "zero", "build", a duration such as 90m, or a date and time.
 
-    Marks are not at every moment; the newest one that leaves nothing out is taken. CommandError if ``when``
-    is none of these.
+    Marks exist only for some times; the newest one that is not later than ``when`` is used. CommandError if
+    ``when`` is invalid.
     """
     if when == "zero":
         return Span(kept.figures, kept.zero)
@@ -40,7 +40,7 @@ def since(kept: Kept, when: str, now: float) -> Span:
     before = [mark for mark in (*kept.marks, idle) if mark.since <= moment]
     if not before or moment < kept.zero:
         return Span(kept.figures, kept.zero)
-    # From since to until nothing was counted, so the figures are as good for any moment between.
+    # Nothing was counted from mark.since to mark.until, so its figures hold for any time between.
     mark = before[-1]
     return Span(kept.figures.minus(mark.figures), min(moment, mark.until))
 
@@ -57,5 +57,5 @@ def _moment(when: str, now: float) -> float:
         return datetime.fromisoformat(when).timestamp()
     except (ValueError, OverflowError, OSError) as error:
         raise CommandError(
-            f"--since {when}: is neither build, zero, a duration as 90m or 2d, nor a date as 2026-01-31T14:00"
+            f"--since {when}: must be build, zero, a duration such as 90m, or a date such as 2026-01-31T14:00"
         ) from error

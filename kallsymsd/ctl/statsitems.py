@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What ``kallsymsctl stats`` reports, and its forms for programs: one list of items makes them all."""
+"""The items that ``kallsymsctl stats`` reports, and its output formats for programs."""
 
 from collections.abc import Iterator
 from typing import NamedTuple
@@ -9,20 +9,20 @@ from kallsymsd.counters.latency import BOUNDS, Histogram
 from kallsymsd.counters.table import TABLE, Counter, Row, Unit
 from kallsymsd.ctl import terminal
 
-#: Percentiles that are reported of each stage.
+#: Percentiles reported for each stage.
 PERCENTILES = (50, 90, 99)
 
-# Fewer buckets than we keep are enough for a graph: each fourth power of two.
+# Every fourth bucket, each second power of two, is enough for a graph.
 _BUCKET_STEP = 4
 
 
 class Report(NamedTuple):
-    """What is reported.
+    """The contents of a report.
 
     figures  what was counted
-    begin    since when, in seconds of the epoch; 0 for the first request ever
+    begin    start, in seconds since the epoch; 0 for the first request ever
     running  whether a daemon runs
-    unknown  counters that say nothing, as what they need was never measured
+    unknown  counters without a value, because a cost they need was never measured
     """
 
     figures: Figures
@@ -32,7 +32,7 @@ class Report(NamedTuple):
 
 
 class Item(NamedTuple):
-    """A number of a report; None where it is not known."""
+    """One number of a report; None if it is unknown."""
 
     key: str
     value: float | None
@@ -48,7 +48,7 @@ def items(report: Report) -> Iterator[Item]:
     for name, histogram in report.figures.latencies.items():
         for percentile in PERCENTILES:
             what = "a request" if name == "request" else f"the stage {name}"
-            text = f"time that {percentile} % needed at most for {what}"
+            text = f"time that {percentile} % of all took at most for {what}"
             yield Item(f"p{percentile}_{name}", histogram.percentile(percentile / 100), Unit.SECONDS, text)
 
 
@@ -59,13 +59,13 @@ def as_json(report: Report) -> str:
 
 
 def as_tab(report: Report) -> str:
-    """A line for each number: key, tabulator, number."""
+    """A line for each number: key, tab, number."""
     lines = [f"{item.key}\t{_rounded(item)}" for item in items(report) if item.value is not None]
     return "\n".join([*lines, f"since\t{report.begin:.0f}", f"running\t{int(report.running)}"])
 
 
 def as_prometheus(report: Report) -> str:
-    """The text exposition format, version 0.0.4, which node_exporter's textfile collector reads."""
+    """Prometheus' text exposition format, version 0.0.4, for node_exporter's textfile collector."""
     lines = _metric("kallsymsd_up", "gauge", "whether a daemon runs", [("", int(report.running))])
     for row in TABLE:
         if row.counter in report.unknown:
@@ -81,7 +81,7 @@ def as_prometheus(report: Report) -> str:
 
 
 def metric_name(row: Row) -> str:
-    """Name of a counter's metric: the unit goes last, but for a sum's _total."""
+    """The metric name of a counter: its unit comes last, before the _total of a sum."""
     name = row.counter.value.replace("_seconds_", "_")
     unit = "" if row.unit is Unit.COUNT or name.endswith(row.unit) else f"_{row.unit.value}"
     return f"kallsymsd_{name}{unit}{'' if row.gauge else '_total'}"
@@ -101,7 +101,7 @@ def _buckets(stage: str, histogram: Histogram) -> list[tuple[str, float]]:
 
 def _metric(name: str, kind: str, text: str, samples: list[tuple[str, float]]) -> list[str]:
     lines = [f"# HELP {name} {text}", f"# TYPE {name} {kind}"]
-    # All digits of a count: one of bytes soon has more than a float is usually shown with.
+    # Print all digits of an integer: a count of bytes soon has more digits than a float shows.
     return lines + [
         f"{name}{suffix} {value if isinstance(value, int) else format(value, '.10g')}"
         for suffix, value in samples

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The report of ``kallsymsctl stats`` for a person."""
+"""The report of ``kallsymsctl stats`` for people."""
 
 import sys
 
@@ -9,12 +9,12 @@ from kallsymsd.ctl.show import Rows, bytes_text, number_text, seconds_text, shar
 from kallsymsd.ctl.statsitems import PERCENTILES, Report, items
 from kallsymsd.protocol.notes import LINKED, REASONS
 
-# Shown even if nothing was counted.
+# Shown even if they are 0.
 _ALWAYS = (Counter.HITS, Counter.ADDRESSES, Counter.INCREMENTAL, Counter.COLD)
 
 
 def show_report(report: Report) -> None:
-    """Print what matters in sections on a terminal, else one line for each number."""
+    """Print a summary in sections on a terminal, else one line for each number."""
     if sys.stdout.isatty():
         show.show_tables(sections(report), numbers=True)
         return
@@ -26,7 +26,7 @@ def show_report(report: Report) -> None:
 
 
 def since_text(report: Report) -> str:
-    """Since when the numbers are counted."""
+    """The start of the report, as text."""
     return show.moment_text(report.begin) if report.begin else "the first request"
 
 
@@ -35,10 +35,10 @@ def sections(report: Report) -> list[tuple[str, Rows]]:
     tables = [
         (f"Requests since {since_text(report)}", _requests(report)),
         ("Without the daemon", _fallbacks(report)),
-        ("Kernels to be linked once", _links(report)),
+        ("One link", _links(report)),
         ("Work", _work(report)),
         ("Time: median, 90 % and 99 % (number)", _latencies(report)),
-        ("Time saved, estimated", _saved(report)),
+        ("Estimated time saved", _saved(report)),
         ("Cache", _cache(report)),
     ]
     return [(title, rows) for title, rows in tables if rows]
@@ -50,20 +50,20 @@ def _requests(report: Report) -> Rows:
     rows = [("received", f"{total:,}", "")]
     for key, counter, text in (
         ("hit", Counter.HITS, "nothing had to be computed"),
-        ("addresses only", Counter.ADDRESSES, "symbols had moved, no more"),
-        ("incremental", Counter.INCREMENTAL, "the tree's last tables were changed"),
-        ("cold", Counter.COLD, "computed from nothing"),
-        ("bad input", Counter.BAD_INPUT, "the map cannot be made into tables"),
-        ("failed", Counter.FAILURES, "the client had to help itself"),
-        ("hung up", Counter.HANGUPS, "the client did not wait"),
+        ("address-only", Counter.ADDRESSES, "only addresses had changed"),
+        ("incremental", Counter.INCREMENTAL, "the tree's last tables were updated"),
+        ("cold", Counter.COLD, "computed from scratch"),
+        ("bad input", Counter.BAD_INPUT, "the map was not valid"),
+        ("failed", Counter.FAILURES, "the daemon could not answer"),
+        ("hung up", Counter.HANGUPS, "the client did not wait for the answer"),
     ):
         value = counters[counter]
         if value or counter in _ALWAYS:
             rows.append((key, f"{value:,}", f"{share_text(value, total):>7}  {text}"))
-    # No part of the total.
+    # Not part of the total.
     for key, counter, text in (
-        ("verify", Counter.VERIFY_REQUESTS, "asked to compare only"),
-        ("empty map", Counter.EMPTY_REQUESTS, "the first pass of a link, without a symbol"),
+        ("verify", Counter.VERIFY_REQUESTS, "only to verify an answer"),
+        ("empty map", Counter.EMPTY_REQUESTS, "the first pass of a link"),
     ):
         if counters[counter]:
             rows.append((key, f"{counters[counter]:,}", f"{'':7}  {text}"))
@@ -97,19 +97,19 @@ def _work(report: Report) -> Rows:
     rows = [
         ("symbols", f"{counters[Counter.SYMBOLS]:,}", "in the answers"),
         (
-            "computed anew",
+            "recompressed",
             f"{counters[Counter.SYMBOLS_RECOMPUTED]:,}",
             f"{share_text(counters[Counter.SYMBOLS_RECOMPUTED], counters[Counter.SYMBOLS]):>7}",
         ),
     ]
     steps, steps_kept = counters[Counter.TOKEN_STEPS], counters[Counter.TOKEN_STEPS_KEPT]
     if steps:
-        share = f"{share_text(steps_kept, steps):>7}  of the tables that were changed"
-        rows.append(("token steps kept", f"{steps_kept:,}", share))
+        share = f"{share_text(steps_kept, steps):>7}  in incremental updates"
+        rows.append(("token steps reused", f"{steps_kept:,}", share))
     if counters[Counter.AHEAD]:
-        used, wasted = counters[Counter.AHEAD_USED], counters[Counter.AHEAD_WASTED]
-        rows.append(("made ahead", f"{counters[Counter.AHEAD]:,}", f"{used:,} used, {wasted:,} for nothing"))
-    rows.append(("handed out", bytes_text(counters[Counter.BYTES]), "assembly and binary"))
+        used, unused = counters[Counter.AHEAD_USED], counters[Counter.AHEAD_WASTED]
+        rows.append(("precomputed", f"{counters[Counter.AHEAD]:,}", f"{used:,} used, {unused:,} unused"))
+    rows.append(("sent", bytes_text(counters[Counter.BYTES]), "assembly and binary"))
     return rows
 
 
@@ -129,12 +129,12 @@ def _saved(report: Report) -> Rows:
     rows = []
     if Counter.SAVED_COLD not in report.unknown:
         seconds = seconds_text(counters[Counter.SAVED_COLD])
-        rows.append(("against cold runs", seconds, "at the cost of those measured here by then"))
+        rows.append(("over cold runs", seconds, "as measured on this machine"))
     if Counter.SAVED_STOCK not in report.unknown:
         seconds = seconds_text(counters[Counter.SAVED_STOCK])
-        rows.append(("against stock", seconds, "the kernel's own tool, as measured here by then"))
+        rows.append(("over the kernel's tool", seconds, "as measured by kallsymsctl verify"))
     else:
-        rows.append(("against stock", "unknown", "kallsymsctl verify measures it"))
+        rows.append(("over the kernel's tool", "unknown", "run kallsymsctl verify to measure it"))
     return rows
 
 
@@ -145,7 +145,7 @@ def _cache(report: Report) -> Rows:
         limit = counters[Counter.CACHE_LIMIT]
         share = f"{share_text(counters[Counter.CACHE_BYTES], limit):>7}  of {bytes_text(limit)}"
         rows.append(("size", bytes_text(counters[Counter.CACHE_BYTES]), share))
-        rows.append(("entries", f"{counters[Counter.CACHE_ENTRIES]:,}", "answers, and states of trees"))
+        rows.append(("entries", f"{counters[Counter.CACHE_ENTRIES]:,}", "answers and tree states"))
     rows.append(("evictions", f"{counters[Counter.CACHE_EVICTIONS]:,}", "to stay below the limit"))
     if counters[Counter.CACHE_DAMAGED]:
         rows.append(("damaged", f"{counters[Counter.CACHE_DAMAGED]:,}", "entries found and removed"))

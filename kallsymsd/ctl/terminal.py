@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The one way by which kallsymsctl shows anything: what a terminal might obey never gets there.
+"""All output of kallsymsctl passes through here, so that no control characters reach the terminal.
 
-Maps and directories may have any names. guarded() puts a filter before standard output and standard error,
-for whoever prints; what is one line by its nature goes through tell() and complain(), in which a name cannot
-begin another one.
+Symbols and directories may have any names. guarded() filters everything printed to standard output and
+standard error. Single lines go through tell() and complain(), which also escape line ends within names.
 """
 
 from __future__ import annotations
@@ -23,21 +22,21 @@ if TYPE_CHECKING:
 
 
 class _Guard:
-    """A text stream behind which everything is printable, in the encoding of the stream, too."""
+    """A text stream that escapes unprintable characters, and those that its encoding lacks."""
 
     def __init__(self, stream: TextIO | None) -> None:
-        """``stream`` is None where the descriptor was closed when Python started; then nothing is shown."""
+        """``stream`` is None if the descriptor was closed when Python started; then nothing is printed."""
         self.stream = stream if stream is not None else io.StringIO()
         self._encoding = getattr(self.stream, "encoding", None) or "utf-8"
 
     def write(self, text: str) -> int:
-        """Write the text with escapes in it."""
+        """Write the text, with escapes."""
         shown = printable(text).encode(self._encoding, "backslashreplace").decode(self._encoding)
         self.stream.write(shown)
         return len(text)
 
     def writelines(self, lines: list[str]) -> None:
-        """As the stream's, which would not come by write()."""
+        """Like the stream's own method, which would bypass write()."""
         for line in lines:
             self.write(line)
 
@@ -47,7 +46,7 @@ class _Guard:
 
 @contextlib.contextmanager
 def guarded() -> Iterator[None]:
-    """For the time of the context all that is printed is printable."""
+    """Context in which everything printed is made printable."""
     streams = sys.stdout, sys.stderr
     sys.stdout, sys.stderr = (cast("TextIO", _Guard(stream)) for stream in streams)
     try:
@@ -57,31 +56,31 @@ def guarded() -> Iterator[None]:
 
 
 def tell(*lines: str) -> None:
-    """Print lines; a line end in one of them is none."""
+    """Print lines; line ends within them are escaped."""
     for line in lines:
         print(printable(line, keep="\t"))
 
 
 def complain(text: str) -> None:
-    """Say one line on standard error."""
+    """Print one line on standard error."""
     print(f"kallsymsctl: {printable(text, keep='')}", file=sys.stderr)
 
 
 def as_json(value: object) -> str:
-    """JSON, which needs no other escapes than its own: with ours it would be none."""
+    """JSON with its own escapes for unprintable characters: ours would not be valid JSON."""
     return json.dumps(value, indent=2).replace("\x7f", "\\u007f")
 
 
 def console() -> Console:
-    """What rich shows things with: the escapes are its own, so all text that it gets must be printable()."""
-    from rich.console import Console  # noqa: PLC0415  costs more start-up time than all else
+    """A rich console. It writes its own escape sequences, so pass only text from printable()."""
+    from rich.console import Console  # noqa: PLC0415  slow to import
 
     stream = sys.stdout
     return Console(file=stream.stream if isinstance(stream, _Guard) else stream, highlight=False)
 
 
 def pass_on(data: bytes) -> None:
-    """Print bytes that are for a program as they are, unless a terminal gets them."""
+    """Print output for a program unchanged, unless standard output is a terminal."""
     if sys.stdout.isatty():
         sys.stdout.write(data.decode("utf-8", "surrogateescape"))
     else:

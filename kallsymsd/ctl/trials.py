@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What trials have found (kallsymsd.kbuild.trial.verdicts), as kallsymsctl tells it."""
+"""Describes the verdicts of trials (kallsymsd.kbuild.trial.verdicts) for people."""
 
 import os
 from collections import Counter
@@ -12,16 +12,16 @@ from kallsymsd.kbuild.trial import verdicts
 from kallsymsd.kbuild.trial.verdicts import BEGUN, LINK, MAP, SAME, TOOL, Verdict
 from kallsymsd.protocol.paths import notes_directory
 
-#: What is tried, and what is done where ours gives something else.
+#: Subject of each kind of trial, and what a build uses if it is rejected.
 _KINDS = {
-    TOOL: ("scripts/kallsyms", "it makes the tables itself"),
-    MAP: ("nm and mksysmap", "they make the map"),
-    LINK: ("one link", "vmlinux is linked by the kernel's script"),
+    TOOL: ("scripts/kallsyms", "builds use the kernel's own tool"),
+    MAP: ("nm and mksysmap", "builds use nm and mksysmap"),
+    LINK: ("one link", "builds use the kernel's own links"),
 }
 
 
 def read(tree: Path | None = None) -> list[Verdict]:
-    """The verdicts of this version, oldest first; with ``tree`` those that came about in this object tree."""
+    """The verdicts of this version, oldest first; with ``tree``, only those from this object tree."""
     directory = notes_directory(os.environ)
     if directory is None:
         return []
@@ -31,30 +31,30 @@ def read(tree: Path | None = None) -> list[Verdict]:
 
 
 def described(verdict: Verdict) -> str:
-    """A verdict in words, without a full stop."""
+    """A verdict in words."""
     what, instead = _KINDS[verdict.kind]
     subject = f"{what} ({verdict.subject})" if verdict.subject else what
     if verdict.result == SAME:
         of_dialect = f" as dialect {verdict.dialect}" if verdict.dialect else ""
-        return f"{subject}: tried, the same{of_dialect}"
+        return f"{subject}: trusted{of_dialect}, a trial gave the same result"
     if verdict.result == BEGUN:
-        return f"{subject}: being tried"
-    return f"{subject}: tried, {verdict.reason}; {instead}"
+        return f"{subject}: on trial"
+    return f"{subject}: rejected by a trial, {verdict.reason}; {instead}"
 
 
-def refused(found: Sequence[Verdict]) -> list[str]:
-    """What is left to the kernel's own flow, and why, in words."""
+def rejected(found: Sequence[Verdict]) -> list[str]:
+    """What trials rejected, and why, in words."""
     return [described(verdict) for verdict in found if verdict.result == verdicts.DIFFERENT]
 
 
 def rows(found: Sequence[Verdict]) -> Rows:
-    """How many of each kind were tried, and what is refused, as rows of a table."""
+    """The number of verdicts of each kind, and what was rejected, as rows of a table."""
     made = []
     for kind, (what, _) in _KINDS.items():
         results = Counter(verdict.result for verdict in found if verdict.kind == kind)
         if results:
-            counts = [f"{results[SAME]:,} the same", f"{results[verdicts.DIFFERENT]:,} refused"]
+            counts = [f"{results[SAME]:,} trusted", f"{results[verdicts.DIFFERENT]:,} rejected"]
             if results[BEGUN]:
-                counts.append(f"{results[BEGUN]:,} being tried")
+                counts.append(f"{results[BEGUN]:,} on trial")
             made.append((what, ", ".join(counts), counted_text(results.total(), "trial")))
-    return [*made, *(("refused", text, "") for text in refused(found))]
+    return [*made, *(("rejected", text, "") for text in rejected(found))]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The systemd user units: their texts with the right paths, in their places."""
+"""Writes and removes the systemd user units."""
 
 import os
 import shutil
@@ -11,17 +11,17 @@ from kallsymsd.ctl.command import CommandError
 from kallsymsd.protocol.paths import base_directory
 from kallsymsd.protocol.regular import read_regular, write_new
 
-#: In the order they are written; the drop-in is optional.
+#: In the order of writing; the drop-in is optional.
 SERVICE, SOCKET, HARDENING = "kallsymsd.service", "kallsymsd.socket", "kallsymsd.service.d/hardening.conf"
 
 _SOURCE = Path(__file__).parent / "units"
-# Most bytes of a unit file.
+# Size limit of a unit file in bytes.
 _MOST = 1 << 20
 _PACKAGED = "ExecStart=/usr/bin/kallsymsd\n"
 
 
 def directory(environment: Mapping[str, str]) -> Path:
-    """Where a user's own units are. BadPathError where there is no home directory."""
+    """The directory of the user's own units. BadPathError if there is no home directory."""
     return base_directory(environment, "XDG_CONFIG_HOME", ".config") / "systemd" / "user"
 
 
@@ -34,22 +34,22 @@ def program() -> list[str]:
 def exec_start(command: list[str]) -> str:
     """``command`` as the value of ExecStart=.
 
-    Its first word takes no variables, so a dollar stands for itself there and is doubled in the others;
-    percent signs begin specifiers everywhere. Some names systemd refuses altogether.
+    Percent signs are doubled everywhere, dollar signs in all words but the first, where systemd expands no
+    variables. CommandError for a path that systemd does not accept.
     """
     refused = any(not character.isprintable() or character in "\"'\\" for character in command[0])
     if refused or not all(word.isprintable() for word in command):
-        raise CommandError(f"{command[0]!r}: systemd starts no program of this name; install it elsewhere")
+        raise CommandError(f"{command[0]!r}: systemd does not accept this path; install kallsymsd elsewhere")
     first, *others = (word.replace("\\", "\\\\").replace('"', '\\"').replace("%", "%%") for word in command)
     return " ".join(f'"{word}"' for word in (first, *(word.replace("$", "$$") for word in others)))
 
 
 def texts(command: list[str], *, hardened: bool) -> dict[str, str]:
-    """Each unit file's text by its name."""
+    """The text of each unit file by name."""
     service = (_SOURCE / SERVICE).read_text()
     if _PACKAGED not in service:
         raise CommandError(
-            f"{_SOURCE / SERVICE}: is not the unit that came with kallsymsctl; install it again"
+            f"{_SOURCE / SERVICE}: is not the unit shipped with kallsymsctl; install kallsymsd again"
         )
     made = {
         SERVICE: service.replace(_PACKAGED, f"ExecStart={exec_start(command)}\n"),
@@ -61,7 +61,7 @@ def texts(command: list[str], *, hardened: bool) -> dict[str, str]:
 
 
 def write(where: Path, files: Mapping[str, str]) -> None:
-    """Put the files below ``where``, each whole or not at all."""
+    """Write the files below ``where``, each atomically."""
     try:
         for name, text in files.items():
             path = where / name
@@ -76,7 +76,7 @@ def write(where: Path, files: Mapping[str, str]) -> None:
 
 
 def remove(where: Path) -> list[Path]:
-    """Remove the files, and what enabling made; those that were there."""
+    """Remove the files and the link that enabling made; returns those that existed."""
     links = where / "sockets.target.wants" / SOCKET
     found = [
         path for path in (*(where / name for name in (SERVICE, SOCKET, HARDENING)), links) if _is_there(path)
@@ -93,12 +93,12 @@ def remove(where: Path) -> list[Path]:
 
 
 def installed(where: Path) -> list[Path]:
-    """The unit files that are in place."""
+    """The unit files that exist below ``where``."""
     return [where / name for name in (SERVICE, SOCKET, HARDENING) if _is_there(where / name)]
 
 
 def started_by(where: Path) -> str:
-    """The command that the installed service starts; "" when there is none."""
+    """The command that the installed service starts; "" if there is none."""
     try:
         text = read_regular(str(where / SERVICE), _MOST, follow=True)
     except OSError:
@@ -108,7 +108,7 @@ def started_by(where: Path) -> str:
 
 
 def systemctl() -> str | None:
-    """The program that speaks to the user manager, if this machine has it."""
+    """The path of systemctl, if this machine has it."""
     return shutil.which("systemctl")
 
 

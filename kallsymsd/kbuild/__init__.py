@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What runs inside a kernel build that was hooked: the link's recipe, and the stand-in for scripts/kallsyms.
+"""What runs inside a hooked kernel build: it edits the link's recipe and stands in for scripts/kallsyms.
 
-Started by the short shell scripts that kallsymsd.kbuild.hook.hookfiles writes. Whatever fails here, they do
-what the build would have done without them.
+Short shell scripts start it (kallsymsd.kbuild.hook.hookfiles). If anything here fails, they fall back to what
+the build does without them.
 """

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""``python3 -I -S .../kbuild/__main__.py recipe|tool|map|one-link ...``, for the hook's scripts.
+"""Entry point of the hook's scripts: ``python3 -I -S .../kbuild/__main__.py recipe|tool|map|one-link ...``.
 
-Compiled anew at each run, hence short.
+Keep this file short: Python compiles it at every start.
 """
 
 import _signal  # type: ignore[import-not-found]  # see kallsyms_client.signals
@@ -9,10 +9,10 @@ import posix
 import sys
 
 if _signal.getsignal(_signal.SIGINT) is _signal.default_int_handler:
-    # Before anything is imported: imports may lose an interrupt.
+    # Before any other import: an interrupt during an import may get lost.
     _signal.signal(_signal.SIGINT, _signal.SIG_DFL)
 
-if not __package__:  # started by path: the client lies beside kallsymsd, or, in a checkout, in client/
+if not __package__:  # started by path: the client is beside kallsymsd or, in a checkout, in client/
     package = __file__.rpartition("/")[0]
     if sys.path and sys.path[0] == package:
         del sys.path[0]

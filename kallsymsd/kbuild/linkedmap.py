@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The map of a linked kernel in the place of nm and scripts/mksysmap: what mksysmap.sh asks for.
+"""Makes the map of a linked kernel in place of nm and scripts/mksysmap, for mksysmap.sh.
 
-The first time that an nm is met with a file of some kind, its map is made by the script's own command, and
-ours is compared with it. What was found is kept (verdicts).
+For each new combination of nm and kind of file there is a trial first: the script's own command makes the
+map, and ours is compared with it. The verdict is kept (verdicts).
 """
 
 import posix
@@ -17,42 +17,42 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from kallsymsd.elf.elffile import ElfFile
 
-# What "nm --version" printed, and the rules of scripts/mksysmap.
+# Variables with the output of "nm --version" and the rules of scripts/mksysmap.
 _NM = b"KALLSYMSD_NM"
 _RULES = b"KALLSYMSD_RULES"
 _LARGEST_MAP = 1 << 30
 
-# Locales in which nm sorts as strcmp() does; kbuild takes C.
+# Locales in which nm sorts like strcmp(); kbuild sets C.
 _LOCALES = (b"", b"C", b"POSIX")
-# Two symbols of one address and name: llvm-nm leaves their order open.
+# Two symbols with the same address and name: their order in llvm-nm is not defined.
 _AMBIGUOUS = re.compile(rb"^(\S+) (\S) (\S+)\n\1 (?!\2)\S \3$", re.MULTILINE)
 
-#: Exit status: make the map by the script's own command, and have ours compared ("compare").
+#: Exit status: run the script's own command, then "compare" to decide the trial.
 UNTRIED = 102
 
 Environment = dict[bytes, bytes]
 
 
-class _UnknownError(Exception):
-    """It is not known for sure what the script's own command prints."""
+class _UncertainError(Exception):
+    """The output of the script's own command cannot be predicted with certainty."""
 
 
 def main(arguments: list[str]) -> int:
-    """Make the map of the linked kernel ``arguments[0]``, as the file ``arguments[1]``.
+    """Make the map of the linked kernel ``arguments[0]`` as the file ``arguments[1]``.
 
-    The exit status: 0, UNTRIED, or DEFERRED where the script's own command must make it, which also says what
-    is wrong. With "compare" as a third argument the file is there, and decides. With KALLSYMSD=verify it is
-    there, too; FAILED if it should be another.
+    Returns the exit status: 0, UNTRIED, or DEFERRED if the script's own command must make the map and report
+    errors. With "compare" as third argument the file exists already and decides the trial. With
+    KALLSYMSD=verify it exists, too, and the status is FAILED if ours differs.
     """
     encoding = sys.getfilesystemencoding()
     linked, path, *compare = (argument.encode(encoding, "surrogateescape") for argument in arguments)
     try:
         return _run(linked, path, posix.environ, is_made=bool(compare))
-    except (_UnknownError, OSError, MemoryError):
+    except (_UncertainError, OSError, MemoryError):
         return DEFERRED
     except Exception as error:  # noqa: BLE001  a defect of ours must not end a build
         reason = " ".join(f"{type(error).__name__}: {error}".split())
-        say(f"kallsymsd: {reason}; nm is run\n".encode("utf-8", "backslashreplace"))
+        say(f"kallsymsd: {reason}; nm runs instead\n".encode("utf-8", "backslashreplace"))
         return DEFERRED
 
 
@@ -67,7 +67,7 @@ def _run(linked: bytes, path: bytes, environment: Environment, *, is_made: bool)
 
     place = verdicts.place(environment)
     if not place:
-        raise _UnknownError
+        raise _UncertainError
     if is_made:
         _decide(text, path, place, key, environment)
         return 0
@@ -75,16 +75,16 @@ def _run(linked: bytes, path: bytes, environment: Environment, *, is_made: bool)
     if verdict is None:
         return UNTRIED
     if verdict.result != verdicts.SAME:
-        raise _UnknownError
+        raise _UncertainError
     try:
         write(FileArgument(path, Piece(text, 0, len(text))))
     except ClientError as error:
-        raise _UnknownError from error
+        raise _UncertainError from error
     return 0
 
 
 def _decide(text: bytes, path: bytes, place: bytes, key: str, environment: Environment) -> None:
-    """Keep what the map that the script's own command made says of ours."""
+    """Save the verdict from a comparison with the map of the script's own command."""
     from kallsymsd.kbuild.trial.verdicts import DIFFERENT, MAP, SAME, Verdict, keep
 
     difference = _difference(text, path)
@@ -99,7 +99,7 @@ def _decide(text: bytes, path: bytes, place: bytes, key: str, environment: Envir
 
 
 def _map_text(linked: bytes, environment: Environment) -> tuple[bytes, str]:
-    """The map, and the key of the verdict on such maps; _UnknownError where there may be none."""
+    """The map, and the key of its verdict; _UncertainError if we must not make it."""
     try:
         from kallsymsd.elf import vmlinux
     except ImportError:
@@ -114,7 +114,7 @@ def _map_text(linked: bytes, environment: Environment) -> tuple[bytes, str]:
     flavour = nm.of_version(environment.get(_NM, b""))
     locale = next(filter(None, (environment.get(name) for name in (b"LC_ALL", b"LC_COLLATE", b"LANG"))), b"")
     if flavour is None or locale not in _LOCALES:
-        raise _UnknownError
+        raise _UncertainError
     dropped = SymbolFilter(*environment[_RULES].decode("ascii").split())
     descriptor = open_regular(linked, follow=True)
     try:
@@ -122,17 +122,17 @@ def _map_text(linked: bytes, environment: Environment) -> tuple[bytes, str]:
         elf = vmlinux.linked(reader.read, reader.size)
         text = nm.filtered_map(elf, flavour, dropped)
     except InputError as error:
-        raise _UnknownError from error
+        raise _UncertainError from error
     finally:
         posix.close(descriptor)
-    # Where nothing is left, or a byte is no character, grep and sed have ways of their own.
+    # grep and sed treat an empty result, and bytes that are no characters, in ways of their own.
     if not text or not text.isascii() or (flavour == nm.LLVM and _AMBIGUOUS.search(text)):
-        raise _UnknownError
+        raise _UncertainError
     return text, _key(elf, environment)
 
 
 def _key(elf: "ElfFile", environment: Environment) -> str:
-    """What belongs to a verdict: nm, rules, machine, and which kinds of sections and symbols there are."""
+    """The key of a verdict: nm, rules, machine, and the kinds of sections and symbols in the file."""
     from kallsymsd.kbuild.trial import verdicts
 
     kinds = sorted({(section.type, section.flags) for section in elf.sections})
@@ -145,7 +145,7 @@ def _key(elf: "ElfFile", environment: Environment) -> str:
 
 
 def _compare(text: bytes, path: bytes, environment: Environment) -> int:
-    """The exit status for a map that the script's own command made as ``path``."""
+    """Compare with the map ``path`` of the script's own command; returns the exit status."""
     from kallsymsd.protocol import notes, places
 
     difference = _difference(text, path)
@@ -158,7 +158,7 @@ def _compare(text: bytes, path: bytes, environment: Environment) -> int:
 
 
 def _difference(text: bytes, path: bytes) -> str:
-    """In which line the map in a file is not ``text``, "" if it is."""
+    """The first difference between the map in a file and ``text``, ours; "" if there is none."""
     theirs = read_regular(path, _LARGEST_MAP, follow=True)
     if text == theirs:
         return ""
@@ -166,5 +166,5 @@ def _difference(text: bytes, path: bytes) -> str:
     pairs = zip(ours, others, strict=False)
     at = next((at for at, (one, other) in enumerate(pairs) if one != other), min(len(ours), len(others)))
     here, there = (lines[at] if at < len(lines) else b"(end)" for lines in (ours, others))
-    difference = b"%b: line %d is '%b', would be '%b'" % (path, at + 1, there, here)
+    difference = b"%b: line %d is '%b', ours is '%b'" % (path, at + 1, there, here)
     return difference.decode("utf-8", "surrogateescape")

@@ -1,18 +1,17 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""One link of vmlinux instead of three: what the edited scripts/link-vmlinux.sh asks for (docs/one-link.md).
+"""Links vmlinux once instead of three times, as commands of the edited link-vmlinux.sh (docs/one-link.md).
 
-predict TABLES             tables as the coming link will need them
-try TABLES                 as predict, for a link beside those that the script has done, which is compared
-tables LINKED TABLES [BTF] the tables that a linked file needs; an object with BTF must have some
-untyped LINKED COPY LINKS  a copy for pahole, that has no BTF
+predict TABLES             make tables for the predicted map of the next link
+try TABLES                 like predict, for a trial: a link after the kernel's own links
+tables LINKED TABLES [BTF] make the tables that a linked file needs; check that the object BTF has BTF
+untyped LINKED COPY LINKS  make a copy without BTF for pahole
 patch LINKED TABLES LINKS [BTF]
-                           these tables, into the file itself, and what is in the object BTF
+                           write the needed tables, and the contents of the object BTF, into LINKED
 compare LINKED VMLINUX STATUS
-                           decide on the link that was tried; STATUS is not 0 where that has failed
+                           decide the trial; STATUS is not 0 if its link failed
 
-LINKS were done to get LINKED. TABLES stands for TABLES.S and TABLES.bin. The working directory is the object
-tree. The exit status is one of those below; any other means that we have failed, and the script goes on by
-itself.
+LINKS is the number of links done so far. TABLES stands for TABLES.S and TABLES.bin. The working directory is
+the object tree. The exit statuses are below; with any other status, the script falls back to its own links.
 """
 
 from __future__ import annotations
@@ -44,44 +43,44 @@ from kallsymsd.onelink.prediction import UnpredictableError
 from kallsymsd.protocol.received import Piece
 from kallsymsd.protocol.regular import open_regular, write_regular
 
-#: Exit status: it is done. Not 0, which a program that is not this one might end with.
+#: Exit status: success. Not 0, which a program in place of this one might return.
 DONE = 80
-#: Exit status: the layout differs, TABLES are those needed now (patch); sizes cannot be foretold (predict).
+#: Exit status: the layout differs and TABLES has the needed tables (patch); no prediction (predict, try).
 DIFFERS = 81
-#: Exit status: whether one link gives the same in such a tree was never tried (predict).
+#: Exit status: one link needs a trial in this tree first (predict).
 UNTRIED = 82
-#: Exit status: as DONE, and the object with BTF is linked in as it is (try).
+#: Exit status: like DONE, but the object with BTF is linked in unchanged (try).
 GIVEN = 83
-#: Exit status: this is not for us.
+#: Exit status: fall back to the kernel's own links.
 FAILED = 1
 
-#: Where the edited script says what its object with BTF is called; "" if it makes that in an unknown way.
+#: Variable: the script's object with BTF; "" if the script makes BTF in an unknown way.
 OBJECT = "KALLSYMSD_BTF"
-#: Where it says which options it gives on what condition (configuration.conditions()).
+#: Variable: the conditions for kallsyms' options (configuration.conditions()).
 CONDITIONS = "KALLSYMSD_CONDITIONS"
-#: Where it says which names scripts/mksysmap drops.
+#: Variable: the names that scripts/mksysmap drops.
 RULES = "KALLSYMSD_RULES"
-#: Where it says that the link is one that is tried beside its own.
+#: Variable: set if the link is a trial.
 TRYING = "KALLSYMSD_TRYING"
 
-# What else comes out of the script's links than vmlinux and System.map.
-_STOCK = {
-    "CONFIG_VMLINUX_MAP": "the map that the linker writes would name other files",
+# Configurations in which the kernel's own links make more than vmlinux and System.map, or work differently.
+_UNSUPPORTED = {
+    "CONFIG_VMLINUX_MAP": "the linker's map would name other files",
     "CONFIG_UML": "the compiler links user mode Linux",
 }
 _BTF = "CONFIG_DEBUG_INFO_BTF"
 _TREE = Path()
 _LINKED = b"linked\n"
-# Bytes that are copied at a time.
+# Bytes to copy per call.
 _CHUNK = 1 << 30
 
 
-class _StockError(Exception):
-    """The script has to go on by itself; the text says why."""
+class _OwnLinksError(Exception):
+    """The script must fall back to the kernel's own links; the text says why."""
 
 
 def main(arguments: list[str]) -> int:
-    """Do what the script asks for; the exit status."""
+    """Execute a command of the script; returns the exit status."""
     verb, *operands = arguments
     memory.fit(0)
     try:
@@ -99,7 +98,7 @@ def main(arguments: list[str]) -> int:
                 return job.untyped(*operands)
             case _:
                 return job.patch(*operands)
-    except _StockError as error:
+    except _OwnLinksError as error:
         Outcome(reason=str(error)).finish()
         return FAILED
     except InputError as error:
@@ -113,30 +112,30 @@ def main(arguments: list[str]) -> int:
 
 
 class _Job:
-    """One request of the script."""
+    """One command of the script."""
 
     def __init__(self) -> None:
         self.configuration = Configuration()
         dialect = find(os.environ["KALLSYMSD_DIALECT"])
         if dialect is None or dialect.reads_elf:
-            raise _StockError(f"not for the dialect {os.environ['KALLSYMSD_DIALECT']}")
+            raise _OwnLinksError(f"dialect {os.environ['KALLSYMSD_DIALECT']} does not support one link")
         self.dialect: Dialect = dialect
-        # What the tree's own scripts/mksysmap leaves out.
+        # The names that the tree's own scripts/mksysmap drops.
         rules = os.environ[RULES].split()
         self.dropped = SymbolFilter(*rules, previous=dialect.mksysmap.previous)
         self.options = self.configuration.options(os.environ[CONDITIONS])
         self.option_bits = sum(OPTION_BITS[option.removeprefix("--")] for option in self.options)
 
     def predict(self, tables: str) -> int:
-        """See above."""
+        """See the module's docstring."""
         self._check()
         verdict = self._verdict()
         if verdict is None or verdict.result == verdicts.BEGUN:
             return UNTRIED
         if verdict.result == verdicts.DIFFERENT:
-            raise _StockError(f"one link was tried in such a tree, but {verdict.reason}")
+            raise _OwnLinksError(f"one link was rejected by a trial: {verdict.reason}")
         outcome = Outcome()
-        inputs, prediction = lastlink.foretell(_TREE, self.dialect)
+        inputs, prediction = lastlink.predict_link(_TREE, self.dialect)
         lastlink.forget(_TREE)
         lastlink.note(_TREE, inputs)
         doubt = self._doubt()
@@ -158,17 +157,17 @@ class _Job:
         return DONE
 
     def attempt(self, tables: str) -> int:
-        """See above."""
-        coming, _ = lastlink.foretell(_TREE, self.dialect)
+        """See "try" in the module's docstring."""
+        coming, _ = lastlink.predict_link(_TREE, self.dialect)
         lastlink.forget(_TREE)
         lastlink.note(_TREE, coming)
         is_given = self.configuration.is_enabled(_BTF) and not btf.is_reproducible(os.environ)
         if not is_given and (doubt := self._doubt()):
             Outcome(reason=doubt).save()
             return DIFFERS
-        moved = linktrial.moved(linktrial.read_map(linktrial.SYSMAP))
+        shifted = linktrial.shifted(linktrial.read_map(linktrial.SYSMAP))
         _write(
-            pipeline.build(moved, self.dialect, self.option_bits),
+            pipeline.build(shifted, self.dialect, self.option_bits),
             Target(*elf_target(os.fsencode(lastlink.FILES[0]), set())),
             tables,
         )
@@ -176,7 +175,7 @@ class _Job:
         return GIVEN if is_given else DONE
 
     def compare(self, linked: str, vmlinux: str, status: str) -> int:
-        """See above."""
+        """See the module's docstring."""
         outcome = Outcome.load()
         outcome.links = 0
         is_linked = int(status) == 0
@@ -187,7 +186,7 @@ class _Job:
         return DONE
 
     def tables(self, linked: str, tables: str, made: str = "") -> int:
-        """See above."""
+        """See the module's docstring."""
         if made:
             btf.read(Path(made))
         elf = _symbols(Path(linked))
@@ -196,19 +195,19 @@ class _Job:
         return DONE
 
     def untyped(self, linked: str, copy: str, links: str) -> int:
-        """See above."""
+        """See the module's docstring."""
         outcome = Outcome.load()
         outcome.end(int(links))
         outcome.save()
         _copy(linked, copy)
         if not btf.hide(_symbols(Path(linked)), Path(copy)):
-            raise _StockError("the last link's object for BTF has none")
+            raise _OwnLinksError("the last link's BTF object has no BTF")
         return DONE
 
     def patch(self, linked: str, tables: str, links: str, made: str = "") -> int:
-        """See above. The linker may still be at work: ``linked`` on standard input says that it is done."""
+        """See the module's docstring. Waits for ``linked`` on standard input: the linker may still run."""
         if os.read(0, len(_LINKED)) != _LINKED:
-            raise _StockError("the linker failed")
+            raise _OwnLinksError("the linker failed")
         outcome = Outcome.load()
         outcome.end(int(links))
         file = LinkedFile(os.fsencode(linked))
@@ -233,33 +232,33 @@ class _Job:
         return DONE
 
     def _check(self) -> None:
-        """_StockError where one link would not give everything."""
+        """Raise _OwnLinksError if one link would not replace all of the kernel's own links."""
         if os.environ.get("KALLSYMSD") == "off":
-            raise _StockError("KALLSYMSD is off")
+            raise _OwnLinksError("KALLSYMSD=off")
         if os.environ.get("KALLSYMSD") == "verify":
-            raise _StockError("KALLSYMSD is verify: the tables of each link are compared")
+            raise _OwnLinksError("KALLSYMSD=verify compares the tables of each link")
         if os.environ.get("KALLSYMS_EXTRA_PASS"):
-            raise _StockError("KALLSYMS_EXTRA_PASS is set")
+            raise _OwnLinksError("KALLSYMS_EXTRA_PASS is set")
         if not self.configuration.is_enabled("CONFIG_KALLSYMS"):
-            raise _StockError("the kernel is built without kallsyms")
+            raise _OwnLinksError("CONFIG_KALLSYMS is not set")
         if self.configuration.is_enabled(_BTF) and not os.environ[OBJECT]:
-            raise _StockError("BTF is made in a way that is not known")
-        for name, reason in _STOCK.items():
+            raise _OwnLinksError("scripts/link-vmlinux.sh makes BTF in an unknown way")
+        for name, reason in _UNSUPPORTED.items():
             if self.configuration.is_enabled(name):
-                raise _StockError(f"{name} is set: {reason}")
+                raise _OwnLinksError(f"{name} is set: {reason}")
 
     def _key(self) -> str:
         return combination.key(self.configuration, self.dialect, self.options, os.environ)
 
     def _verdict(self) -> Verdict | None:
-        """What a trial has found, None if there was none; _StockError where it could not be kept."""
+        """The verdict on one link, None before a trial; _OwnLinksError if verdicts cannot be saved."""
         place = verdicts.place(dict(os.environb))
         if not place:
-            raise _StockError("what a trial finds cannot be kept: there is no cache directory")
+            raise _OwnLinksError("verdicts of trials cannot be saved: there is no private cache directory")
         return verdicts.find(place, self._key())
 
     def _doubt(self) -> str:
-        """Why BTF from the last link is not to be linked in again, "" if it may be or there is none."""
+        """Why the last link's BTF must not be linked in again; "" if it may be, or without BTF."""
         if not self.configuration.is_enabled(_BTF):
             return ""
         return btf.doubt(self.configuration, Path(os.environ[OBJECT]), os.environ)
@@ -291,7 +290,7 @@ def _copy(source: str, copy: str) -> None:
 
 
 def _symbols(path: Path) -> ElfFile:
-    """A linked file, without what is neither header nor symbol."""
+    """Headers and symbols of a linked file."""
     with os.fdopen(open_regular(os.fsencode(path), follow=True), "rb", buffering=0) as file:
         descriptor = file.fileno()
         return vmlinux.linked(

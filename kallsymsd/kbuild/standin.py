@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Stands in for scripts/kallsyms within a build."""
+"""Stands in for scripts/kallsyms in a hooked build."""
 
 import posix
 import sys
@@ -7,15 +7,15 @@ import sys
 from kallsyms_client.failures import ClientError, DeferError
 from kallsyms_client.main import run, say
 
-#: Exit statuses of :func:`main`. Not 1, which an interpreter has that cannot start.
+#: Exit statuses of :func:`main`. Not 1, which an interpreter returns if it cannot start.
 FAILED = 100
 DEFERRED = 101
 
 
 def main() -> int:
-    """Run in the place of scripts/kallsyms.
+    """Run in place of scripts/kallsyms.
 
-    The exit status: 0, FAILED where the build must end, DEFERRED where it must run its own tool.
+    Returns the exit status: 0, FAILED if the build must fail, DEFERRED to fall back to the kernel's own tool.
     """
     encoding = sys.getfilesystemencoding()
     arguments = [argument.encode(encoding, "surrogateescape") for argument in sys.argv[1:]]
@@ -34,7 +34,7 @@ def main() -> int:
 
 
 def _try(arguments: list[bytes]) -> int:
-    """Run the tree's own tool, which is not known yet, and compare; the exit status as main() has it."""
+    """Run the tree's own tool, which is on trial, and compare; returns the exit status, as main()."""
     try:
         from kallsymsd.kbuild.trial import firstinput
     except ImportError:

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""One link of vmlinux: prediction of its symbols, the last link, and the tables overwritten in the file."""
+"""Linking vmlinux once: remembers the last link, predicts the next map, overwrites the tables in the file."""

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""BTF with one link: that of the last link is linked in again, and must then be what this link's is.
+"""BTF with one link: the last link's BTF is linked in again, then replaced by that of the new file.
 
-The script has pahole make BTF of a link without it, and without the tables. Here pahole is given the one
-link, with its BTF hidden. docs/one-link.md says why both give the same; what has not been looked at is in
-doubt(), and then the script's own first link is made.
+The kernel's own script runs pahole on a link without BTF and without tables. Here pahole runs on the one
+link, with its BTF hidden. docs/one-link.md explains why both give the same. doubt() lists the cases where
+that was not examined; they take the kernel's own first link.
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ if TYPE_CHECKING:
     from kallsymsd.onelink.configuration import Configuration
 
 _SECTION = b".BTF"
-# Largest object with it, in bytes; a kernel's has 10 MB.
+# Size limit of the object with BTF in bytes; a kernel's has 10 MB.
 _MOST = 1 << 30
-# Versions of pahole, as in CONFIG_PAHOLE_VERSION.
+# Newest version of pahole that was examined, as in CONFIG_PAHOLE_VERSION.
 _NEWEST = 131
-# What the kernel's Makefiles have pahole do, from 6.1 on; the same whatever the layout of the file.
+# pahole's flags in the kernel's Makefiles since 6.1. Their effect does not depend on the file's layout.
 _FLAG = re.compile(
     r"-j[0-9]*|--skip_encoding_btf_(?:vars|enum64|inconsistent_proto)|--btf_gen_(?:floats|optimized)"
     r"|--lang_exclude=rust|--btf_features=[a-z0-9_,+]+"
@@ -45,37 +45,37 @@ _FEATURES = frozenset(
 
 
 def doubt(configuration: Configuration, made: Path, environment: Mapping[str, str]) -> str:
-    """Why ``made``, the object with the last link's BTF, is not to be linked in again; "" if it may be."""
+    """Why ``made``, the object with the last link's BTF, must not be linked in again; "" if it may be."""
     if not configuration.is_enabled("CONFIG_X86"):
-        return "BTF is made from a link of its own, as linkers of other machines than x86 add and relax code"
+        return "BTF needs a separate link, because linkers for other machines than x86 add and relax code"
     for flag in environment.get("PAHOLE_FLAGS", "").split():
         name, _, features = flag.partition("=")
         known = _FLAG.fullmatch(flag) is not None
         if name == "--btf_features":
             known = known and _FEATURES.issuperset(features.replace("+", "").split(","))
         if not known:
-            return f"BTF is made from a link of its own, as pahole is given {flag}"
+            return f"BTF needs a separate link, because of the unknown pahole flag {flag}"
     if configuration.number("CONFIG_PAHOLE_VERSION") > _NEWEST:
-        return "BTF is made from a link of its own, as this version of pahole is not known"
+        return "BTF needs a separate link, because this version of pahole is unknown"
     if not made.exists():
-        return "there is no BTF from a last link in this tree"
+        return "this tree has no BTF from the last link"
     try:
         is_whole = _holds_nothing_else(ElfFile.read(read_regular(str(made), _MOST, follow=True)))
     except InputError:
         is_whole = False
-    return "" if is_whole else "BTF from the last link in this tree is damaged"
+    return "" if is_whole else "the BTF from the last link in this tree is damaged"
 
 
 def is_reproducible(environment: Mapping[str, str]) -> bool:
-    """Whether pahole makes the same of one file each time: with several threads only if it is told to."""
+    """Whether pahole gives the same result at each run: with several threads, only if a flag says so."""
     flags = environment.get("PAHOLE_FLAGS", "")
     return "-j" not in flags or "reproducible_build" in flags
 
 
 def hide(elf: ElfFile, copy: Path) -> bool:
-    """Give the .BTF of an ELF file and of its copy another name in the copy; whether there is one.
+    """Rename the section .BTF in ``copy``, a copy of ``elf``; False if there is no such section.
 
-    All else stays where it is: the name is what follows the dot.
+    Only the name's offset changes, by one: the new name is the old one without its dot.
     """
     section = elf.section(_SECTION)
     if section is None:
@@ -93,34 +93,34 @@ def hide(elf: ElfFile, copy: Path) -> bool:
 
 
 def renew(elf: ElfFile, made: Path) -> Replacement | str:
-    """What to write into ``elf`` for the BTF of the object ``made``, or why it must be linked again.
+    """The replacement that puts the BTF of the object ``made`` into ``elf``, or why it must be linked again.
 
-    InputError where that has none, or one of them is damaged.
+    InputError if ``made`` has no BTF or one of the files is damaged.
     """
     wanted, contents = read(made)
     present = elf.section(_SECTION)
     if present is None:
         return "it has no BTF"
     if present.size != wanted.size:
-        return f"BTF needs {wanted.size} bytes and has {present.size}"
+        return f"BTF has {present.size} bytes and needs {wanted.size}"
     if _kind(present) != _kind(wanted):
-        return "BTF needs a section of another kind"
+        return "BTF needs a section with another type, flags or alignment"
     elf.contents(present)  # InputError if the file ends before the section does
     return present.offset, contents
 
 
 def read(made: Path) -> tuple[Section, bytes]:
-    """The .BTF of an object, and what is in it; InputError where there is none, as pahole failed."""
+    """The section .BTF of an object and its contents; InputError if there is none because pahole failed."""
     elf = ElfFile.read(read_regular(str(made), _MOST, follow=True))
     section = elf.section(_SECTION)
     contents = bytes(elf.contents(section)) if section else b""
     if section is None or not contents:
-        raise InputError(b"no BTF", detail=b"pahole has made none")
+        raise InputError(b"no BTF", detail=b"pahole made none")
     return section, contents
 
 
 def _holds_nothing_else(elf: ElfFile) -> bool:
-    """Whether .BTF is all that an object brings into a link: nothing beside it is looked at after that."""
+    """Whether an object contributes only .BTF to a link: nothing else in it is checked later."""
     brought = [
         section.name
         for section in elf.sections

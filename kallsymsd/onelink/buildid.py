@@ -1,13 +1,13 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The build-id that a linker would have written: a digest of the file that it is in.
+"""Recomputes the build-id, a digest of the linked file, as its linker would.
 
 GNU ld takes one digest of headers and sections in the order of the section table (bfd/elfcode.h,
 elf_checksum_contents). ld.lld cuts the file into chunks of 1 MiB and takes a digest of their digests, each as
-long as the id (lld/ELF/Writer.cpp, writeBuildId); which digest depends on its release. docs/one-link.md has
-all in words.
+long as the id (lld/ELF/Writer.cpp, writeBuildId); the kind of digest depends on its release. docs/one-link.md
+has the details.
 
-A note does not say who wrote it and how. So a formula counts as known only where it gives the id that is in
-the file. An id that is random, given on the command line or made by another linker matches none.
+The note does not say which linker wrote it, nor how. So a formula is used only if it reproduces the id in the
+file. An id that is random, given on the command line or written by another linker matches no formula.
 """
 
 import hashlib
@@ -21,26 +21,26 @@ import xxhash
 
 from kallsymsd.elf.elffile import ElfFile
 
-#: File offset, and the bytes to stand there.
+#: File offset, and the bytes to write there.
 Replacement = tuple[int, bytes]
 
-# A stretch of a digest's input, as it is and as it will be; one object twice where nothing changes.
+# A piece of a digest's input, before and after the change; the same object twice if unchanged.
 _Piece = tuple[bytes | memoryview, bytes | memoryview]
 _Hash = Callable[[Sequence[bytes | memoryview]], bytes]
 _Formula = Callable[[ElfFile, "Note", Sequence[Replacement]], tuple[bytes, bytes]]
 
 _SHF_ALLOC = 2
 _NT_GNU_BUILD_ID = 3
-_NOTE_HEADER = 16  # three words, and the name: "GNU" and its zero
+_NOTE_HEADER = 16  # three words and the name, "GNU" with its zero
 _LLD_CHUNK = 1 << 20
-# "Linker: LLD 16.0.6"; distributions put their name before it. The releases with which a digest changed.
+# "Linker: LLD 16.0.6", with a distribution's name before LLD. Below: the releases that changed a digest.
 _LLD_COMMENT = re.compile(rb"Linker: (?:[^\0]* )?LLD (\d{1,4})\b")
 _LLD_BLAKE3 = 15
 _LLD_XXH3 = 17
 
 
 class Note:
-    """Where a build-id is: file offsets of its note and of the id itself, and the id's bytes."""
+    """A build-id note: file offsets of the note (start) and of the id (offset), and the id's bytes."""
 
     __slots__ = ("id", "offset", "start")
 
@@ -51,12 +51,12 @@ class Note:
 
     @property
     def end(self) -> int:
-        """File offset behind the id."""
+        """File offset of the id's end."""
         return self.offset + len(self.id)
 
 
 def find(elf: ElfFile) -> Note | None:
-    """The first build-id note of a file, or None. A linker writes one (elf(5), "Notes (Nhdr)")."""
+    """The first build-id note of a file, or None. Linkers write only one (elf(5), "Notes (Nhdr)")."""
     words = struct.Struct(">III" if elf.big_endian else "<III")
     for section in elf.sections:
         if section.type != "SHT_NOTE":
@@ -76,14 +76,14 @@ def find(elf: ElfFile) -> Note | None:
 
 
 class UnknownFormulaError(Exception):
-    """The id cannot be computed; the text says why, in one line without a full stop."""
+    """The id cannot be computed; the text is one line that says why."""
 
 
 def recompute(elf: ElfFile, note: Note, replacements: Sequence[Replacement]) -> bytes:
-    """The id of the file with ``replacements`` (sorted, apart, outside the note).
+    """The id of the file after ``replacements`` (sorted, not overlapping, outside the note).
 
-    What is hashed is read once for each formula that is tried, usually one. UnknownFormulaError if none gives
-    the id that the file has.
+    The input is hashed once per formula tried, which is usually one. UnknownFormulaError if no formula
+    reproduces the id in the file.
     """
     release = _lld_release(elf)
     missing = ""
@@ -91,24 +91,24 @@ def recompute(elf: ElfFile, note: Note, replacements: Sequence[Replacement]) -> 
         try:
             before, after = formula(elf, note, replacements)
         except ImportError:
-            # Python's package index has blake3 built for most machines, but not for all.
+            # PyPI has binaries of blake3 for most machines, but not for all.
             if release >= _LLD_BLAKE3:
-                missing = f"; LLD {release} takes that of BLAKE3, and there is no Python package blake3"
+                missing = f"; LLD {release} uses BLAKE3: install the Python package blake3"
             continue
         if before == note.id:
             return after
-    raise UnknownFormulaError(f"no known formula gives the build-id that it has, {note.id.hex()}{missing}")
+    raise UnknownFormulaError(f"no known formula gives its build-id, {note.id.hex()}{missing}")
 
 
 def _lld_release(elf: ElfFile) -> int:
-    """Which LLD says in .comment that it linked the file; 0 if none does."""
+    """The release of LLD that .comment names as the file's linker; 0 for another linker."""
     comment = elf.section(b".comment")
     said = _LLD_COMMENT.search(elf.contents(comment)) if comment is not None else None
     return int(said[1]) if said else 0
 
 
 def _formulas(length: int, release: int) -> list[_Formula]:
-    """Those that give an id of ``length`` bytes, the likelier first; ``release`` as _lld_release has it."""
+    """The formulas for an id of ``length`` bytes, the likeliest first; ``release`` is from _lld_release()."""
     match length:
         case 20:
             gnu, lld = _gnu("sha1"), [_lld(_plain("sha1")), _lld(_blake3(length))]
@@ -125,7 +125,7 @@ def _formulas(length: int, release: int) -> list[_Formula]:
 
 
 class _Input:
-    """The file as a formula sees it: as it is and as it will be, with a stretch of zeros in both."""
+    """The input of a formula: the file before and after the change, with one range of zeros in both."""
 
     def __init__(self, elf: ElfFile, replacements: Sequence[Replacement], zeros: tuple[int, int]) -> None:
         self.file = memoryview(elf.data)
@@ -135,7 +135,7 @@ class _Input:
         )
 
     def pieces(self, start: int, end: int) -> Iterator[_Piece]:
-        """The stretch from ``start`` to ``end``."""
+        """The range from ``start`` to ``end``."""
         for offset, data, both in self._changes:
             first, last = max(start, offset), min(end, offset + len(data))
             if first >= last:
@@ -153,7 +153,7 @@ def _same(piece: bytes | memoryview) -> _Piece:
 
 def _gnu(algorithm: str) -> _Formula:
     def digests(elf: ElfFile, note: Note, replacements: Sequence[Replacement]) -> tuple[bytes, bytes]:
-        # The whole note is zeros, not just the id: ld keeps it in memory until the digest is known.
+        # Zeros for the whole note, not only for the id: ld writes the note after it has computed the digest.
         pieces = list(_gnu_pieces(elf, _Input(elf, replacements, (note.start, note.end))))
         changed = next((i for i, (old, new) in enumerate(pieces) if old is not new), len(pieces))
         before = hashlib.new(algorithm, usedforsecurity=False)
@@ -174,8 +174,9 @@ def _feed(digest: "hashlib._Hash", pieces: list[bytes | memoryview]) -> None:
 
 
 def _gnu_pieces(elf: ElfFile, source: _Input) -> Iterator[_Piece]:
-    """ELF header and program headers, then each section's header and contents. The headers go without file
-    offsets, symbol and string tables without contents unless they are loaded.
+    """ELF header and program headers, then header and contents of each section.
+
+    File offsets in headers are left out, as are the contents of symbol and string tables that are not loaded.
     """
     file = source.file
     word = 8 if elf.bits == 64 else 4
@@ -206,7 +207,7 @@ def _lld(hashed: _Hash) -> _Formula:
         for start in range(0, len(source.file), _LLD_CHUNK):
             pieces = list(source.pieces(start, min(start + _LLD_CHUNK, len(source.file))))
             before.append(hashed([old for old, _ in pieces]))
-            # Most chunks are not changed.
+            # Most chunks are unchanged.
             same = all(old is new for old, new in pieces)
             after.append(before[-1] if same else hashed([new for _, new in pieces]))
         return hashed(before), hashed(after)
@@ -225,10 +226,10 @@ def _plain(algorithm: str) -> _Hash:
 
 
 def _blake3(length: int) -> _Hash:
-    """Its first ``length`` bytes; ImportError from the first use where the package is missing."""
+    """The first ``length`` bytes of BLAKE3; its first use raises ImportError if the package is missing."""
 
     def hashed(pieces: Sequence[bytes | memoryview]) -> bytes:
-        from blake3 import blake3  # noqa: PLC0415  # most files need none, and some machines have none
+        from blake3 import blake3  # noqa: PLC0415  # seldom needed, and missing on some machines
 
         digest = blake3()
         for piece in pieces:

@@ -1,14 +1,14 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The kernel's configuration, as scripts/link-vmlinux.sh asks it."""
+"""The kernel's configuration, queried as scripts/link-vmlinux.sh does."""
 
 import re
 
 from kallsymsd.protocol.regular import read_regular
 
 _PATH = "include/config/auto.conf"
-# Most bytes; those of distributions have 250 kB.
+# Size limit in bytes; the configurations of distributions have 250 kB.
 _MOST = 1 << 24
-# kallsyms() in the script: what has to be set for which option, from 6.1 to 7.4.
+# In kallsyms() of the script, from 6.1 to 7.4: the condition for an option.
 _OPTION = re.compile(
     rb"^\tif is_enabled (\w+)(?: \|\| is_enabled (\w+))?; then\n"
     rb'\t\tkallsymopt="\$\{kallsymopt\} --([a-z-]+)"\n\tfi$',
@@ -17,10 +17,10 @@ _OPTION = re.compile(
 
 
 class Configuration:
-    """What is enabled in the object tree that is the working directory."""
+    """The configuration of the object tree in the working directory."""
 
     def __init__(self) -> None:
-        """OSError where there is no configuration."""
+        """Read it; OSError if there is none."""
         self._lines = frozenset(read_regular(_PATH, _MOST, follow=True).split(b"\n"))
 
     def is_enabled(self, name: str) -> bool:
@@ -28,18 +28,18 @@ class Configuration:
         return name.encode() + b"=y" in self._lines
 
     def value(self, name: str) -> str:
-        """The value of ``name``, such as CONFIG_CC_VERSION_TEXT, as it is written; "" where it has none."""
+        """The value of ``name``, such as CONFIG_CC_VERSION_TEXT, as written in the file; "" if unset."""
         start = name.encode() + b"="
         value = next((line[len(start) :] for line in self._lines if line.startswith(start)), b"")
         return value.decode("utf-8", "surrogateescape")
 
     def number(self, name: str) -> int:
-        """The value of ``name``, such as CONFIG_PAHOLE_VERSION; 0 where it has none."""
+        """The number ``name``, such as CONFIG_PAHOLE_VERSION; 0 if it is unset."""
         value = self.value(name)
         return int(value) if value.isdecimal() else 0
 
     def options(self, conditions: str) -> list[str]:
-        """The options that the script would give, for what :func:`conditions` found in it."""
+        """The options that the script would pass to kallsyms; ``conditions`` is from :func:`conditions`."""
         options = []
         for condition in conditions.split():
             option, _, names = condition.partition("=")
@@ -49,9 +49,9 @@ class Configuration:
 
 
 def conditions(script: bytes) -> bytes | None:
-    """Which options ``script`` gives to kallsyms on what condition: ``OPTION=CONFIG_A,CONFIG_B`` and blanks.
+    """The options that ``script`` passes to kallsyms, with the configuration that each needs.
 
-    None if it may give others.
+    The form is ``OPTION=CONFIG_A,CONFIG_B``, separated by blanks. None if the script may pass other options.
     """
     found = _OPTION.findall(script)
     if len(found) != script.count(b'kallsymopt="$'):

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What the linker is about to read: the symbols of its input files.
+"""The symbols of the linker's input files.
 
-Sizes of the kernel's tables depend on names and type letters only, and those are known before the link, from
-the files that go into it (kallsymsd.onelink.prediction).
+The sizes of the kernel's tables depend only on names and type letters, which the input files determine before
+the link (kallsymsd.onelink.prediction).
 """
 
 from __future__ import annotations
@@ -18,17 +18,17 @@ if TYPE_CHECKING:
 
     from kallsymsd.elf.elffile import ElfFile
 
-#: Sections with different names that a class number has room for.
+#: Limit on the number of section names, given by the size of a class number.
 MOST_CLASSES = 5000
 _ABSOLUTE = b"*ABS*"
-# Binding and type of a symbol make 12 classes of each section's (native/inputs.pxi).
+# Binding and type divide the symbols of a section into 12 classes (native/inputs.pxi).
 _KINDS = 12
 
 
 class Classes:
-    """Numbers for the sections that symbols are in; a section's name counts up to a "+".
+    """Numbers for the sections of symbols; a "+" in a section's name and everything after it is ignored.
 
-    ``___ksymtab+printk`` is of the class of ``___ksymtab``: kbuild makes a section for each exported symbol.
+    ``___ksymtab+printk`` has the number of ``___ksymtab``: kbuild makes a section for each exported symbol.
     """
 
     def __init__(self, names: Sequence[bytes] = ()) -> None:
@@ -36,11 +36,11 @@ class Classes:
 
     @property
     def names(self) -> list[bytes]:
-        """The sections' names in the order of their numbers; the first stands for absolute symbols."""
+        """The section names in the order of their numbers; the first stands for absolute symbols."""
         return list(self._numbers)
 
     def number(self, section: bytes) -> int:
-        """The number of a section's class. InputError when there are too many."""
+        """The number of a section. InputError if there are too many."""
         name = section.partition(b"+")[0]
         number = self._numbers.setdefault(name, len(self._numbers))
         if number >= MOST_CLASSES:
@@ -48,21 +48,21 @@ class Classes:
         return number
 
     def describe(self, symbol_class: bytes) -> bytes:
-        """The name of the section of a class of symbols, as in the first two bytes of a string."""
+        """The section name of a class of symbols, given as the first two bytes of a string."""
         kind = (symbol_class[0] - 1) * 255 + symbol_class[1] - 1
         return self.names[kind // _KINDS]
 
 
-#: The defined symbols of one file: strings, and where each begins (u32, and the end of the last). A string is
-#: two bytes for the symbol's class (section, binding, type), its name, and a zero.
+#: The defined symbols of one file: their strings, and the start of each (u32, then the end of the last). A
+#: string is two bytes for the symbol's class (section, binding, type), its name, and a zero.
 Part = tuple[bytes, bytes]
 
 
 class Inputs:
     """The defined symbols of all input files.
 
-    parts    of each file, in the order of the link
-    classes  what the classes' sections are called
+    parts    symbols of each file, in link order
+    classes  section names of the classes
     """
 
     __slots__ = ("classes", "parts")
@@ -73,12 +73,12 @@ class Inputs:
 
     @property
     def size(self) -> int:
-        """Bytes taken."""
+        """Memory used, in bytes."""
         return sum(len(strings) + len(starts) for strings, starts in self.parts)
 
 
 def read(file: ElfFile, classes: Classes) -> Part:
-    """The symbols of one file. InputError for a symbol table that contradicts itself."""
+    """The symbols of one file. InputError if its symbol table is inconsistent."""
     symbols = file.symbols()
     numbers = array("H", [0])
     numbers.extend(classes.number(section.name) for section in file.sections[1:])
@@ -86,5 +86,5 @@ def read(file: ElfFile, classes: Classes) -> Part:
         symbols.names, symbols.infos, symbols.sections, symbols.strings, numbers.tobytes()
     )
     if part is None:
-        raise InputError(b"damaged ELF file", detail=b"its symbols' names take too much room")
+        raise InputError(b"damaged ELF file", detail=b"its symbol names are too long")
     return part

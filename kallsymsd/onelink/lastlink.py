@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What the last link of an object tree is remembered by, and what that foretells of the next one.
+"""Remembers the last link of an object tree and predicts the map of the next one.
 
-Two files in the object tree, with names that "make clean" removes: .tmp_vmlinux.inputs has the symbols that
-went in, .tmp_vmlinux2.syms is the map that came out. They only serve a prediction, which is checked; but the
-native core relies on columns that fit together, so what was not written by us, or was damaged, is not used.
+Two files in the object tree hold the last link: .tmp_vmlinux.inputs has the symbols of the linker's inputs,
+.tmp_vmlinux2.syms is the resulting map. "make clean" removes both. They only serve a prediction, which is
+checked later. But the native core relies on consistent columns, so a damaged or unknown file is not used.
 """
 
 from __future__ import annotations
@@ -32,78 +32,78 @@ if TYPE_CHECKING:
 
 #: The map of the last link.
 MAP = ".tmp_vmlinux2.syms"
-#: The map as the next link will have it.
+#: The predicted map of the next link.
 PREDICTED = ".tmp_vmlinux.predicted.syms"
-#: What the linker reads, but for objects that never change; the first is always there.
+#: The linker's inputs, without objects that never change; the first always exists.
 FILES = ("vmlinux.o", ".vmlinux.export.o")
 _INPUTS = ".tmp_vmlinux.inputs"
 _COMING = ".tmp_vmlinux.inputs.new"
-# Most bytes of a file of ours.
+# Size limit of our files in bytes.
 _MOST = 1 << 30
-_UNKNOWN = "nothing is known of the last link in this tree"
-# Magic with the version of the layout and the byte order of what follows; digest of all behind the next
-# field; digest of the map; number of class names, of parts. Then a u32 length each class name, two u64
-# lengths each part; the names; the identities; the columns.
+_UNKNOWN = "nothing is known about the last link in this tree"
+# Magic with layout version and byte order; digest of everything after the next field; digest of the map;
+# number of class names; number of parts. Then a u32 length per class name, two u64 lengths per part, the
+# names, the identities, the columns.
 _HEADER = struct.Struct("=8s16s16sII")
 _MAGIC = b"KSinp2le" if sys.byteorder == "little" else b"KSinp2be"
-# A file whose symbols are known already, by what make goes by as well. A prediction may be wrong.
+# Identifies an unchanged input file by inode and times, like make. That suffices: predictions are checked.
 _IDENTITY = struct.Struct("=5Q")
 
 
-class Coming(NamedTuple):
-    """What is about to be linked.
+class LinkInputs(NamedTuple):
+    """The linker's input files for one link.
 
-    inputs      its symbols
-    identities  of each file: device, inode, size, time of change of its contents, and of its inode
+    inputs      their symbols
+    identities  for each file: device, inode, size, mtime, ctime
     """
 
     inputs: Inputs
     identities: tuple[bytes, ...]
 
 
-def foretell(tree: Path, dialect: Dialect) -> tuple[Coming, Prediction | UnpredictableError]:
-    """What is about to be linked in the object tree ``tree``, and the map that this will give, or why not.
+def predict_link(tree: Path, dialect: Dialect) -> tuple[LinkInputs, Prediction | UnpredictableError]:
+    """The inputs of the next link in the object tree ``tree``, and its predicted map or why there is none.
 
     OSError or InputError for an input that cannot be read.
     """
     known = _recall(tree)
-    coming = _coming(tree, known)
+    coming = _read_inputs(tree, known)
     if known is None:
         return coming, UnpredictableError(_UNKNOWN)
     try:
-        return coming, _predicted(known, coming, dialect)
+        return coming, _predict(known, coming, dialect)
     except UnpredictableError as error:
         return coming, error
 
 
-def expected_map(tree: Path, dialect: Dialect) -> bytes:
-    """The map that the coming link will give, for whoever does not link.
+def predicted_map(tree: Path, dialect: Dialect) -> bytes:
+    """The predicted map of the next link, for callers that do not link.
 
-    UnpredictableError if there is no telling, as while that link is under way; OSError or InputError for
-    an input that cannot be read. Reads the inputs only where something is known of the last link.
+    UnpredictableError if it cannot be predicted, for example during that link; OSError or InputError for an
+    input that cannot be read. Reads the inputs only if the last link is known.
     """
     known = _recall(tree)
     if known is None:
         raise UnpredictableError(_UNKNOWN)
-    return _predicted(known, _coming(tree, known), dialect).text
+    return _predict(known, _read_inputs(tree, known), dialect).text
 
 
-def _coming(tree: Path, known: tuple[Coming, bytes] | None) -> Coming:
-    """What is about to be linked, as far as possible from what is ``known`` of the last link."""
+def _read_inputs(tree: Path, known: tuple[LinkInputs, bytes] | None) -> LinkInputs:
+    """The inputs of the next link; unchanged files are taken from ``known``, the last link."""
     classes = known[0].inputs.classes if known else Classes()
     parts = dict(zip(known[0].identities, known[0].inputs.parts, strict=True)) if known else {}
     read = [
         _read(tree / name, parts, classes) for name in FILES if name == FILES[0] or (tree / name).exists()
     ]
-    return Coming(Inputs(tuple(part for part, _ in read), classes), tuple(each for _, each in read))
+    return LinkInputs(Inputs(tuple(part for part, _ in read), classes), tuple(each for _, each in read))
 
 
-def _predicted(known: tuple[Coming, bytes], coming: Coming, dialect: Dialect) -> Prediction:
+def _predict(known: tuple[LinkInputs, bytes], coming: LinkInputs, dialect: Dialect) -> Prediction:
     return predict(known[0].inputs, known[1], coming.inputs, name_filter(dialect))
 
 
 def _read(path: Path, parts: Mapping[bytes, Part], classes: Classes) -> tuple[Part, bytes]:
-    """The symbols of a file, which may be among the ``parts`` by its identity, and that."""
+    """The symbols of a file and its identity; ``parts`` are known symbols by identity."""
     with os.fdopen(open_regular(str(path), follow=True), "rb", buffering=0) as file:
         status = os.fstat(file.fileno())
         identity = _IDENTITY.pack(
@@ -111,14 +111,14 @@ def _read(path: Path, parts: Mapping[bytes, Part], classes: Classes) -> tuple[Pa
         )
         if identity in parts:
             return parts[identity], identity
-        # Not mapped: objtool may be writing it.
+        # Do not map the file: objtool may be writing to it.
         reader = Reader(file.fileno(), status.st_size)
         data = symbol_part(reader.read, reader.size)
         return inputs.read(ElfFile.read(data), classes), identity
 
 
-def _recall(tree: Path) -> tuple[Coming, bytes] | None:
-    """What went into the last link, and its map; None if that is not known."""
+def _recall(tree: Path) -> tuple[LinkInputs, bytes] | None:
+    """The inputs and the map of the last link; None if they are not known."""
     try:
         data = read_regular(str(tree / _INPUTS), _MOST, follow=False)
         map_text = read_regular(str(tree / MAP), _MOST, follow=False)
@@ -139,11 +139,11 @@ def _recall(tree: Path) -> tuple[Coming, bytes] | None:
     names, identities = fields[:class_count], fields[class_count : class_count + part_count]
     columns = fields[class_count + part_count :]
     parts = tuple(zip(columns[::2], columns[1::2], strict=True))
-    return Coming(Inputs(parts, Classes(names)), tuple(identities)), map_text
+    return LinkInputs(Inputs(parts, Classes(names)), tuple(identities)), map_text
 
 
-def note(tree: Path, coming: Coming) -> None:
-    """Write down what is about to be linked."""
+def note(tree: Path, coming: LinkInputs) -> None:
+    """Save the inputs of the next link."""
     names = coming.inputs.classes.names
     columns = [column for part in coming.inputs.parts for column in part]
     rest = b"".join(
@@ -161,7 +161,7 @@ def note(tree: Path, coming: Coming) -> None:
 
 
 def learn(tree: Path, map_text: bytes) -> None:
-    """What was noted last is what gave ``map_text``."""
+    """Remember that the inputs saved by note() gave ``map_text``."""
     temporary = tree / f"{MAP}.new"
     write_new(str(temporary), map_text, mode=0o666)
     temporary.replace(tree / MAP)
@@ -175,6 +175,6 @@ def learn(tree: Path, map_text: bytes) -> None:
 
 
 def forget(tree: Path) -> None:
-    """The next link is like the first one."""
+    """Forget the last link: the next one is not predicted."""
     for name in (_INPUTS, _COMING):
         (tree / name).unlink(missing_ok=True)

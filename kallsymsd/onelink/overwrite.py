@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Overwrites the tables in a linked file: read once, planned, written.
+"""Overwrites the tables in a linked file, in place.
 
-There is never a file by its name that is overwritten in part. It is moved aside, written to and moved back.
-That takes no copy of what may be a gigabyte and no space, and owner, mode and attributes stay. A process that
-is killed meanwhile leaves no file by that name, which make sees, and one called .tmp_*, which "make clean"
-removes.
+A partly overwritten file never has the final name: the file is renamed, written and renamed back. That needs
+neither a copy, which may have a gigabyte, nor disk space, and keeps owner, mode and attributes. If the
+process is killed meanwhile, the final name is missing, which make notices, and a file .tmp_* is left, which
+"make clean" removes.
 """
 
 import errno
@@ -22,7 +22,7 @@ from kallsymsd.protocol.regular import open_regular
 
 
 class OverwriteError(KallsymsdError):
-    """The file cannot be read or written; ``message`` is one line, without its end: which file, why."""
+    """The file cannot be read or written; ``message`` is one line, without newline: the file, and why."""
 
     def __init__(self, message: bytes) -> None:
         super().__init__(message.decode("utf-8", "backslashreplace"))
@@ -30,17 +30,17 @@ class OverwriteError(KallsymsdError):
 
 
 class LinkedFile:
-    """A linked file that is to get other tables.
+    """A linked file whose tables will be overwritten.
 
-    elf  what it holds
+    elf  its contents
     """
 
     def __init__(self, path: bytes) -> None:
-        """Read all of it. OverwriteError where that fails, or it is cut short meanwhile; InputError if it is
+        """Read the file. OverwriteError if that fails or the file changes size meanwhile; InputError if it is
         no ELF file.
 
-        Not mapped: whoever cuts a mapped file short kills those who look at it (SIGBUS), and what is looked
-        at twice may have changed.
+        The file is not mapped: if another process truncates a mapped file, access raises SIGBUS, and contents
+        may change between two looks.
         """
         self._path = path
         try:
@@ -56,19 +56,15 @@ class LinkedFile:
         self.elf = ElfFile.read(data)
 
     def plan(self, tables: Tables, *replacements: Replacement) -> Patch | LayoutDiffers:
-        """What to write for the file to have ``tables``, and ``replacements`` of other sections."""
+        """The patch that gives the file ``tables``, and makes ``replacements`` in other sections."""
         return patchplan.plan(self.elf, tables, *replacements)
 
     def write(self, patch: Patch, complete: Callable[[], None] = lambda: None) -> None:
-        """Write it, with the file moved aside, call ``complete``, then give the file its name back.
-
-        Where anything fails, ``complete`` included, the file is as it was before; OverwriteError says what
-        went wrong. Links are followed. A file with several names is refused: each of them would change.
-        """
+        """Apply the patch; see :func:`overwrite`."""
         overwrite(self._path, patch.replacements, self._identity, complete)
 
     def write_unnamed(self, patch: Patch) -> None:
-        """Write it to a file that gets its final name later: what fails leaves a file that nobody uses."""
+        """Apply the patch to a file that gets its final name later: after an error, nobody uses the file."""
         path = self._path
         try:
             descriptor = open_regular(path, os.O_RDWR, follow=False)
@@ -83,7 +79,7 @@ class LinkedFile:
 
 
 class Identity:
-    """Which file it is, in which state: what is written to it or put in its place makes another."""
+    """Identifies a file and its state: a write to the file, or a new file in its place, changes it."""
 
     __slots__ = ("_fields",)
 
@@ -91,7 +87,7 @@ class Identity:
         self._fields = (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns)
 
     def is_of(self, status: os.stat_result) -> bool:
-        """Whether ``status`` is of this file in this state."""
+        """Whether ``status`` is from this file in this state."""
         return self._fields == Identity(status)._fields
 
 
@@ -101,11 +97,11 @@ def overwrite(
     planned: Identity,
     complete: Callable[[], None] = lambda: None,
 ) -> None:
-    """Put bytes at offsets of the file at ``path``, call ``complete``, then give the file its name back.
+    """Rename the file at ``path``, write bytes at offsets, call ``complete``, and rename the file back.
 
-    ``planned`` is the file that the bytes are for. Where anything fails, ``complete`` included, the file is
-    as it was before; OverwriteError says what went wrong. Links are followed. A file with several names is
-    refused: each of them would change.
+    ``planned`` identifies the file that the bytes are for. If anything fails, ``complete`` included, the file
+    is restored and OverwriteError says what went wrong. Symbolic links are followed. A file with several hard
+    links is refused, because all of them would change.
     """
     final = os.path.realpath(path)
     aside = b"%b/.tmp_%b.%d" % (os.path.dirname(final), os.path.basename(final)[:200], os.getpid())
@@ -122,7 +118,7 @@ def overwrite(
                 raise _changed(path)
             if status.st_nlink != 1:
                 raise OverwriteError(
-                    b"%b: it has %d names (hard links), all would change" % (path, status.st_nlink)
+                    b"%b: has %d hard links, which would all change; copy it first" % (path, status.st_nlink)
                 )
             os.rename(final, aside)
             if not planned.is_of(os.stat(aside)):
@@ -136,8 +132,8 @@ def overwrite(
 
 
 def _changed(path: bytes) -> OverwriteError:
-    """What is said of a file that somebody else writes to."""
-    return OverwriteError(b"%b: changed while it was read: is something else linking it?" % path)
+    """The error for a file that another process writes to."""
+    return OverwriteError(b"%b: changed while it was read; is another build linking it?" % path)
 
 
 def _fill_aside(
@@ -147,7 +143,7 @@ def _fill_aside(
     aside: bytes,
     final: bytes,
 ) -> None:
-    """All that happens while the file is called ``aside``."""
+    """Do everything that happens while the file has the name ``aside``."""
     overwritten: list[tuple[int, bytes]] = []
     try:
         _fill(descriptor, replacements, final, overwritten)
@@ -160,7 +156,7 @@ def _fill_aside(
                     raise OSError(errno.EIO, "short write")
             os.rename(aside, final)
         except OSError as error:
-            message = b"%b: changed in part, now called %b: link it again" % (final, aside)
+            message = b"%b: partly overwritten, now called %b; link it again" % (final, aside)
             raise OverwriteError(message) from error
         raise
 
@@ -171,7 +167,7 @@ def _fill(
     path: bytes,
     overwritten: list[tuple[int, bytes]] | None = None,
 ) -> None:
-    """Write bytes at offsets, none beyond the end; ``overwritten`` gets what was there before."""
+    """Write bytes at offsets, none beyond the end; ``overwritten`` collects the previous contents."""
     size = os.fstat(descriptor).st_size
     for offset, data in replacements:
         done = 0

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""A linked ELF file and the tables it needs -> the bytes to change in it, or why it must be linked again.
+"""Plans a patch: the bytes to change in a linked ELF file for the tables it needs, or why that is impossible.
 
-Linked with other kallsyms tables of the same sizes, a file differs in these tables, in the relocations of
-them, and in its build-id. Here each of these is checked or computed; docs/one-link.md says why that is all.
+Two links with kallsyms tables of the same sizes differ only in these tables, their relocations and the
+build-id. Each of these is checked or computed here; docs/one-link.md explains why nothing else differs.
 """
 
 from typing import Literal, NamedTuple
@@ -18,28 +18,27 @@ from kallsymsd.onelink.relocations import Relocation
 
 _EVERY_TABLE = (*OFFSETS_LAST, "addresses")
 _SHF_ALLOC = 2
-_UNKNOWN_KIND = "kallsyms_relative_base has a relocation of unknown kind"
+_UNKNOWN_KIND = "kallsyms_relative_base has an unknown kind of relocation"
 
 
 class Patch(NamedTuple):
-    """What to write into a file, in order and apart; nothing if it is right already."""
+    """What to write into a file: sorted, not overlapping; empty if the file is up to date."""
 
     replacements: list[Replacement]
 
 
 class LayoutDiffers(NamedTuple):
-    """The file must be linked again, with the tables at hand; ``reason`` is one line without a full stop."""
+    """The file must be linked again with the given tables; ``reason`` is one line."""
 
     reason: str
 
 
 def plan(elf: ElfFile, tables: Tables, *others: Replacement) -> Patch | LayoutDiffers:
-    """What makes of ``elf`` the file that its linker makes with ``tables``, those of the file's own symbols.
+    """The patch that turns ``elf`` into the file that its linker makes with ``tables``.
 
-    ``others`` is what else was linked in with other contents.
-
-    ``elf`` is as the linker left it: once another program has changed it (sorttable, strip), its build-id
-    cannot be recognised. Raises InputError for a damaged file.
+    ``tables`` are those of the file's own symbols; ``others`` are replacements in other sections. ``elf``
+    must come straight from the linker: after another program has changed it (sorttable, strip), its build-id
+    is not recognized. Raises InputError for a damaged file.
     """
     try:
         replacements = _replacements(elf, tables)
@@ -53,15 +52,15 @@ def plan(elf: ElfFile, tables: Tables, *others: Replacement) -> Patch | LayoutDi
 
 
 class _DiffersError(Exception):
-    """Its text is the reason of a LayoutDiffers."""
+    """Raised with the reason for a LayoutDiffers."""
 
 
 class _Layout(NamedTuple):
     """Where the tables are.
 
-    section  which they are in
-    places   the address of each table that is needed, in order
-    text     the address of _text
+    section  the section of all tables
+    places   address of each needed table, in order
+    text     address of _text
     """
 
     section: Section
@@ -74,7 +73,7 @@ class _Layout(NamedTuple):
 
 
 def _replacements(elf: ElfFile, tables: Tables) -> list[Replacement]:
-    """Everything but the build-id."""
+    """All replacements but the build-id."""
     if tables.address_form == ADDRESSES:
         raise _DiffersError("absolute addresses, each with a relocation, cannot be patched")
     contents: dict[str, bytes] = tables.encode(_target(elf))
@@ -113,16 +112,16 @@ def _order(elf: ElfFile) -> Literal["little", "big"]:
 
 
 def _layout(elf: ElfFile, tables: Tables, sizes: dict[str, int]) -> _Layout:
-    """The layout of the file, after every check that needs its labels only."""
+    """The layout of the file, after all checks that need only its labels."""
     names = {table: b"kallsyms_" + table.encode() for table in _EVERY_TABLE}
     found = elf.find([b"_text", *names.values()])
     text = found[b"_text"].value if b"_text" in found else 0
     if text != tables.symbols.text_address % (1 << elf.bits):
-        raise _DiffersError("the tables are of other symbols: their _text is at another address")
+        raise _DiffersError("the tables are for other symbols: their _text has another address")
     labels = {table: found[name] for table, name in names.items() if name in found}
     for table in names:
         if (table in labels) != (table in sizes):
-            verb = "misses" if table in sizes else "has"
+            verb = "lacks" if table in sizes else "has"
             raise _DiffersError(f"it {verb} kallsyms_{table}, unlike tables of dialect {tables.dialect.name}")
     end = _end(tables, sizes, labels, tables.alignment(_target(elf)))
     first = labels[next(iter(sizes))]
@@ -132,13 +131,13 @@ def _layout(elf: ElfFile, tables: Tables, sizes: dict[str, int]) -> _Layout:
         or section.type != "SHT_PROGBITS"
         or not section.address <= first.value <= end <= section.address + section.size
     ):
-        raise _DiffersError("its kallsyms tables are not within a section with contents")
+        raise _DiffersError("its kallsyms tables are not in a section with contents")
     elf.contents(section)  # InputError if the file ends before the section does
     return _Layout(section, {table: labels[table].value for table in sizes}, text)
 
 
 def _end(tables: Tables, sizes: dict[str, int], labels: dict[str, Symbol], alignment: int) -> int:
-    """Where the last table ends; checked that tables of these sizes, one after the other, are labelled so."""
+    """The end of the last table, after checking that the labels fit consecutive tables of these sizes."""
     first = labels[next(iter(sizes))]
     end, before = first.value, "the first table"
     for table, size in sizes.items():
@@ -154,12 +153,12 @@ def _end(tables: Tables, sizes: dict[str, int], labels: dict[str, Symbol], align
 def _relative_base(elf: ElfFile, tables: Tables, layout: _Layout, changes: list[Replacement]) -> bytes:
     """The word at kallsyms_relative_base: "_text + N" as the linker resolves it. N is 0 on many machines.
 
-    Where N changes, so does the addend of its relocations: N itself for one against _text, which
-    --emit-relocs leaves, the sum for one without a symbol, which the loader applies. With the latter the word
-    may be 0.
+    If N changes, so do the addends of its relocations. The addend is N for a relocation against _text, which
+    --emit-relocs leaves, and the sum for one without a symbol, which the loader applies. With the latter, the
+    word itself may be 0.
     """
     if tables.relative_base is None:
-        raise AssertionError("asked for a table that is not needed")
+        raise AssertionError("this table is not needed")
     word, order, mask = elf.bits // 8, _order(elf), (1 << elf.bits) - 1
     new = tables.relative_base & mask
     present = bytes(elf.data[layout.offset("relative_base") :][:word])
@@ -185,16 +184,16 @@ def _relative_base(elf: ElfFile, tables: Tables, layout: _Layout, changes: list[
 
 
 def _distances(elf: ElfFile, tables: Tables, layout: _Layout, changes: list[Replacement]) -> bytes:
-    """The column "_text - . + N" as the linker resolves it: the distance of each symbol from its own entry.
+    """The column "_text - . + N" as the linker resolves it: each symbol's distance from its own entry.
 
-    --emit-relocs leaves a relocation against _text with addend N for each.
+    --emit-relocs leaves one relocation per entry, against _text with addend N.
     """
     place = layout.places["offsets"]
     column, is_bad = _native.encode_distances(tables.offsets, layout.text - place)
     if is_bad:
         raise _DiffersError("a symbol is too far from kallsyms_offsets")
     if relocations.awaits_symbol(elf, place):
-        raise _DiffersError("kallsyms_offsets has relocations of unknown kind")
+        raise _DiffersError("kallsyms_offsets has an unknown kind of relocations")
     addends = memoryview(tables.offsets).cast("i")
     done = range(0)
     for entry in relocations.at_place(elf, place):
@@ -203,7 +202,7 @@ def _distances(elf: ElfFile, tables: Tables, layout: _Layout, changes: list[Repl
             continue
         changed = relocations.with_addends(elf, entry, place, addends) if _is_text(elf, entry) else None
         if changed is None:
-            raise _DiffersError("kallsyms_offsets has relocations of unknown kind")
+            raise _DiffersError("kallsyms_offsets has an unknown kind of relocations")
         done = range(start, start + len(changed))
         if changed != elf.data[start : start + len(changed)]:
             changes.append((start, changed))
@@ -211,7 +210,7 @@ def _distances(elf: ElfFile, tables: Tables, layout: _Layout, changes: list[Repl
 
 
 def _is_text(elf: ElfFile, entry: Relocation) -> bool:
-    """Whether a relocation that the linker left for other programs is against _text."""
+    """Whether a relocation that --emit-relocs left is against _text."""
     if entry.section.flags & _SHF_ALLOC:
         return False
     symbols = elf.symbols()

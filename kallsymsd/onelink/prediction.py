@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The next map before its link: the last one, without the names that are gone and with those that are new.
+"""Predicts the map of the next link: the last map, with removed names taken out and new ones inserted.
 
-The sizes of the tables depend on type letters and names only. So a map with the right names, at whatever
-addresses, gives tables of the right sizes, and the linker can be given those at once. What has become of
-symbols of one class (section, binding, type) is learned from the last link: their letter in the map, or that
-they are not in it. Nobody relies on a prediction; it is compared with what was linked.
+The sizes of the tables depend only on type letters and names. So a map with the right names, at any
+addresses, gives tables of the right sizes, which the linker can use at once. The last link shows what becomes
+of symbols of a class (section, binding, type): their letter in the map, or that the map lacks them. A
+prediction need not be right: it is compared with what was linked.
 """
 
 from __future__ import annotations
@@ -22,18 +22,18 @@ if TYPE_CHECKING:
     from kallsymsd.core.dialects import Dialect
     from kallsymsd.onelink.inputs import Inputs
 
-#: More symbols than this gone or new: no prediction. It would be wrong for some, and dear.
+#: If more symbols are removed or added, there is no prediction: it would be slow and probably wrong.
 MOST_CHANGED = 20000
-#: Symbols of a class that are looked up to learn what becomes of it.
+#: Symbols of a class that are looked up in the last map.
 _SAMPLES = 24
 
 
 class Prediction(NamedTuple):
-    """A map that was made before its link.
+    """A predicted map.
 
     text     the map
-    removed  lines of the last map that are not in it
-    added    lines that are new
+    removed  number of lines removed from the last map
+    added    number of lines inserted
     """
 
     text: bytes
@@ -42,11 +42,11 @@ class Prediction(NamedTuple):
 
 
 class UnpredictableError(Exception):
-    """There is no telling; the text says why, for a person."""
+    """The map cannot be predicted; the text says why."""
 
 
 def name_filter(dialect: Dialect) -> Callable[[bytes], bool]:
-    """Whether the maps of ``dialect`` never have a symbol of a name."""
+    """A function that tells whether mksysmap of ``dialect`` drops a name."""
     forms = {
         "^": "%s.*",
         "$": ".*%s",
@@ -61,7 +61,7 @@ def name_filter(dialect: Dialect) -> Callable[[bytes], bool]:
 
 
 class _Line(NamedTuple):
-    """A line of the last map: its place there, its address in hex, its type letter."""
+    """A line of the last map: its offset, its address in hex, its type letter."""
 
     start: int
     address: bytes
@@ -69,10 +69,10 @@ class _Line(NamedTuple):
 
 
 def predict(old: Inputs, old_map: bytes, new: Inputs, is_dropped: Callable[[bytes], bool]) -> Prediction:
-    """The map of a link of ``new``, when a link of ``old`` gave ``old_map``.
+    """The map that a link of ``new`` gives, after a link of ``old`` gave ``old_map``.
 
-    ``is_dropped`` says whether the dialect's maps never have a symbol of that name. UnpredictableError for
-    inputs too different, or a class of symbols that was not there before.
+    ``is_dropped`` tells whether mksysmap drops a name. UnpredictableError if the inputs differ too much, or
+    for a class of symbols that the last link did not have.
     """
     removed, added = _difference(old, new)
     samples = {cls: _samples(old, cls, is_dropped) for cls in {string[:2] for string in (*added, *removed)}}
@@ -94,8 +94,8 @@ def predict(old: Inputs, old_map: bytes, new: Inputs, is_dropped: Callable[[byte
             continue
         if cls not in model:
             raise UnpredictableError(
-                f"no symbol like {name.decode('ascii', 'replace')} in section "
-                f"{new.classes.describe(cls).decode('ascii', 'replace')} was there in the last link"
+                f"the last link had no symbol like {name.decode('ascii', 'replace')} in section "
+                f"{new.classes.describe(cls).decode('ascii', 'replace')}"
             )
         like = model[cls]
         if like is not None:
@@ -106,7 +106,7 @@ def predict(old: Inputs, old_map: bytes, new: Inputs, is_dropped: Callable[[byte
 
 
 def _difference(old: Inputs, new: Inputs) -> tuple[list[bytes], list[bytes]]:
-    """Strings (class and name) that are gone, and that are new."""
+    """The removed and the added strings (class and name)."""
     if len(old.parts) != len(new.parts):
         raise UnpredictableError(f"{len(new.parts)} input files instead of {len(old.parts)}")
     gone: Counter[bytes] = Counter()
@@ -115,16 +115,16 @@ def _difference(old: Inputs, new: Inputs) -> tuple[list[bytes], list[bytes]]:
         _, removed, added = _native.align(old_strings, old_starts, strings, starts)
         if len(removed) + len(added) > 4 * MOST_CHANGED:
             raise UnpredictableError(
-                f"{(len(removed) + len(added)) // 4} symbols of the linker's inputs are gone or new"
+                f"{(len(removed) + len(added)) // 4} symbols of the linker's inputs were removed or added"
             )
         gone.update(_native.select(old_strings, old_starts, removed).split(b"\0")[:-1])
         fresh.update(_native.select(strings, starts, added).split(b"\0")[:-1])
-    # What only went from one file to another is neither.
+    # A symbol that moved to another file is neither.
     return sorted((gone - fresh).elements()), sorted((fresh - gone).elements())
 
 
 def _samples(old: Inputs, cls: bytes, is_dropped: Callable[[bytes], bool]) -> list[bytes]:
-    """Names of that class in the last link."""
+    """Names of a class in the last link."""
     names = []
     for strings, starts in old.parts:
         begins = memoryview(starts).cast("I")
@@ -136,7 +136,7 @@ def _samples(old: Inputs, cls: bytes, is_dropped: Callable[[bytes], bool]) -> li
 
 
 def _lines(old_map: bytes, names: Iterable[bytes]) -> dict[bytes, list[_Line]]:
-    """The lines of the map with these names."""
+    """The lines of the map for each of these names."""
     ordered = sorted(names)
     starts = array("I", [0])
     for name in ordered:
@@ -151,8 +151,8 @@ def _lines(old_map: bytes, names: Iterable[bytes]) -> dict[bytes, list[_Line]]:
 
 
 def _line_of_class(sampled: list[bytes], lines: dict[bytes, list[_Line]]) -> _Line | None:
-    """A line as those of a class look; None for a class whose symbols are not in the map."""
-    # A name that stands once says more than one of which there are many.
+    """A typical line of a class; None for a class whose symbols are not in the map."""
+    # A name that occurs once is better evidence than one that occurs often.
     outcomes = [lines[name] for name in sampled if len(lines[name]) <= 1] or [lines[name] for name in sampled]
     letters = Counter(found[0].letter if found else b"" for found in outcomes)
     usual = letters.most_common(1)[0][0]
@@ -162,7 +162,7 @@ def _line_of_class(sampled: list[bytes], lines: dict[bytes, list[_Line]]) -> _Li
 
 
 def _line_to_remove(candidates: list[_Line], like: _Line | None, gone: set[int]) -> _Line | None:
-    """Which of the lines with a name is that of a symbol of a class whose lines look like ``like``."""
+    """The line, among those with a name, of a symbol whose class has lines like ``like``."""
     left = [line for line in candidates if line.start not in gone]
     if like is None:
         return None
@@ -170,7 +170,7 @@ def _line_to_remove(candidates: list[_Line], like: _Line | None, gone: set[int])
 
 
 def _edited(text: bytes, edits: list[tuple[int, int, bytes]]) -> bytes:
-    """``text`` with (start, end, replacement) put in; the ranges may touch, not overlap."""
+    """``text`` after edits (start, end, replacement); ranges may touch but not overlap."""
     pieces = []
     at = 0
     for start, end, replacement in sorted(edits):

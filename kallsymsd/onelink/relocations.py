@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Relocations that a linked file still has: those of --emit-relocs, and dynamic ones.
+"""Relocations in a linked file: those that --emit-relocs keeps, and dynamic ones.
 
-Those without addends (SHT_REL, SHT_RELR) have theirs in the place itself and need no care, unless a symbol's
-address is to be added when the file is loaded.
+SHT_REL and SHT_RELR keep the addend in the relocated word itself. They need no change, unless the loader adds
+a symbol's address to the word.
 """
 
 import sys
@@ -18,9 +18,9 @@ _R_RISCV_SUB32 = 39
 
 
 class Relocation(NamedTuple):
-    """One of several consecutive entries of an SHT_RELA section (Elf32_Rela, Elf64_Rela in elf(5)).
+    """An entry of an SHT_RELA section (Elf32_Rela, Elf64_Rela in elf(5)).
 
-    section    the section it is in; one that is loaded has dynamic relocations
+    section    the section of the entry; a loaded section has dynamic relocations
     start      offset of the entry within that section
     symbol     index of its symbol, 0 for none
     addend     signed
@@ -33,7 +33,7 @@ class Relocation(NamedTuple):
 
 
 def entry_size(elf: ElfFile) -> int:
-    """Bytes of an entry: three words."""
+    """Size of an entry in bytes: three words."""
     return 3 * elf.bits // 8
 
 
@@ -43,10 +43,10 @@ def addend_at(elf: ElfFile, relocation: Relocation) -> int:
 
 
 def awaits_symbol(elf: ElfFile, address: int) -> bool:
-    """Whether a dynamic relocation without addend adds a symbol's address to the word at ``address``.
+    """Whether a dynamic SHT_REL relocation adds a symbol's address to the word at ``address``.
 
-    What is there now is the addend then, not the sum. Linkers leave that for symbols that another file could
-    have (-shared without -Bsymbolic).
+    Then the word holds the addend, not the sum. Linkers do that for symbols that another file may override
+    (-shared without -Bsymbolic).
     """
     word = elf.bits // 8
     order: Literal["little", "big"] = "big" if elf.big_endian else "little"
@@ -65,7 +65,7 @@ def awaits_symbol(elf: ElfFile, address: int) -> bool:
 
 
 def at_place(elf: ElfFile, address: int) -> Iterator[Relocation]:
-    """All with addends that relocate the word at ``address``."""
+    """All SHT_RELA relocations of the word at ``address``."""
     word = elf.bits // 8
     order: Literal["little", "big"] = "big" if elf.big_endian else "little"
     place = address.to_bytes(word, order)
@@ -83,11 +83,11 @@ def at_place(elf: ElfFile, address: int) -> Iterator[Relocation]:
 
 
 def with_addends(elf: ElfFile, first: Relocation, address: int, addends: memoryview) -> bytes | None:
-    """The entries from ``first`` on, one for each of ``addends`` (i32), with these instead of their own.
+    """The entries from ``first`` on, with their addends replaced by ``addends`` (i32).
 
-    None unless they are for 32-bit places from ``address`` on, without gaps, and alike in type and symbol.
-    RISC-V has a second entry for each place, without addend, which takes the place's own label away; that
-    stays as it is.
+    None unless they relocate consecutive 32-bit words from ``address`` on, with the same type and symbol.
+    RISC-V has a second entry for each word, without addend, which subtracts the word's own label; that entry
+    is left unchanged.
     """
     entries = _entries_of_place(elf, first, address)
     size = len(addends) * entries * entry_size(elf)
@@ -113,14 +113,14 @@ def with_addends(elf: ElfFile, first: Relocation, address: int, addends: memoryv
 
 
 def _entries_of_place(elf: ElfFile, first: Relocation, address: int) -> int:
-    """How many entries there are for the first place, side by side: 1 or 2."""
+    """Number of consecutive entries for the first word: 1 or 2."""
     second = first.start + entry_size(elf)
     place = elf.contents(first.section)[second : second + elf.bits // 8]
     return 2 if place == address.to_bytes(elf.bits // 8, "big" if elf.big_endian else "little") else 1
 
 
 def _are_sub32(elf: ElfFile, infos: bytes) -> bool:
-    """Whether all of these r_info, in this machine's byte order, are of R_RISCV_SUB32; the symbols differ."""
+    """Whether all r_info, in this machine's byte order, have the type R_RISCV_SUB32; the symbols differ."""
     size, low = elf.bits // 8, 4 if elf.bits == 64 else 1
     expected = _R_RISCV_SUB32.to_bytes(low, sys.byteorder)
     first = 0 if sys.byteorder == "little" else size - low

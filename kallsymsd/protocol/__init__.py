@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What client and daemon agree on: frames, messages, places, files. Costs a client little."""
+"""What client and daemon share: frames, messages, paths, files and locks. Cheap to import for the client."""

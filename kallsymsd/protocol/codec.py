@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Bytes from a peer to frames, and control messages. Does no I/O (docs/protocol.md)."""
+"""Decodes a peer's bytes into frames and control messages. Does no I/O (docs/protocol.md)."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
@@ -9,27 +9,27 @@ import msgpack
 from kallsymsd.protocol import wire
 from kallsymsd.protocol.wire import WireError
 
-#: Limits of a control message, in elements or bytes; the frame's own limit holds for all of it.
+#: Limits within a control message, in elements or bytes; the frame's own limit applies, too.
 _MAX_ELEMENTS = 1 << 14
 _MAX_STRING = 1 << 20
 
 
 class Frame(NamedTuple):
-    """One frame: its kind (a constant of wire) and its body."""
+    """One frame: its kind (a constant in wire) and its body."""
 
     kind: int
     body: bytes
 
 
 class Decoder:
-    """Turns what a peer sends, however it is cut into pieces, into frames.
+    """Turns a peer's bytes, in pieces of any size, into frames.
 
-    Allocates nothing on the word of a length field: a body is only as large as what has arrived of it. The
-    time taken is linear in the bytes fed, also when they come one by one.
+    It does not allocate by a length field: memory grows only with the bytes that arrive. Time is linear in
+    the number of bytes, even if they arrive one at a time.
     """
 
     def __init__(self, accepts: frozenset[int]) -> None:
-        """``accepts`` is the set of kinds that this side may receive."""
+        """``accepts`` is the set of frame kinds that this side may receive."""
         self._accepts = accepts
         self._buffer = bytearray()
         self._greeted = False
@@ -38,13 +38,13 @@ class Decoder:
 
     @property
     def is_empty(self) -> bool:
-        """Whether nothing is left of what was fed, not even a part of a frame."""
+        """Whether no bytes are pending, not even a part of a frame."""
         return not self._buffer
 
     def feed(self, data: bytes) -> Iterator[Frame]:
-        """Take ``data`` in; the frames that are complete by now, in order.
+        """Add ``data``; returns the complete frames, in order.
 
-        Going through them raises WireError where the peer left the protocol, from then on always.
+        Iterating raises WireError at the first protocol violation, and on every later call.
         """
         self._buffer += data
         return self._frames()
@@ -76,7 +76,7 @@ class Decoder:
                 return None
             kind, length = wire.parse_header(header)
             if kind not in self._accepts:
-                raise WireError(f"frame of kind {kind}, which this side does not take")
+                raise WireError(f"unexpected frame of kind {kind}")
             self._header = kind, length
         kind, length = self._header
         body = self._take(length)
@@ -86,7 +86,7 @@ class Decoder:
         return Frame(kind, body)
 
     def _take(self, size: int) -> bytes | None:
-        """The next ``size`` bytes, or None before they are there."""
+        """The next ``size`` bytes, or None if they have not arrived yet."""
         if len(self._buffer) < size:
             return None
         taken = bytes(self._buffer[:size])
@@ -95,14 +95,14 @@ class Decoder:
 
 
 def encode_message(kind: int, message: Mapping[str, Any]) -> bytes:
-    """A CONTROL or ANSWER frame with ``message``."""
+    """A CONTROL or ANSWER frame that carries ``message``."""
     return wire.frame(kind, msgpack.packb(message, use_bin_type=True))
 
 
 def decode_message(body: bytes) -> dict[str, Any]:
     """The message in the body of a CONTROL or ANSWER frame; WireError unless it is a map with text keys."""
     try:
-        # A new unpacker each time: one that failed must not be used again (GHSA-6v7p-g79w-8964).
+        # Use a new unpacker each time: one that failed must not be used again (GHSA-6v7p-g79w-8964).
         message = msgpack.unpackb(
             body,
             use_list=False,
@@ -114,10 +114,10 @@ def decode_message(body: bytes) -> dict[str, Any]:
             max_map_len=_MAX_ELEMENTS,
             max_ext_len=0,
         )
-    # UnpackException for an end inside of a value; all else is ValueError (UnicodeDecodeError too), but for
-    # a timestamp out of range (OverflowError).
+    # msgpack raises UnpackException for a truncated value, OverflowError for a timestamp out of range, and
+    # ValueError (UnicodeDecodeError included) for everything else.
     except (msgpack.UnpackException, ValueError, OverflowError) as error:
-        raise WireError(f"message that is not msgpack: {error}") from error
+        raise WireError(f"message is not msgpack: {error}") from error
     if not isinstance(message, dict) or not all(isinstance(key, str) for key in message):
-        raise WireError("message that is not a map with text keys")
+        raise WireError("message is not a map with text keys")
     return message

@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Preamble, frames and the fields in them: how the protocol lays out bytes (docs/protocol.md).
+"""The protocol's byte layout: preamble, frames and their fields (docs/protocol.md).
 
-Pure: bytes in, bytes out, no imports. All integers are little-endian. A connection begins with a preamble of
-each side, then carries frames: a header of 8 bytes (u32 kind, u32 length of the body) and the body.
+No I/O and no imports. All integers are little-endian. On a connection, each side first sends a preamble, then
+frames: a header of 8 bytes (u32 kind, u32 length of the body) and the body.
 """
 
-# What the module wire has too.
+# Names that the module wire re-exports.
 __all__ = [
     "ANSWER",
     "BUILD",
@@ -39,10 +39,10 @@ REPLY = 2  # daemon to client, carries the result's descriptors when status is O
 HEARTBEAT = 3  # daemon to client while it computes, no body
 CONTROL = 4  # kallsymsctl to daemon, body is a msgpack map
 ANSWER = 5  # daemon to kallsymsctl, body is a msgpack map
-FAILURE = 6  # daemon to either: it cannot serve this; body is one line of UTF-8 text, the connection ends
-VERSION = 7  # daemon to client: it serves another version, which is the body in ASCII; the connection ends
+FAILURE = 6  # daemon to either: cannot serve this; body is one line of UTF-8 text, the connection ends
+VERSION = 7  # daemon to client: has another version; body is that version in ASCII, the connection ends
 
-#: Longest body accepted of each kind, in bytes; checked before anything is allocated.
+#: Longest body accepted for each kind, in bytes; checked before anything is allocated.
 MAX_BODY = {
     BUILD: 1 << 16,
     REPLY: 1 << 24,  # the messages: two lines for each symbol with an overlong name
@@ -55,11 +55,11 @@ MAX_BODY = {
 
 
 class WireError(Exception):
-    """The peer sent something that is not this protocol."""
+    """The peer violated the protocol."""
 
 
 class ProtocolError(WireError):
-    """The peer speaks another protocol: ``protocol``."""
+    """The peer speaks another version of the protocol: ``protocol``."""
 
     def __init__(self, protocol: int) -> None:
         super().__init__(f"the peer speaks protocol {protocol}, not {PROTOCOL}")
@@ -72,7 +72,7 @@ def preamble(protocol: int = PROTOCOL) -> bytes:
 
 
 def check_preamble(data: bytes) -> None:
-    """Raise WireError unless ``data`` is the preamble of a peer with our protocol."""
+    """Raise WireError unless ``data`` is the preamble of a peer that speaks our protocol."""
     if data[:4] != MAGIC:
         raise WireError("the peer does not speak the kallsymsd protocol")
     protocol = int.from_bytes(data[4:6], "little")
@@ -86,9 +86,9 @@ def frame(kind: int, body: bytes = b"") -> bytes:
 
 
 def stop(protocol: int) -> bytes:
-    """What asks a daemon of any ``protocol`` to leave: this message is the same in all of them.
+    """The bytes that ask a daemon to stop; the message is the same in every version of the protocol.
 
-    The body is {"command": "stop"} as msgpack, which the client does not import.
+    The body is {"command": "stop"} as msgpack, spelled out because the client does not import msgpack.
     """
     return preamble(protocol) + frame(CONTROL, b"\x81\xa7command\xa4stop")
 
@@ -105,7 +105,7 @@ def parse_header(data: bytes) -> tuple[int, int]:
 
 
 class Reader:
-    """Takes fields off the front of a body; WireError where it ends too early."""
+    """Reads the fields of a body in order; WireError if it ends too early."""
 
     def __init__(self, data: bytes) -> None:
         self.data = data
@@ -125,15 +125,15 @@ class Reader:
         return int.from_bytes(self.take(size), "little")
 
     def string(self) -> bytes:
-        """A u32 length, and as many bytes."""
+        """A byte string: u32 length, then the bytes."""
         return self.take(self.number(4))
 
     def end(self) -> None:
-        """WireError unless all was taken."""
+        """Raise WireError if bytes are left."""
         if self.at != len(self.data):
             raise WireError(f"body has {len(self.data) - self.at} bytes too many")
 
 
 def string(value: bytes) -> bytes:
-    """A u32 length, and ``value``; what :meth:`Reader.string` takes."""
+    """``value`` as :meth:`Reader.string` reads it: u32 length, then the bytes."""
     return len(value).to_bytes(4, "little") + value

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Locks that end with their holder, and can be asked about without being taken.
+"""File locks that end with their holder and can be queried without being taken.
 
-They are locks of open file descriptions (fcntl(2)): the kernel gives them up when the process ends, however
-that happens.
+They are open file description locks (fcntl(2)): the kernel releases them when the process ends, for whatever
+reason.
 """
 
 import fcntl
@@ -15,30 +15,29 @@ TYPE_CHECKING = False  # typing is not worth its import
 if TYPE_CHECKING:
     from os import PathLike
 
-# struct flock: l_type, l_whence, l_start, l_len, l_pid, and padding where the machine has it.
+# struct flock: l_type, l_whence, l_start, l_len, l_pid, and the machine's padding.
 _FLOCK = struct.Struct("hhqqi0q")
-# A lock's file that is ours is empty, or one line of this size: the program, what the lock's holder noted,
-# and a word while it is ready. One write replaces another of the same size; no kill comes between.
+# Our lock file is empty or holds one line of this size: the program, the holder's note, and a word while the
+# holder is ready. A single write of the same size replaces it, so a kill never leaves half a line.
 _LINE = 128
 _OURS = b"kallsymsd"
 _READY = b"ready"
-#: What a lock is said to have noted if an older version wrote only that it was ready.
+#: The note of a lock whose holder is an older version, which wrote only that it was ready.
 OLDER = "older"
 
 
 class Lock:
     """An exclusive lock on a file.
 
-    It belongs to an open file description, so it ends with the process, however that ends, and can be asked
-    about without being taken. The file stays: removing it would make two locks of one.
+    The file is never removed: with a new file of the same name there would be two locks.
     """
 
     def __init__(self, path: "PathLike[str] | bytes") -> None:
-        """Open the lock file; OSError when that fails."""
+        """Open or create the lock file; OSError on failure."""
         self._descriptor = open_regular(path, posix.O_RDWR | posix.O_CREAT, follow=False)
 
     def take(self) -> bool:
-        """Take the lock at once, or return False: somebody else has it."""
+        """Try to take the lock without waiting; False if another process holds it."""
         try:
             fcntl.fcntl(self._descriptor, fcntl.F_OFD_SETLK, _flock())
         except (BlockingIOError, PermissionError):
@@ -46,7 +45,7 @@ class Lock:
         return True
 
     def read(self) -> str | None:
-        """What its holder, or the last one, has noted; None if the file says what none of ours would."""
+        """The note of the present or last holder; None if the file is not one of ours."""
         words = posix.pread(self._descriptor, _LINE, 0).split()
         if words == [_READY]:
             return OLDER
@@ -55,7 +54,7 @@ class Lock:
         return b" ".join(word for word in words[1:] if word != _READY).decode("utf-8", "replace")
 
     def note(self, text: str = "", *, ready: bool) -> None:
-        """Leave words for :meth:`read`, and say for :func:`is_ready` whether the holder does its work."""
+        """Write the note that :meth:`read` returns and the state that :func:`is_ready` reports."""
         words = [_OURS, text.encode(), _READY if ready else b""]
         try:
             if text or ready:
@@ -63,30 +62,30 @@ class Lock:
             else:
                 posix.ftruncate(self._descriptor, 0)
         except OSError:
-            pass  # a full disk; it then passes for one that is not ready
+            pass  # the disk is full: the holder then looks like one that is not ready
 
     def close(self) -> None:
-        """Give the lock up; a second time does nothing."""
+        """Release the lock; a second call does nothing."""
         if self._descriptor >= 0:
             posix.close(self._descriptor)
             self._descriptor = -1
 
 
 def is_locked(path: "PathLike[str] | bytes") -> bool:
-    """Whether somebody holds the :class:`Lock` on ``path``. Asking takes nothing and disturbs nobody.
+    """Whether a process holds the :class:`Lock` on ``path``. The query itself takes no lock.
 
-    OSError when the file is there but cannot be asked.
+    OSError if the file exists but cannot be queried.
     """
     return _held(path) is not None
 
 
 def is_ready(path: "PathLike[str] | bytes") -> bool:
-    """As :func:`is_locked`, and whoever holds it neither is still starting nor about to end."""
+    """Like :func:`is_locked`, but also False while the holder is starting or stopping."""
     return (_held(path) or b"").split()[-1:] == [_READY]
 
 
 def _held(path: "PathLike[str] | bytes") -> bytes | None:
-    """What a lock's file says while somebody holds the lock; None while nobody does."""
+    """The contents of the lock file while a process holds the lock, else None."""
     try:
         descriptor = open_regular(path, follow=False)
     except FileNotFoundError:

@@ -1,19 +1,19 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Text for people: what goes to standard error, and names that are safe to show on a terminal."""
+"""Messages on standard error, with names made safe for a terminal."""
 
 import posix
 
 
 def strerror(error: OSError) -> bytes:
-    """What the C library calls ``error``."""
+    """The C library's text for ``error``."""
     return (error.strerror or "unknown error").encode()
 
 
 def printable(text: str, *, keep: str = "\n\t") -> str:
-    r"""``text`` with an escape, such as ``\x1b``, for each character that a terminal might obey, or hide.
+    r"""``text`` with each unprintable character replaced by an escape such as ``\x1b``.
 
-    Those in ``keep`` stay. All three programs show what they say through here: names in maps and of
-    directories are anybody's.
+    Characters in ``keep`` stay. All three programs pass their output through here: names of symbols and
+    directories may come from other users and contain control characters.
     """
     if text.isprintable():
         return text
@@ -21,7 +21,7 @@ def printable(text: str, *, keep: str = "\n\t") -> str:
 
 
 def _escape(number: int) -> str:
-    if 0xDC80 <= number <= 0xDCFF:  # a byte that is not UTF-8, as surrogateescape has it
+    if 0xDC80 <= number <= 0xDCFF:  # surrogateescape's form of a byte that is not UTF-8
         number -= 0xDC00
     if number > 0xFFFF:
         return f"\\U{number:08x}"
@@ -29,10 +29,11 @@ def _escape(number: int) -> str:
 
 
 def say(lines: bytes) -> None:
-    """Write to standard error. Nobody can be told if that fails, and a build must not fail for it.
+    """Write to standard error and ignore errors: a build must not fail because of a message.
 
-    What the kernel's own tool would say, too, keeps its bytes, control characters in names included, unless a
-    terminal shows it. Our own lines, which begin with our name, never have any: they may be shown later.
+    Lines that imitate the kernel's own tool keep their exact bytes, control characters included, unless
+    standard error is a terminal. Our own lines, which begin with our name, are always made printable: a log
+    of them may be shown on a terminal later.
     """
     if lines.startswith((b"kallsyms: ", b"kallsymsd: ")) or posix.isatty(2):
         lines = printable(lines.decode("utf-8", "surrogateescape")).encode()

@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Counts what the daemon cannot count itself: requests that it did not answer, and links of kernels.
+"""Records of what the daemon cannot count itself: requests that it did not answer, and links of kernels.
 
-Each is a record of 32 bytes at the end of the file ``fallbacks`` in the cache directory, in
-little-endian order: magic, u32 reason, u32 microseconds waited, u32 time, u64 device and u64 inode of the
-tree. That of a link has another magic, u32 how (the upper half says how many links), u32 microseconds saved.
-Clients only append, and only up to MAX_SIZE; the daemon takes the file away and folds it into its
-counters, kallsymsctl reads it where there is none. Both use this module, which imports next to nothing.
+Clients append records of 32 bytes to the file ``fallbacks`` in the cache directory, up to MAX_SIZE. The
+daemon takes the file away and adds the records to its counters; kallsymsctl reads it where no daemon runs.
+
+A record is little-endian. Of a request: magic, u32 reason, u32 microseconds waited, u32 time, u64 device and
+u64 inode of the tree. Of a link: another magic, u32 how (upper half: number of links), u32 microseconds
+saved, then the same fields.
 """
 
 import posix
@@ -14,40 +15,40 @@ import time
 from kallsymsd.protocol.private import is_private
 from kallsymsd.protocol.regular import open_regular
 
-#: Why requests were not answered. A record has the position in here: only ever append.
+#: Why a request was not answered. Records hold the position in this table: only append to it.
 REASONS = {
     "absent": "no daemon was running",
     "input": "the map was not a regular file",
-    "path": "no socket can have the path given",
+    "path": "the socket's path was too long",
     "foreign": "the daemon belonged to another user",
     "full": "the daemon did not accept the connection in time",
-    "silent": "the daemon gave no sign of life in time",
+    "silent": "the daemon did not respond in time",
     "closed": "the daemon closed the connection",
-    "protocol": "the daemon left the protocol",
-    "version": "the daemon was of another version",
-    "refused": "the daemon said that it could not",
-    "local": "the client could not ask",
-    "wrong": "KALLSYMSD=verify found the answer wrong",
-    "slow": "the daemon took longer than the client does alone",
-    "starting": "the daemon was being started and not ready in time",
+    "protocol": "the daemon violated the protocol",
+    "version": "the daemon had another version",
+    "refused": "the daemon refused the request",
+    "local": "the client could not send the request",
+    "wrong": "KALLSYMSD=verify found a wrong answer",
+    "slow": "the daemon was still computing at the deadline",
+    "starting": "the daemon was still starting",
 }
 
-#: How vmlinux was linked where it was to be linked once. A record has the position in here: only ever append.
+#: How vmlinux was linked where one link was requested. Records hold the position in this table: only append.
 LINKED = {
-    "right": "once, sizes of the tables foretold",
-    "wrong": "again, as the sizes were foretold wrong",
-    "unknown": "again, as the sizes could not be foretold",
-    "stock": "as often as the kernel's script does, which this tree needs",
-    "failed": "as often as the kernel's script does, as something failed",
+    "right": "once, with the table sizes predicted",
+    "wrong": "again, because the predicted table sizes were wrong",
+    "unknown": "again, because the table sizes could not be predicted",
+    "stock": "by the kernel's own script, because one link was not possible or not yet trusted",
+    "failed": "by the kernel's own script, because of an error",
 }
-#: Links that the kernel's script does by itself.
+#: Links that the kernel's own script does.
 SCRIPT_LINKS = 3
 
 #: Name of the file in the cache directory.
 NAME = b"fallbacks"
-#: Size that it does not grow beyond: more is not counted.
+#: Size limit of the file in bytes; further records are not written.
 MAX_SIZE = 1 << 16
-#: Size of a record.
+#: Size of a record in bytes.
 SIZE = 32
 
 _MAGIC = b"KSF1"
@@ -59,9 +60,9 @@ _LINK_NAMES = tuple(LINKED)
 class Fallback:
     """A request that the daemon did not answer.
 
-    reason  a key of REASONS
+    reason  key of REASONS
     waited  seconds that the client waited in vain
-    time    when, in seconds since 1970
+    time    seconds since the epoch
     tree    device and inode of the client's working directory, zeros if it had none
     """
 
@@ -79,12 +80,12 @@ class Fallback:
 
 
 class Linked:
-    """A kernel that was to be linked once.
+    """A kernel built with one link requested.
 
-    how    a key of LINKED
-    links  links that were done, 0 for the script's own
-    saved  seconds saved, estimated
-    time   when, in seconds since 1970
+    how    key of LINKED
+    links  number of links, 0 if the kernel's own script did them
+    saved  estimated seconds saved
+    time   seconds since the epoch
     tree   device and inode of the object tree, zeros if it is gone
     """
 
@@ -103,12 +104,12 @@ class Linked:
         return _record(_LINK_MAGIC, how, self.saved, self.time, self.tree)
 
 
-#: What clients leave for the daemon.
+#: A record that a client leaves for the daemon.
 Note = Fallback | Linked
 
 
 def fallbacks(notes: list[Note]) -> list[Fallback]:
-    """Those of ``notes`` that are one."""
+    """The records of requests among ``notes``."""
     return [note for note in notes if isinstance(note, Fallback)]
 
 
@@ -123,7 +124,7 @@ def _record(magic: bytes, what: int, seconds: float, when: int, tree: tuple[int,
 
 
 def decode(data: bytes) -> list[Note]:
-    """All records in ``data``. What is none is passed over: a full disk leaves parts of records."""
+    """All records in ``data``. Anything else is skipped: a full disk leaves partial records."""
     found: list[Note] = []
     at = _next(data, 0)
     while 0 <= at <= len(data) - SIZE:
@@ -139,24 +140,24 @@ def decode(data: bytes) -> list[Note]:
                 made = Fallback(_NAMES[what], micros / 1e6, when, (device, inode))
         if made is not None:
             found.append(made)
-        # Else a part, or of a later version.
+        # Otherwise it is partial, or of a later version.
         at = _next(data, at + (len(_MAGIC) if made is None else SIZE))
     return found
 
 
 def _next(data: bytes, at: int) -> int:
-    """Where the next record may begin; -1 for nowhere."""
+    """Where the next record may start, -1 if there is none."""
     found = [place for place in (data.find(magic, at) for magic in (_MAGIC, _LINK_MAGIC)) if place >= 0]
     return min(found, default=-1)
 
 
 def count(place: bytes, reason: str, waited: float) -> None:
-    """Note a fallback in the cache directory ``place``. What hinders it is no trouble for a build."""
+    """Record an unanswered request in the cache directory ``place``. Errors are ignored."""
     _append(place, Fallback(reason, waited, int(time.time()), _tree()))
 
 
 def count_link(place: bytes, how: str, links: int, saved: float) -> None:
-    """As :func:`count`, how vmlinux was linked."""
+    """Like :func:`count`, for a link of vmlinux."""
     _append(place, Linked(how, links, saved, int(time.time()), _tree()))
 
 
@@ -182,14 +183,14 @@ def _append(place: bytes, note: Note) -> None:
 
 
 def read(place: bytes) -> list[Note]:
-    """The records in the cache directory ``place``, oldest first; none where it is not ours. They stay."""
+    """The records in the cache directory ``place``, oldest first; none unless the directory is private."""
     return [] if not is_private(place) else _read(place + b"/" + NAME)
 
 
 def take(place: bytes) -> list[Note]:
-    """As :func:`read`, but the records are gone then: the daemon, which calls this, counts them from now on.
+    """Like :func:`read`, but removes the records: the caller must count them.
 
-    A client that has the file open at this moment may lose its record.
+    A client that is just writing to the file may lose its record.
     """
     if not is_private(place):
         return []

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""As kallsymsd.protocol.places, for programs that can afford pathlib; says why there is none."""
+"""Like kallsymsd.protocol.places, for programs that can afford pathlib; errors say what is wrong."""
 
 import os
 import pwd
@@ -11,29 +11,29 @@ from kallsymsd.protocol.places import MAX_SOCKET_PATH
 
 
 class BadPathError(Exception):
-    """A path cannot be used; the text names it, says why and what to do, in one line."""
+    """A path cannot be used. The text is one line: the path, why, and what to do."""
 
 
 def socket_path(environment: Mapping[str, str], uid: int) -> Path:
-    """Path of the daemon's socket for user ``uid``; BadPathError for a name that the kernel cannot bind."""
+    """Path of the daemon's socket for user ``uid``; BadPathError if it is too long or not absolute."""
     path = Path(os.fsdecode(places.socket_path(_encoded(environment), uid)))
     check_socket_path(path)
     return path
 
 
 def check_socket_path(path: Path) -> None:
-    """Raise BadPathError for a name that the kernel cannot bind, or that depends on a working directory."""
+    """Raise BadPathError unless ``path`` is absolute and short enough for a Unix socket."""
     if not path.is_absolute():
-        raise BadPathError(f"{path}: is not absolute; name the socket by its whole path")
+        raise BadPathError(f"{path}: is not absolute; name the socket by its absolute path")
     length = len(os.fsencode(path))
     if length > MAX_SOCKET_PATH:
         raise BadPathError(
-            f"{path}: {length} bytes, a socket's path has at most {MAX_SOCKET_PATH}; name a shorter one"
+            f"{path}: {length} bytes, a socket's path has at most {MAX_SOCKET_PATH}; choose a shorter path"
         )
 
 
 def path_text(path: bytes) -> str:
-    """A path as messages carry it: always valid text."""
+    """A path as valid text, for control messages."""
     return path.decode("utf-8", "backslashreplace")
 
 
@@ -43,10 +43,10 @@ def lock_path(socket_path: Path) -> Path:
 
 
 def base_directory(environment: Mapping[str, str], variable: str, below_home: str) -> Path:
-    """The directory that ``variable`` names if that is an absolute path, else one below the home directory.
+    """The directory in ``variable`` if that is an absolute path, else ``below_home`` in the home directory.
 
-    The home directory is $HOME, else what the passwd database says. Raises BadPathError where neither is an
-    absolute path: in containers without such a user, in services with a dynamic one.
+    The home directory is $HOME, else that of the passwd database. Raises BadPathError if neither is an
+    absolute path, as in containers without a passwd entry or services with a dynamic user.
     """
     if found := places.base_directory(_encoded(environment), variable.encode(), below_home.encode()):
         return Path(os.fsdecode(found))
@@ -63,17 +63,17 @@ def base_directory(environment: Mapping[str, str], variable: str, below_home: st
 
 
 def cache_directory(environment: Mapping[str, str]) -> Path:
-    """The cache directory: kallsymsd in $XDG_CACHE_HOME, or in ~/.cache unless that is an absolute path.
+    """The cache directory: kallsymsd in $XDG_CACHE_HOME if that is an absolute path, else in ~/.cache.
 
-    Raises BadPathError where there is no home directory, either.
+    Raises BadPathError if there is no home directory either.
     """
     return base_directory(environment, "XDG_CACHE_HOME", ".cache") / "kallsymsd"
 
 
 def notes_directory(environment: Mapping[str, str]) -> Path | None:
-    """Where clients leave notes, and the log of a daemon that they start, whatever is configured.
+    """Where clients leave records, and where a daemon that they start logs, whatever is configured.
 
-    None where there is no home directory: they leave none.
+    None without a home directory: then clients leave no records.
     """
     try:
         return cache_directory(environment)

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Where the socket and the cache are, by the XDG base directory rules: for clients, which have no time.
+"""Paths of the socket and the cache, by the XDG base directory rules.
 
-:mod:`kallsymsd.protocol.paths` says the same to those that have.
+For the client, which avoids slow imports; other programs use :mod:`kallsymsd.protocol.paths`.
 """
 
 import posix
@@ -9,7 +9,7 @@ import posix
 from kallsymsd.protocol.private import is_ours, make_ours, make_private
 from kallsymsd.protocol.users import own_uid
 
-#: Longest path of a Unix socket in bytes: sun_path, less its final zero.
+#: Longest path of a Unix socket in bytes: sun_path without its final zero.
 MAX_SOCKET_PATH = 107
 
 _BELOW_RUNTIME = b"/kallsymsd/s"
@@ -18,16 +18,16 @@ Environment = dict[bytes, bytes]
 
 
 def socket_path(environment: Environment, uid: int | None = None) -> bytes:
-    """Where the daemon of user ``uid`` listens, or would; by default the user that others see of us.
+    """Where the daemon of user ``uid`` listens, or would listen; by default, of our own user.
 
-    That is $KALLSYMSD_SOCKET, else kallsymsd/s in $XDG_RUNTIME_DIR or /run/user/UID, whichever is there and
-    ours, else /tmp/kallsymsd-UID/s.
+    That is $KALLSYMSD_SOCKET, else kallsymsd/s in the first of $XDG_RUNTIME_DIR and /run/user/UID that exists
+    and belongs to us, else /tmp/kallsymsd-UID/s.
     """
     if given := environment.get(b"KALLSYMSD_SOCKET"):
         return given
     uid = own_uid() if uid is None else uid
-    # Under sudo, su and in containers XDG_RUNTIME_DIR is missing or somebody else's. /run/user/UID is the
-    # login manager's to make, never ours.
+    # Under sudo, su and in containers XDG_RUNTIME_DIR is missing or another user's. Only the login manager
+    # may create /run/user/UID.
     for runtime in (environment.get(b"XDG_RUNTIME_DIR", b""), b"/run/user/%d" % uid):
         if runtime.startswith(b"/") and is_ours(runtime):
             return runtime.rstrip(b"/") + _BELOW_RUNTIME
@@ -35,7 +35,7 @@ def socket_path(environment: Environment, uid: int | None = None) -> bytes:
 
 
 def named_sockets(environment: Environment) -> list[bytes]:
-    """Where the environment says that the daemon's socket is: where a client asks first."""
+    """The socket that the environment names, which a client tries first."""
     if given := environment.get(b"KALLSYMSD_SOCKET"):
         return [given]
     runtime = environment.get(b"XDG_RUNTIME_DIR", b"")
@@ -43,7 +43,7 @@ def named_sockets(environment: Environment) -> list[bytes]:
 
 
 def standard_sockets(environment: Environment) -> list[bytes]:
-    """Where the daemon's socket is when the environment says nothing, or says where it is not."""
+    """The default sockets, which a client tries next; none if KALLSYMSD_SOCKET is set."""
     if environment.get(b"KALLSYMSD_SOCKET"):
         return []
     uid = own_uid()
@@ -51,12 +51,12 @@ def standard_sockets(environment: Environment) -> list[bytes]:
 
 
 def runtime_of(path: bytes) -> bytes:
-    """The runtime directory in which ``path`` is the daemon's socket; b"" for a socket elsewhere."""
+    """The runtime directory whose daemon socket is ``path``; b"" for a socket elsewhere."""
     return path.removesuffix(_BELOW_RUNTIME) if path.endswith(_BELOW_RUNTIME) else b""
 
 
 def base_directory(environment: Environment, variable: bytes, below_home: bytes) -> bytes:
-    """What ``variable`` names if that is an absolute path, else ``below_home`` of $HOME; b"" without one."""
+    """The directory in ``variable`` if that is an absolute path, else ``below_home`` in $HOME, else b""."""
     named = environment.get(variable, b"")
     if named.startswith(b"/"):
         return named
@@ -65,7 +65,7 @@ def base_directory(environment: Environment, variable: bytes, below_home: bytes)
 
 
 def made_cache_directory(environment: Environment) -> bytes:
-    """The cache directory, made if need be; b"" where there is none that is ours and closed to others."""
+    """The cache directory, created if needed; b"" if there is none that is private to us."""
     cache = base_directory(environment, b"XDG_CACHE_HOME", b".cache")
     if not cache:
         return b""
@@ -75,7 +75,7 @@ def made_cache_directory(environment: Environment) -> bytes:
 
 
 def exists(path: bytes) -> bool:
-    """Whether there is anything by that name, a link that leads nowhere included."""
+    """Whether ``path`` exists, dangling symbolic links included."""
     try:
         posix.lstat(path)
     except OSError:

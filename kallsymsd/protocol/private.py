@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Directories that only their owner can use."""
+"""Private directories: those that belong to us and that no other user can enter."""
 
 import posix
 
@@ -16,23 +16,23 @@ _OTHERS = 0o077
 
 
 class NotPrivateError(Exception):
-    """A directory cannot be used; the text names it, says why and what to do, in one line."""
+    """A directory cannot be used. The text is one line: the path, why, and what to do."""
 
 
 def flaw(path: bytes) -> str:
-    """Why ``path`` is not a directory of ours that nobody else can enter, and what to do; "" if it is one.
+    """Why ``path`` is not a private directory, and what to do; "" if it is one.
 
-    Raises OSError where that cannot be told, as of a directory that is not there.
+    Raises OSError if it cannot be examined, for example because it does not exist.
     """
     status = posix.lstat(path)
     if status.st_mode & _KIND == _LINK:
         return "is a symbolic link; name the directory it points to, or remove it"
-    # Under fakeroot both sides of this comparison are faked, alike; entering a foreign directory of mode
-    # 0700 fails all the same.
+    # fakeroot fakes both sides of this comparison alike; another user's directory of mode 0700 still cannot
+    # be entered.
     if status.st_uid != posix.geteuid():
         return f"belongs to user {status.st_uid}, not to you; name another directory"
     if is_anybodys(status.st_uid):
-        return f"whose it is cannot be told in this user namespace: user {status.st_uid} may be anybody"
+        return f"has an unknown owner: in this user namespace, user {status.st_uid} stands for any user"
     if status.st_mode & _KIND != _DIRECTORY:
         return "is not a directory; remove it"
     if status.st_mode & _OTHERS:
@@ -42,7 +42,7 @@ def flaw(path: bytes) -> str:
 
 
 def is_private(path: bytes) -> bool:
-    """Whether ``path`` is a directory of ours that nobody else can enter."""
+    """Whether ``path`` is a private directory."""
     try:
         return not flaw(path)
     except OSError:
@@ -50,26 +50,26 @@ def is_private(path: bytes) -> bool:
 
 
 def make_private(path: bytes) -> bool:
-    """As :func:`is_private`; the directory is made if need be, but not in one of somebody else."""
+    """Like :func:`is_private`; creates the directory if needed, but not in another user's directory."""
     make_ours(path)
     return is_private(path)
 
 
 def make_ours(path: bytes) -> None:
-    """Make a directory in one of ours, or in /tmp; whether that worked shows when it is used.
+    """Create a directory in one of ours, or in /tmp. Errors are ignored: they show when it is used.
 
-    sudo may keep $HOME, which is somebody else's then.
+    Not in another user's directory: sudo may keep $HOME of the calling user.
     """
     parent = path.rpartition(b"/")[0]
     try:
         if parent == b"/tmp" or is_ours(parent):
             posix.mkdir(path, 0o700)
     except OSError:
-        pass  # it is there, or is_private() says no
+        pass  # it exists already, or is_private() will say no
 
 
 def is_ours(path: bytes) -> bool:
-    """Whether ``path`` is a directory that belongs to us; links to it are followed."""
+    """Whether ``path`` is a directory that belongs to us; symbolic links are followed."""
     try:
         status = posix.stat(path)
     except OSError:
@@ -79,9 +79,9 @@ def is_ours(path: bytes) -> bool:
 
 
 def private_directory(path: "Path") -> None:
-    """Make the directory ``path`` with mode 0700 unless it exists, and verify it.
+    """Create the directory ``path`` with mode 0700 unless it exists, and check it with check_private().
 
-    Missing parents are made too. Raises NotPrivateError when it cannot be made, or as :func:`check_private`.
+    Missing parents are created, too. Raises NotPrivateError.
     """
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -89,15 +89,15 @@ def private_directory(path: "Path") -> None:
     except FileExistsError as error:
         raise NotPrivateError(f"{error.filename}: is not a directory; remove it") from error
     except OSError as error:
-        raise NotPrivateError(f"{path}: cannot be made: {error.strerror}; name another directory") from error
+        raise NotPrivateError(f"{path}: cannot create: {error.strerror}; name another directory") from error
     check_private(path)
 
 
 def check_private(path: "Path") -> None:
-    """Raise NotPrivateError for what is not a directory of ours that nobody else can enter.
+    """Raise NotPrivateError unless ``path`` is a private directory.
 
-    That is when it is a symbolic link, belongs to somebody else or lets others in: then anybody might have
-    put things into it.
+    Another user could have put files into a directory that is a symbolic link, belongs to another user, or is
+    open to others.
     """
     try:
         problem = flaw(bytes(path))

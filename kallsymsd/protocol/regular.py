@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Opening files whose path somebody else can influence: regular files only, and without waiting.
+"""Opens files whose path another user or program can influence: regular files only, and without blocking.
 
-A lock, a log, a cached value, a map: each may be a pipe, a device or a link by now. Who opens one goes
-through here (a test sees to that). The file is read to its end, whatever its size is said to be: procfs and
-FUSE say 0.
+A lock, a log, a cached value or a map may have been replaced by a pipe, a device or a link. All such files
+are opened here; a test enforces that. Files are read to their end, whatever fstat() says: procfs and FUSE
+report a size of 0.
 """
 
 import errno
@@ -17,16 +17,18 @@ _KIND = 0o170000  # S_IFMT; the module stat is not worth its import
 _REGULAR = 0o100000
 _DIRECTORY = 0o040000
 _CHUNK = 1 << 20
+# Size limit in bytes of a file that a Reader reads at once.
+_MOST = 1 << 30
 
 
 def open_regular(
     path: "bytes | str | PathLike[str]", flags: int = posix.O_RDONLY, mode: int = 0o600, *, follow: bool
 ) -> int:
-    """Descriptor of the regular file at ``path``, opened with ``flags``, made with ``mode`` if they say so.
+    """Open the regular file at ``path`` with ``flags``, and ``mode`` if they create it; returns a descriptor.
 
-    ``follow`` allows the last part of the path to be a symbolic link; say no within directories of ours.
-    Raises OSError, EINVAL "not a regular file" for what is none: that is not waited for, nor is it read. For
-    a directory that is EISDIR.
+    ``follow`` allows the last part of the path to be a symbolic link; pass False in our own directories.
+    Raises OSError: EISDIR for a directory, EINVAL "not a regular file" for anything else, which is neither
+    waited for nor read.
     """
     flags |= posix.O_NONBLOCK | posix.O_NOCTTY | posix.O_CLOEXEC
     descriptor = posix.open(path, flags if follow else flags | posix.O_NOFOLLOW, mode)
@@ -43,9 +45,9 @@ def open_regular(
 
 
 def read_to_end(descriptor: int, most: int, said: int = 0) -> bytes:
-    """All of a regular file, its offset left alone; OSError, EFBIG "more than N bytes" where it has more.
+    """The contents of a regular file, without moving its offset; OSError, EFBIG if it exceeds ``most`` bytes.
 
-    ``said`` is its size as fstat() has it: if that is true, it is read in one piece, which costs half.
+    ``said`` is the size from fstat(). If it is right, one read does it, at half the cost.
     """
     chunks = []
     done = 0
@@ -58,7 +60,7 @@ def read_to_end(descriptor: int, most: int, said: int = 0) -> bytes:
 
 
 def read_regular(path: "bytes | str | PathLike[str]", most: int, *, follow: bool) -> bytes:
-    """All of the regular file at ``path``, which may have ``most`` bytes; OSError as above."""
+    """The contents of the regular file at ``path``, at most ``most`` bytes; OSError as above."""
     descriptor = open_regular(path, follow=follow)
     try:
         return read_to_end(descriptor, most, posix.fstat(descriptor).st_size)
@@ -67,29 +69,29 @@ def read_regular(path: "bytes | str | PathLike[str]", most: int, *, follow: bool
 
 
 def is_longer(descriptor: int, size: int) -> bool:
-    """Whether a regular file has more than the ``size`` that it is said to have."""
+    """Whether a regular file has more than ``size`` bytes."""
     return bool(posix.pread(descriptor, 1, size))
 
 
 class Reader:
-    """Reads at offsets of a regular file; all of it at once, where that says that it is empty and is not.
+    """Reads at offsets of a regular file. If fstat() wrongly says that it is empty, reads it whole first.
 
     size  bytes in the file
     """
 
     __slots__ = ("_descriptor", "_whole", "size")
 
-    def __init__(self, descriptor: int, size: int, most: int = 1 << 30) -> None:
-        """``size`` is what fstat() says; OSError, EFBIG for more than ``most`` bytes to be read at once."""
+    def __init__(self, descriptor: int, size: int) -> None:
+        """``size`` is that from fstat(); OSError, EFBIG if more than _MOST bytes must be read at once."""
         self.size = size
         self._descriptor = descriptor
         self._whole = b""
         if not size and is_longer(descriptor, size):
-            self._whole = read_to_end(descriptor, most)
+            self._whole = read_to_end(descriptor, _MOST)
             self.size = len(self._whole)
 
     def read(self, buffer: memoryview, offset: int) -> int:
-        """Read into ``buffer`` from ``offset`` on; how many bytes that were."""
+        """Read into ``buffer`` from ``offset`` on; returns the number of bytes."""
         if not self._whole:
             return posix.preadv(self._descriptor, [buffer], offset)
         part = self._whole[offset : offset + len(buffer)]
@@ -98,17 +100,17 @@ class Reader:
 
 
 def write_regular(path: "bytes | str | PathLike[str]", *pieces: bytes, mode: int = 0o600) -> None:
-    """Make ``pieces`` all that is in the regular file at ``path``, or in a new one; OSError as above.
+    """Overwrite or create the regular file at ``path`` with ``pieces``; OSError as above.
 
-    A symbolic link is refused. Who watches the file sees it written again.
+    A symbolic link is refused. The file keeps its inode, so that a watch on it sees the write.
     """
     _fill(open_regular(path, posix.O_WRONLY | posix.O_CREAT | posix.O_TRUNC, mode, follow=False), pieces)
 
 
 def write_new(path: "bytes | str | PathLike[str]", *pieces: bytes, mode: int = 0o600) -> None:
-    """Put ``pieces`` into a new file at ``path``, in the place of whatever is there, a directory excepted.
+    """Create a new file with ``pieces`` at ``path``, replacing anything but a directory.
 
-    For files that get their names by a rename. OSError when that fails; then there is none.
+    For files that are then renamed to their final names. OSError on failure; then there is no file.
     """
     try:
         posix.unlink(path)

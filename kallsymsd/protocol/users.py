@@ -1,20 +1,20 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Which user somebody is, as the kernel says it."""
+"""The user of a process or file, as the kernel reports it."""
 
 import _socket
 import posix
 import sys
 
 _INT = 4
-# /proc/sys/kernel/overflowuid where nobody has changed it, and the third number of a uid_map that maps all.
+# The default of /proc/sys/kernel/overflowuid, and the third number of a uid_map that maps all users.
 _OVERFLOW = 65534
 _ALL_USERS = b"4294967295"
-# Most bytes of such a file.
+# Bytes read of such a file.
 _MOST = 4096
 
 
 def own_uid() -> int:
-    """The user id that others see of us. Not geteuid(): under fakeroot that claims to be root."""
+    """Our user id as other processes see it. Not geteuid(), which claims to be root under fakeroot."""
     left, right = _socket.socketpair()
     try:
         return peer_uid(left)
@@ -30,24 +30,24 @@ def peer_uid(sock: _socket.socket) -> int:
 
 
 def is_us(uid: int) -> bool:
-    """Whether the kernel shows our user as ``uid``.
+    """Whether ``uid`` is our user.
 
-    The cheap question comes first. Under fakeroot its answer is a false 0: then only root can pass for us.
+    The cheap check comes first. Under fakeroot it compares with a false 0, which only root can match.
     """
     return uid == posix.geteuid() or uid == own_uid()
 
 
 def is_our_peer(sock: _socket.socket) -> bool:
-    """Whether the process at the other end of a Unix socket is our user's, without a doubt."""
+    """Whether the process at the other end of a Unix socket certainly runs as our user."""
     peer = peer_uid(sock)
     return is_us(peer) and not is_anybodys(peer)
 
 
 def is_anybodys(uid: int) -> bool:
-    """Whether the kernel may show somebody else as user ``uid``, so that nothing follows from being shown so.
+    """Whether the kernel may report several users as ``uid``, so that the number identifies nobody.
 
-    In a user namespace all that are not mapped there are shown as the overflow user; where all are mapped,
-    that is a user like others. Without /proc, its usual number is never trusted.
+    A user namespace reports every unmapped user as the overflow user. If all users are mapped, that is an
+    ordinary user. Without /proc, the default number of the overflow user is never trusted.
     """
     try:
         overflow = int(_head(b"/proc/sys/kernel/overflowuid"))
@@ -62,7 +62,7 @@ def is_anybodys(uid: int) -> bool:
 
 
 def _head(path: bytes) -> bytes:
-    """What a file of the kernel's begins with."""
+    """The first bytes of a file in /proc."""
     descriptor = posix.open(path, posix.O_RDONLY | posix.O_CLOEXEC)
     try:
         return posix.read(descriptor, _MOST)

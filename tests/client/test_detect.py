@@ -67,8 +67,8 @@ def test_without_a_source_the_newest_that_takes_the_options_is_taken(
 ) -> None:
     run = kallsyms(f"--{option}", "in.map")
     assert (run.status, run.out) == (0, expect(newest, option))
-    assert run.err.startswith(b"kallsyms: warning: no scripts/kallsyms.c in $srctree, source or .")
-    assert b"%b; name one: --dialect or KALLSYMSD_DIALECT\n" % newest.encode() in run.err
+    assert run.err.startswith(b"kallsyms: warning: no scripts/kallsyms.c in $srctree, ./source or .")
+    assert b"; using dialect %b, the newest that fits; set --dialect" % newest.encode() in run.err
     assert run.err.count(b"\n") == 1
 
 
@@ -76,7 +76,7 @@ def test_a_source_that_nobody_knows_is_named_in_the_warning(kallsyms: Kallsyms) 
     kallsyms.write("source/scripts/kallsyms.c", b"int main(void) { return 0; }")
     run = kallsyms("in.map")
     assert (run.status, run.out) == (0, expect("v7.3"))
-    assert run.err.startswith(b"kallsyms: warning: source/scripts/kallsyms.c is not a text that is known")
+    assert run.err.startswith(b"kallsyms: warning: source/scripts/kallsyms.c is not recognized")
 
 
 @pytest.mark.parametrize(
@@ -96,7 +96,7 @@ def test_a_source_with_one_change_is_not_known(
     text = source("v6.11").replace(*change)
     assert text != source("v6.11")
     kallsyms.write("scripts/kallsyms.c", text)
-    assert b"scripts/kallsyms.c is not a text that is known" in kallsyms("in.map").err
+    assert b"scripts/kallsyms.c is not recognized" in kallsyms("in.map").err
 
 
 def test_a_wrong_command_line_gets_usage_and_no_warning(kallsyms: Kallsyms) -> None:

@@ -295,12 +295,12 @@ def test_format_incbin_says_what_it_lacks(kallsyms: Kallsyms) -> None:
     run = kallsyms("--format=incbin", *ARGUMENTS)
     assert (run.status, run.out) == (1, b"")
     assert run.err == (
-        b"kallsyms: --format=incbin: no name for the .bin from standard output: it is not a regular file\n"
+        b"kallsyms: --format=incbin: cannot name the .bin after standard output: it is not a regular file\n"
     )
     with (kallsyms.here / "out.S").open("wb") as out:
         run = kallsyms("--format=incbin", "--dialect=v6.11", "in.map", stdout=out)
     assert (run.status, (kallsyms.here / "out.S").read_bytes()) == (1, b"")
-    assert run.err.startswith(b"kallsyms: --format=incbin: the target is not known: give --64bit or")
+    assert run.err.startswith(b"kallsyms: --format=incbin: the target is unknown; give --64bit or")
 
 
 def test_debug_lists_symbols_in_comments(kallsyms: Kallsyms) -> None:

@@ -88,7 +88,7 @@ def test_a_daemon_forgets(
                 peer.build(tmp_path / name, tree=os.fsencode(tree), options=3)
                 peer.reply()
         assert main.main(["clear", *([str(tmp_path)] if named else [])]) == 0
-        assert f"Forgotten: {1 if named else 2} in memory" in capsys.readouterr().out
+        assert f": {'1 tree' if named else '2 trees'} in memory" in capsys.readouterr().out
         engine = daemon.server._builds.engine
         assert engine is not None
         assert len(engine.summaries()) == named
@@ -191,12 +191,13 @@ def test_status_names_the_trees_with_the_hook(
     Registry(tmp_path / "data/kallsymsd").add(tmp_path / "gone")
     assert main.main(["status"]) == 0
     assert (
-        f"no hook {tmp_path}/gone: the tree is gone: No such file or directory\n" in capsys.readouterr().out
+        f"no hook {tmp_path}/gone: the tree is missing: No such file or directory\n"
+        in capsys.readouterr().out
     )
     assert status.hooked() == [
         (
             "Trees with the hook (kallsymsctl list)",
-            [("no hook", f"{tmp_path}/gone: the tree is gone: No such file or directory", "")],
+            [("no hook", f"{tmp_path}/gone: the tree is missing: No such file or directory", "")],
         )
     ]
     assert daemon.path.exists()
@@ -226,7 +227,7 @@ def test_status_tells_all_that_a_daemon_says() -> None:
     text = "\n".join(f"{key} {value}" for _, rows in status.sections(answer) for key, value, _ in rows)
     for part in (
         "uptime 2 h",
-        "busy /m, for 1.5 s, ahead",
+        "precomputing /m, for 1.5 s",
         "problem no disk",
         "stuck 1",
         "1.0 MiB /linux",

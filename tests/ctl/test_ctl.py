@@ -67,7 +67,7 @@ def test_a_terminal_of_80_columns_holds_all_lines(
     lines = capsys.readouterr().out.splitlines()
     assert max(map(len, lines)) <= 80
     if command == "stats":
-        assert any(re.fullmatch(r"  cold +1 +100.0 %  computed from nothing +", line) for line in lines)
+        assert any(re.fullmatch(r"  cold +1 +100.0 %  computed from scratch +", line) for line in lines)
 
 
 def test_status_says_what_the_daemon_is(

@@ -36,19 +36,26 @@ def build(daemon: Daemon, path: Path, tree: Path) -> None:
         peer.reply()
 
 
+def linked(**values: object) -> Link:
+    """The outcome of a link with these attributes."""
+    made = Link()
+    vars(made).update(values)
+    return made
+
+
 @pytest.mark.parametrize(
     ("outcome", "told"),
     [
         (
-            Link(links=1, predicted=True, removed=2, added=3),
-            "one link, foretold with 2 symbols gone and 3 new",
+            linked(links=1, predicted=True, removed=2, added=3),
+            "one link, predicted with 2 symbols removed and 3 added",
         ),
-        (Link(links=2, reason="nothing is known"), "2 links, not foretold: nothing is known"),
-        (Link(links=2, predicted=True, reason="so large"), "2 links, foretold wrong: so large"),
-        (Link(reason="KALLSYMSD is off"), "as often as the kernel's script does: KALLSYMSD is off"),
+        (linked(links=2, reason="nothing is known"), "2 links, no prediction: nothing is known"),
+        (linked(links=2, predicted=True, reason="so large"), "2 links, wrong prediction: so large"),
+        (Link(reason="KALLSYMSD=off"), "fell back to the kernel's own links: KALLSYMSD=off"),
         (
-            Link(links=1, predicted=True, begun=2.5),
-            "as often as the kernel's script does: it was cut short",
+            linked(links=1, predicted=True, begun=2.5),
+            "one link was interrupted",
         ),
     ],
 )
@@ -83,7 +90,7 @@ def test_requests_are_told_with_what_made_them_and_why(
     assert explain(tmp_path) == 0
     lines = capsys.readouterr().out.splitlines()
     heads = [line for line in lines if not line.startswith(" ")]
-    assert "m.syms: cold, 36 symbols" in heads[0]
+    assert "m.syms: cold run, 36 symbols" in heads[0]
     assert "m.syms: hit" in heads[1]
     assert "    nothing was known of this tree with these options" in lines
     assert any(line.startswith("    read ") for line in lines)
@@ -133,9 +140,9 @@ def test_bad_input_is_told_in_lines_that_fit(
     daemon.server._builds.history.add(ticket, Outcome(answer, How()))
     assert explain(tmp_path) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert sum("m.syms: bad input, there is no answer" in line for line in lines) == 2
+    assert sum("m.syms: bad input, the map is not valid" in line for line in lines) == 2
     assert lines[0].endswith("m.syms:")
-    assert lines[1] == "    bad input, there is no answer"
+    assert lines[1] == "    bad input, the map is not valid"
     assert "    No valid symbol." in lines
     assert max(len(line) for line in lines) < 80
 
@@ -149,7 +156,7 @@ def test_another_trees_requests_are_not_told(
     assert explain(tmp_path / "tree") == 1
     captured = capsys.readouterr()
     assert captured.out == ""
-    assert "no request from" in captured.err
+    assert "no requests from" in captured.err
 
 
 def test_requests_that_the_daemon_did_not_answer_are_told(
@@ -163,7 +170,7 @@ def test_requests_that_the_daemon_did_not_answer_are_told(
     assert explain(tmp_path) == 0
     assert capsys.readouterr().out.count("fallback, the client computed") == 2
     assert explain(tmp_path / "cache") == 1
-    assert "no request from" in capsys.readouterr().err
+    assert "no requests from" in capsys.readouterr().err
 
 
 def test_so_are_those_that_the_daemon_has_counted_by_now(
@@ -282,8 +289,8 @@ def remains(tree: Path, what: str) -> None:
         ("no vmlinux", "there is no vmlinux"),
         ("an older map and no vmlinux", "System.map is older than .tmp_vmlinux2.syms"),
         ("no map", "there is no System.map"),
-        ("a map cut short", "System.map was cut short"),
-        ("an empty map", "System.map was cut short"),
+        ("a map cut short", "System.map is truncated"),
+        ("an empty map", "System.map is truncated"),
     ],
 )
 def test_of_a_link_that_did_not_end_no_table_is_called_wrong(
@@ -292,7 +299,7 @@ def test_of_a_link_that_did_not_end_no_table_is_called_wrong(
     remains(tmp_path, what)
     assert explain(tmp_path) == 0
     out = " ".join(capsys.readouterr().out.split())
-    assert f"has failed or was interrupted: {told}." in out
+    assert f"link failed or was interrupted: {told}." in out
     assert "kallsymsctl explain --maps" in out
     for word in ("Inconsistent", "wrong", "differ", "added", "removed", "moved"):
         assert word not in out
@@ -306,7 +313,7 @@ def test_of_one_that_did_end_the_difference_is_told(
     leave(tmp_path, ".tmp_vmlinux0.syms", "", at=-7)
     leave(tmp_path, ".tmp_vmlinux2.syms", OLD, at=-5)
     assert explain(tmp_path) == 1
-    assert "so they are wrong" in capsys.readouterr().out
+    assert "do not fit the second" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("name", [".tmp_vmlinux0.syms", ".tmp_vmlinux.kallsyms0.syms"])
@@ -319,7 +326,7 @@ def test_the_map_of_pass_0_is_compared_with_nothing(
     assert explain("--maps", tmp_path / name, tmp_path / "System.map") == 1
     captured = capsys.readouterr()
     assert captured.out == ""
-    assert "is of pass 0, before there are symbols" in captured.err
+    assert "is the empty map of pass 0" in captured.err
 
 
 def test_a_request_about_an_empty_map_is_not_compared_with_the_last_one(
@@ -338,7 +345,7 @@ def test_a_request_about_an_empty_map_is_not_compared_with_the_last_one(
 
 @pytest.mark.parametrize(
     ("content", "line"),
-    [("no map\n", "1: is no line of a map: 'no map'"), ("\n", "1: "), ("1 T a\nx", "2: ")],
+    [("no map\n", "1: not a line of a map: 'no map'"), ("\n", "1: "), ("1 T a\nx", "2: ")],
 )
 def test_what_is_no_map_is_one_line(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], content: str, line: str
@@ -360,7 +367,7 @@ def test_a_time_and_its_unit_stand_in_one_line() -> None:
         stages = [microseconds] * len(STAGES)
         request = {"time": 0.0, "tree": "/t", "map": "/t/m", "made": "hit", "ready": False, "shared": False}
         rest = {"symbols": 1, "changed": 0, "kept": 0, "steps": 0, "why": "", "first": [], "difference": []}
-        lines = explained._told({**request, **rest, "stages": stages}, with_tree=True)
+        lines = explained._request_lines({**request, **rest, "stages": stages}, with_tree=True)
         assert len(lines) > 1
         for line in lines[1:]:
             assert re.fullmatch(r"    ([a-z]+ [0-9.]+ (us|ms|s),? ?)+", line), line

@@ -59,7 +59,7 @@ def test_little_is_loaded_before_the_command_is_known() -> None:
 
 
 def test_modules_of_single_commands_wait_for_these() -> None:
-    waiting = {"man", "objects", "programs", "progress", "subject", "summary", "verification"}
+    waiting = {"man", "statssummary", "trials", "verification"}
     assert not {name.removeprefix("kallsymsd.ctl.") for name in loaded("stop")} & waiting
 
 

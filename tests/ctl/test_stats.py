@@ -168,7 +168,7 @@ def test_since_goes_back_to_zero_and_no_further() -> None:
 
 @pytest.mark.parametrize("when", ["", "yesterday", "5", "5y", "-3h", "9999999999d", "2026-13-01"])
 def test_another_word_is_refused_with_those_there_are(when: str) -> None:
-    with pytest.raises(CommandError, match="neither build, zero"):
+    with pytest.raises(CommandError, match="must be build, zero"):
         since.since(timeline(), when, 10 * HOUR)
 
 
@@ -261,12 +261,8 @@ def test_programs_get_numbers_and_nothing_on_standard_error(
 def test_the_cache_directory_can_be_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "other").mkdir(mode=0o700)
     kept.save(tmp_path / "other", Kept(SOME, []))
-    for arguments in (
-        ["--cache-dir", str(tmp_path / "other"), "stats", "--json"],
-        ["stats", "--json", "--cache-dir", str(tmp_path / "other")],
-    ):
-        assert main.main(arguments) == 0
-        assert json.loads(capsys.readouterr().out)["requests"] == 4
+    assert main.main(["--cache-dir", str(tmp_path / "other"), "stats", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["requests"] == 4
 
 
 def test_what_clients_noted_is_counted_too(

@@ -166,7 +166,7 @@ def test_without_a_hook_the_command_is_run_after_a_warning(tmp_path: Path) -> No
     if not os.environ.get("HOME", "").startswith("/"):
         assert len(errors) == 1
         assert errors[0].startswith(
-            "kallsymsctl: warning: built without kallsymsd: there is no home directory"
+            "kallsymsctl: warning: building without kallsymsd: there is no home directory"
         )
 
 

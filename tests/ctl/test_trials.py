@@ -26,8 +26,8 @@ def tree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         (
             Verdict(TOOL, SAME, dialect="v6.11", subject="scripts/kallsyms, text 0123", tree=here),
             Verdict(TOOL, BEGUN, dialect="v6.10", tree=here),
-            Verdict(MAP, DIFFERENT, reason="line 3 is 'a', would be 'b'", subject="GNU nm 2.99", tree=here),
-            Verdict(LINK, DIFFERENT, reason="vmlinux is another one\x1b[2J", tree=here),
+            Verdict(MAP, DIFFERENT, reason="line 3 is 'a', ours is 'b'", subject="GNU nm 2.99", tree=here),
+            Verdict(LINK, DIFFERENT, reason="vmlinux differs\x1b[2J", tree=here),
             Verdict(LINK, SAME, tree="/elsewhere"),
             Verdict(LINK, DIFFERENT, reason="old", tree=here, version="0.0.0"),
         )
@@ -43,19 +43,19 @@ def test_explain_tells_what_was_tried_in_a_tree(
     assert main.main(["explain", str(tree)]) == 0
     said = " ".join(capsys.readouterr().out.split())
     for text in (
-        "scripts/kallsyms (scripts/kallsyms, text 0123): tried, the same as dialect v6.11",
-        "scripts/kallsyms: being tried",
-        "nm and mksysmap (GNU nm 2.99): tried, line 3 is 'a', would be 'b'; they make the map",
-        "one link: tried, vmlinux is another one\\x1b[2J; vmlinux is linked by the kernel's script",
+        "scripts/kallsyms (scripts/kallsyms, text 0123): trusted as dialect v6.11, a trial gave",
+        "scripts/kallsyms: on trial",
+        "nm and mksysmap (GNU nm 2.99): rejected by a trial, line 3 is 'a', ours is 'b'; builds use nm",
+        "one link: rejected by a trial, vmlinux differs\\x1b[2J; builds use the kernel's own links",
     ):
         assert text in said
     assert "old" not in said
     monkeypatch.chdir(tree)
     main.main(["explain"])
-    assert "being tried" in capsys.readouterr().out
+    assert "on trial" in capsys.readouterr().out
     monkeypatch.chdir(tree.parent)
     main.main(["explain"])
-    assert "tried" not in capsys.readouterr().out
+    assert "trial" not in capsys.readouterr().out
 
 
 def test_list_tells_what_is_refused(
@@ -65,22 +65,22 @@ def test_list_tells_what_is_refused(
     Registry(tmp_path / "data" / "kallsymsd").add(tree)
     main.main(["list"])
     out = capsys.readouterr().out
-    assert "nm and mksysmap (GNU nm 2.99): tried, line 3" in out
-    assert "one link: tried, vmlinux is another one" in out
-    assert "the same" not in out
+    assert "nm and mksysmap (GNU nm 2.99): rejected by a trial, line 3" in out
+    assert "one link: rejected by a trial, vmlinux differs" in out
+    assert "trusted" not in out
     main.main(["list", "--json"])
     (row,) = json.loads(capsys.readouterr().out)
-    assert "would be 'b'" in row["remark"]
+    assert "ours is 'b'" in row["remark"]
 
 
 @pytest.mark.usefixtures("daemon", "tree")
 def test_status_counts(capsys: pytest.CaptureFixture[str]) -> None:
     assert main.main(["status"]) == 0
     lines = [" ".join(line.split()) for line in capsys.readouterr().out.splitlines()]
-    assert "scripts/kallsyms 1 the same, 0 refused, 1 being tried" in lines
-    assert "nm and mksysmap 0 the same, 1 refused" in lines
-    assert "one link 1 the same, 1 refused" in lines
-    assert sum(line.startswith("refused ") for line in lines) == 2
+    assert "scripts/kallsyms 1 trusted, 0 rejected, 1 on trial" in lines
+    assert "nm and mksysmap 0 trusted, 1 rejected" in lines
+    assert "one link 1 trusted, 1 rejected" in lines
+    assert sum(line.startswith("rejected ") for line in lines) == 2
 
 
 def test_nothing_was_tried(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

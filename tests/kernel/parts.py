@@ -18,7 +18,10 @@ REST = "all else"
 
 #: What the command of a program must match to count for a part; the first that does.
 _PARTS = (
-    (OURS, re.compile(r"\S*python\S* -I -S \S*(kallsyms_client|kallsymsd/kbuild)|\S*sh \S*/hook-[0-9a-f]{12}/")),
+    (
+        OURS,
+        re.compile(r"\S*python\S* -I -S \S*(kallsyms_client|kallsymsd/kbuild)|\S*sh \S*/hook-[0-9a-f]{12}/"),
+    ),
     (SCRIPT, re.compile(r".*(scripts/link-vmlinux\.sh|vmlinux_link)", re.DOTALL)),
     (NM, re.compile(r"\S*nm -n |.*scripts/mksysmap|grep -v ")),
     (TOOL, re.compile(r"scripts/kallsyms ")),

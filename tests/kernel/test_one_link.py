@@ -113,7 +113,7 @@ def test_every_edit(
 
 def _mislead(tree: ObjectTree, stock: Stock) -> None:
     """Make the next prediction wrong: let the last map have had a symbol more."""
-    inputs, _ = lastlink.foretell(tree.directory, BY_NAME[_DIALECTS[stock.series]])
+    inputs, _ = lastlink.predict_link(tree.directory, BY_NAME[_DIALECTS[stock.series]])
     text = (tree.directory / lastlink.MAP).read_bytes()
     line = text.splitlines(keepends=True)[-1]
     lastlink.note(tree.directory, inputs)

@@ -61,12 +61,12 @@ def test_missing_label(table: str, build: Build) -> None:
     content = built.once.read_bytes().replace(
         f"\0kallsyms_{table}\0".encode(), f"\0kallsymz_{table}\0".encode()
     )
-    assert _reason(ElfFile.read(content)) == f"it misses kallsyms_{table}, unlike tables of dialect v6.11"
+    assert _reason(ElfFile.read(content)) == f"it lacks kallsyms_{table}, unlike tables of dialect v6.11"
 
 
 def test_without_any_tables(build: Build) -> None:
     elf = ElfFile.read(build(SIMPLE).tree.link("bare", None).read_bytes())
-    assert "it misses kallsyms_" in _reason(elf)
+    assert "it lacks kallsyms_" in _reason(elf)
 
 
 def test_label_of_another_dialect(build: Build) -> None:
@@ -122,7 +122,7 @@ def test_tables_of_another_kernel(build: Build) -> None:
     text = text.replace(b"ffffffff81000000 T _text", b"ffffffff81000001 T _text")
     plan = patchplan.plan(built.elf(), pipeline.build(text, BY_NAME["v6.11"], ALL_SYMBOLS))
     assert isinstance(plan, patchplan.LayoutDiffers)
-    assert "_text is at another address" in plan.reason
+    assert "_text has another address" in plan.reason
 
 
 @pytest.mark.parametrize("linker", ["ld", "ld.lld"])
@@ -145,14 +145,14 @@ def test_symbol_that_another_file_may_have(
 def test_build_id_by_no_formula(kind: str, linker: str, build: Build) -> None:
     configuration = dataclasses.replace(SIMPLE.configuration, linker=linker, flags=(f"--build-id={kind}",))
     elf = build(Case(SIMPLE.kernel, configuration)).elf()
-    assert _reason(elf) == f"no known formula gives the build-id that it has, {found_id(elf)}"
+    assert _reason(elf) == f"no known formula gives its build-id, {found_id(elf)}"
 
 
 def test_build_id_of_blake3_without_the_package(build: Build, monkeypatch: pytest.MonkeyPatch) -> None:
     configuration = dataclasses.replace(SIMPLE.configuration, linker=NEW_LLD)
     elf = build(Case(SIMPLE.kernel, configuration)).elf()
     monkeypatch.setitem(sys.modules, "blake3", None)
-    assert re.search(r"has, [0-9a-f]{40}; LLD \d+ takes that of BLAKE3, and there is no Python", _reason(elf))
+    assert re.search(r"id, [0-9a-f]{40}; LLD \d+ uses BLAKE3: install the Python package", _reason(elf))
     content = bytes(elf.data).replace(b"Linker: ", b"Linker? ")
     assert _reason(ElfFile.read(content)).endswith(found_id(elf))
 
@@ -169,7 +169,7 @@ def test_file_that_was_changed_since_it_was_linked(build: Build) -> None:
     section = built.elf().section(b".data")
     assert section is not None
     content[section.offset + 64] ^= 1
-    assert "no known formula gives the build-id" in _reason(ElfFile.read(bytes(content)))
+    assert "no known formula gives its build-id" in _reason(ElfFile.read(bytes(content)))
 
 
 def test_truncated_file(build: Build) -> None:

@@ -28,17 +28,17 @@ def tree(tmp_path_factory: pytest.TempPathFactory, unavailable: Callable[[str], 
         unavailable(reason)
     tree = tmp_path_factory.mktemp("tree")
     linked = BASE.map(tree, SCRIPTS["v6.11"])
-    inputs, _ = lastlink.foretell(tree, _DIALECT)
+    inputs, _ = lastlink.predict_link(tree, _DIALECT)
     lastlink.note(tree, inputs)
     lastlink.learn(tree, linked)
     return tree
 
 
 def is_known(tree: Path) -> bool:
-    """Whether the next link is foretold; checks that it is foretold right."""
-    _, made = lastlink.foretell(tree, _DIALECT)
+    """Whether the next link is predicted; checks that it is predicted right."""
+    _, made = lastlink.predict_link(tree, _DIALECT)
     if isinstance(made, UnpredictableError):
-        assert str(made) == "nothing is known of the last link in this tree"
+        assert str(made) == "nothing is known about the last link in this tree"
         return False
     assert made == Prediction((tree / _MAP).read_bytes(), 0, 0)
     return True
@@ -75,7 +75,7 @@ def test_of_another_machine_or_version(tree: Path) -> None:
 
 
 def test_noted_but_not_linked(tree: Path) -> None:
-    inputs, _ = lastlink.foretell(tree, _DIALECT)
+    inputs, _ = lastlink.predict_link(tree, _DIALECT)
     lastlink.note(tree, inputs)
     coming = tree / f"{_INPUTS}.new"
     with_contents(tree, _INPUTS, coming.read_bytes())
@@ -96,13 +96,13 @@ def test_an_input_that_is_cut_short(tree: Path, length: int) -> None:
     (tree / "vmlinux.o").write_bytes(whole[:length])
     try:
         with pytest.raises(InputError):
-            lastlink.foretell(tree, _DIALECT)
+            lastlink.predict_link(tree, _DIALECT)
     finally:
         (tree / "vmlinux.o").write_bytes(whole)
 
 
 def with_contents(tree: Path, name: str, data: bytes) -> None:
-    """The next link is not foretold when the file has these contents."""
+    """The next link is not predicted when the file has these contents."""
     whole = (tree / name).read_bytes()
     assert data != whole
     (tree / name).write_bytes(data)

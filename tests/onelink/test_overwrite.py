@@ -77,7 +77,7 @@ def test_nothing_to_write(file: Path) -> None:
 
 def test_several_names_are_refused(file: Path, tmp_path: Path) -> None:
     os.link(file, tmp_path / "other")
-    with pytest.raises(OverwriteError, match="2 names"):
+    with pytest.raises(OverwriteError, match="2 hard links"):
         _apply(file)
     assert file.read_bytes() == OLD
 

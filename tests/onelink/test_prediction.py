@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The names and letters foretold are those of the map that nm and mksysmap make of the next link."""
+"""The names and letters predicted are those of the map that nm and mksysmap make of the next link."""
 
 import shutil
 from collections.abc import Callable
@@ -56,8 +56,8 @@ def names(map_text: bytes) -> list[bytes]:
     return sorted(line.split(b" ", 1)[1] for line in map_text.splitlines())
 
 
-def foretell(directory: Path, before: Program, after: Program) -> tuple[bytes, bytes]:
-    """The map foretold of ``after`` when ``before`` was linked last; and that of the real link."""
+def predict_and_link(directory: Path, before: Program, after: Program) -> tuple[bytes, bytes]:
+    """The map predicted of ``after`` when ``before`` was linked last; and that of the real link."""
     old_map = before.map(directory, _RULES)
     old = read(directory, Classes())
     new_map = after.map(directory, _RULES)
@@ -101,8 +101,8 @@ _EDITS = {
 
 @pytest.mark.parametrize("edit", _EDITS)
 def test_an_edit(directory: Path, edit: str) -> None:
-    foretold, linked = foretell(directory, BASE, _EDITS[edit])
-    assert names(foretold) == names(linked)
+    predicted, linked = predict_and_link(directory, BASE, _EDITS[edit])
+    assert names(predicted) == names(linked)
     # The map does tell such edits apart, or the comparison would be worth nothing.
     unchanged = ("nothing", "moved to the other file", "discarded", "names that no map has")
     assert (names(linked) == names(BASE.map(directory, _RULES))) == (edit in unchanged)
@@ -138,34 +138,36 @@ _STATES = st.tuples(_symbols(0), _symbols(1), st.lists(st.sampled_from("abcdef")
 @settings(max_examples=max(10, settings().max_examples // 10))
 @given(before=_STATES, after=_STATES)
 def test_any_edit_of_known_classes(directory: Path, before: Program, after: Program) -> None:
-    foretold, linked = foretell(directory, before, after)
-    assert names(foretold) == names(linked)
+    predicted, linked = predict_and_link(directory, before, after)
+    assert names(predicted) == names(linked)
 
 
 def test_a_class_that_was_not_there(directory: Path) -> None:
     gone = [symbol.name for file in BASE.files for symbol in file if symbol.section == ".init.text"]
-    with pytest.raises(UnpredictableError, match=r"no symbol like fresh in section \.init\.text was there"):
-        foretell(
+    with pytest.raises(UnpredictableError, match=r"no symbol like fresh in section \.init\.text"):
+        predict_and_link(
             directory, BASE.without(*gone), BASE.without(*gone).with_symbols(Symbol("fresh", ".init.text"))
         )
 
 
 def test_an_input_file_more(directory: Path) -> None:
     with pytest.raises(UnpredictableError, match="2 input files instead of 1"):
-        foretell(directory, Program(BASE.files, None), BASE)
+        predict_and_link(directory, Program(BASE.files, None), BASE)
 
 
 def test_too_many_changes(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(prediction, "MOST_CHANGED", 19)
     twenty = BASE.with_symbols(*(Symbol(f"new_{number}") for number in range(20)))
-    with pytest.raises(UnpredictableError, match="20 symbols of the linker's inputs are gone or new"):
-        foretell(directory, BASE, twenty)
+    with pytest.raises(UnpredictableError, match="20 symbols of the linker's inputs were removed or added"):
+        predict_and_link(directory, BASE, twenty)
 
 
-def test_what_only_the_linker_knows_is_foretold_wrong(directory: Path) -> None:
+def test_what_only_the_linker_knows_is_predicted_wrong(directory: Path) -> None:
     # The linker script defines it too, and wins. This is why predictions are compared.
-    foretold, linked = foretell(directory, BASE, BASE.with_symbols(Symbol("_sinittext", binding="globl")))
-    assert names(foretold) == sorted([*names(linked), b"T _sinittext"])
+    predicted, linked = predict_and_link(
+        directory, BASE, BASE.with_symbols(Symbol("_sinittext", binding="globl"))
+    )
+    assert names(predicted) == sorted([*names(linked), b"T _sinittext"])
 
 
 # As gcc compiles kernels: names of static variables in functions get numbers, which an edit changes.

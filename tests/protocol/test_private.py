@@ -50,7 +50,7 @@ def test_a_file_in_the_way_is_refused(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(NotPrivateError, match="file: is not a directory"):
         private_directory(tmp_path / "file")
-    with pytest.raises(NotPrivateError, match=r"file.* (not a directory|cannot be made)"):
+    with pytest.raises(NotPrivateError, match=r"file.* (not a directory|cannot create)"):
         private_directory(tmp_path / "file" / "below")
 
 

@@ -160,7 +160,8 @@ def test_with_too_few_descriptors_it_says_so_in_one_line(program: Program, limit
     )
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr == (
-        f"kallsymsd: {limit} descriptors are too few to serve, 64 are needed; see ulimit -n\n"
+        f"kallsymsd: {limit} file descriptors are too few, at least 64 are needed; "
+        "raise the limit (ulimit -n)\n"
     )
     assert not program.socket.exists()
 

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The subcommands of kallsymsctl: one file each, which adds its parser and runs it."""
+"""The subcommands of kallsymsctl: each file adds its parser and runs the command."""

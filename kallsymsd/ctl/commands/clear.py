@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""kallsymsctl clear: forgets what is known of trees."""
+"""kallsymsctl clear: drops cached data of trees."""
 
 import argparse
 import os
@@ -8,21 +8,20 @@ from pathlib import Path
 from kallsymsd.ctl import command
 from kallsymsd.ctl.command import CommandError, Context, Parsers
 from kallsymsd.ctl.query import DEADLINE, ask, is_running
+from kallsymsd.ctl.show import counted_text
 from kallsymsd.ctl.terminal import tell
 
 _TEXT = """\
-Forgets what is known of TREE, or of all trees: in the daemon's memory, and in
-the cache directory. The next build there is computed from nothing. Never
-needed for right answers, since each request proves that what it is given is
-fresh.
+Drops the cached data of TREE, or of all trees, from the daemon's memory and
+from the cache directory. The next build there is a cold run. This is never
+needed for correct answers: each request checks that its answer is up to date.
 
-Answers are stored under the contents of their maps, so those of one tree
-cannot be told from another's: with TREE they stay, and leave the cache when it
-is full.
+Stored answers are found by the contents of their maps and belong to no tree.
+With TREE they stay, until the cache is full.
 """
 _EXAMPLES = """\
-kallsymsctl clear ~/linux  # a tree that is not built any more
-kallsymsctl clear          # everything
+kallsymsctl clear ~/linux  # a tree that is no longer built
+kallsymsctl clear          # all trees, and all answers
 """
 
 
@@ -32,21 +31,23 @@ def register(parsers: Parsers) -> None:
         parsers,
         "clear",
         _run,
-        summary="forget what is known of a tree, or of all",
+        summary="drop cached data of a tree, or of all trees",
         text=_TEXT,
         examples=_EXAMPLES,
     )
-    parser.add_argument("tree", nargs="?", type=Path, metavar="TREE", help="object tree of a kernel build")
+    parser.add_argument(
+        "tree", nargs="?", type=Path, metavar="TREE", help="the object tree (default: all trees)"
+    )
 
 
 def _run(context: Context, options: argparse.Namespace) -> int:
     tree = os.fsencode(options.tree.resolve()) if options.tree else None
     if is_running(context.socket):
         count = ask(context.socket, "clear", more={"tree": tree} if tree is not None else None)["trees"]
-        tell(f"Forgotten: {count} in memory, and what is stored of {options.tree or 'all trees'}.")
+        tell(f"cleared {options.tree or 'all trees'}: {counted_text(count, 'tree')} in memory, and on disk")
         return 0
     _clear_store(context, tree)
-    tell(f"Forgotten: what is stored of {options.tree or 'all trees'}.")
+    tell(f"cleared {options.tree or 'all trees'} on disk; no daemon runs")
     return 0
 
 

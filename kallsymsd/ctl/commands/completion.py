@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""kallsymsctl completion: scripts that complete command lines in a shell."""
+"""kallsymsctl completion: prints scripts that complete command lines in a shell."""
 
 import argparse
 import re
@@ -13,13 +13,12 @@ from kallsymsd.ctl.command import Context, Parsers
 SHELLS = ("bash", "zsh", "fish")
 PROGRAMS = ("kallsymsctl", "kallsymsd", "kallsyms")
 
-# A line of the client's help about an option: its name, its value if it takes one, what it is.
+# A line about an option in the client's help: name, value if it takes one, description.
 _OPTION = re.compile(r"^  (-[-\w]+)(?:=(\S+))? {2,}(\S.*)$", re.MULTILINE)
 
 _TEXT = """\
-Prints a script with which SHELL completes the command lines of kallsymsctl,
-or of another program of these. It is made from what makes the help texts,
-and needs nothing at run time.
+Prints a script that lets SHELL complete the command lines of kallsymsctl, or
+of kallsymsd or kallsyms. The script is self-contained.
 """
 _EXAMPLES = """\
 kallsymsctl completion bash > ~/.local/share/bash-completion/completions/kallsymsctl
@@ -35,7 +34,7 @@ def register(parsers: Parsers) -> None:
         parsers,
         "completion",
         _run,
-        summary="completion of command lines, for a shell",
+        summary="print a completion script for a shell",
         text=_TEXT,
         examples=_EXAMPLES,
     )
@@ -45,7 +44,7 @@ def register(parsers: Parsers) -> None:
         choices=PROGRAMS,
         default="kallsymsctl",
         metavar="NAME",
-        help="kallsymsctl (default), kallsymsd or kallsyms",
+        help="kallsymsctl, kallsymsd or kallsyms (default: kallsymsctl)",
     )
 
 
@@ -63,7 +62,7 @@ def script(program: str, shell: str) -> str:
         for action in command.actions(each):
             if action.type is Path:
                 action.complete = shtab.FILE  # type: ignore[attr-defined]  # shtab looks for it
-    # What shells show of a subcommand is the first line of its description.
+    # Shells show the first line of a subcommand's description.
     for name, summary in command.summaries(parser).items():
         command.subparsers(parser)[name].description = summary
     made: str = shtab.complete(parser, shell)
@@ -71,7 +70,7 @@ def script(program: str, shell: str) -> str:
 
 
 def _parser(program: str) -> argparse.ArgumentParser:
-    # Not above: these know this module, or take time to load.
+    # Imported here: these import this module, or are slow to load.
     if program == "kallsyms":
         return _client()
     if program == "kallsymsd":
@@ -84,12 +83,12 @@ def _parser(program: str) -> argparse.ArgumentParser:
 
 
 def _client() -> argparse.ArgumentParser:
-    """The options of kallsyms, which reads them itself, as its help text lists them."""
+    """A parser with the options in the help text of kallsyms, which has no parser of its own."""
     parser = argparse.ArgumentParser(prog="kallsyms", add_help=False)
     values: dict[str, list[str]] = {"--dialect": [dialect.name for dialect in DIALECTS]}
     seen: dict[str, tuple[str, str]] = {}
     for option, value, text in _OPTION.findall(help_text()):
-        if value and value == value.lower():  # one of those that it may have
+        if value and value == value.lower():  # one of the allowed values
             values.setdefault(option, []).append(value)
         seen.setdefault(option, (value, text))
     for option, (value, text) in seen.items():

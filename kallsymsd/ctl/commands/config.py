@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""kallsymsctl config: the settings, and where each comes from."""
+"""kallsymsctl config: shows the settings and where each comes from."""
 
 import argparse
 import os
@@ -13,18 +13,18 @@ from kallsymsd.ctl.terminal import as_json
 from kallsymsd.service.config import TABLE, ConfigurationError, file_path, load
 
 _TEXT = """\
-Shows each setting of the daemon, its value, and what has set it. Later ones
-win: the default, the configuration file, the environment, the command line of
-kallsymsd. While a daemon runs, these are its own values; otherwise those that
-one started from here would have.
+Shows the value of each setting and where it comes from: the default, the
+configuration file, the environment, or the command line of kallsymsd, in order
+of increasing precedence. If a daemon runs, these are its values; otherwise
+those of a daemon started from this environment.
 
-The configuration file is kallsymsd/config.toml in $XDG_CONFIG_HOME (or
-~/.config), or what $KALLSYMSD_CONFIG names. Unknown keys in it are errors. A
-daemon reads it when it starts. Settings:
+The configuration file is $KALLSYMSD_CONFIG, or kallsymsd/config.toml in
+$XDG_CONFIG_HOME (default: ~/.config). Unknown keys are errors. The daemon reads
+the file when it starts. Settings:
 """
 _EXAMPLES = """\
-kallsymsctl config                             # what holds, and why
-KALLSYMSD_CACHE_LIMIT=2048 kallsymsctl config  # what would hold
+kallsymsctl config                             # present values
+KALLSYMSD_CACHE_LIMIT=2048 kallsymsctl config  # with this limit, if none runs
 """
 
 
@@ -41,12 +41,12 @@ def register(parsers: Parsers) -> None:
         parsers,
         "config",
         _run,
-        summary="the daemon's settings, and where each comes from",
+        summary="show the daemon's settings and where each comes from",
         text=_TEXT + "".join(lines),
         examples=_EXAMPLES,
-        status="0  the settings are shown\n1  the configuration has an error; one line says where",
+        status="0  success\n1  the configuration has an error; one line says where",
     )
-    parser.add_argument("--json", action="store_true", help="for programs: one JSON list")
+    parser.add_argument("--json", action="store_true", help="print one JSON list")
 
 
 def _run(context: Context, options: argparse.Namespace) -> int:
@@ -56,7 +56,7 @@ def _run(context: Context, options: argparse.Namespace) -> int:
         with reading(answer):
             rows = list(answer["settings"])
     else:
-        title = f"Settings of a daemon started from here ({file_path(os.environ) or 'no file'})"
+        title = f"Settings for a new daemon ({file_path(os.environ) or 'no configuration file'})"
         try:
             rows = load({}, os.environ).rows()
         except ConfigurationError as error:

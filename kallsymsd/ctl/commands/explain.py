@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""kallsymsctl explain: why requests were answered as they were, and what keeps a link from settling."""
+"""kallsymsctl explain: explains how requests were answered and why a link did not settle."""
 
 import argparse
 import os
@@ -18,54 +18,50 @@ from kallsymsd.protocol import notes
 from kallsymsd.protocol.paths import path_text
 from kallsymsd.protocol.wire import STAGES
 
-# Fallbacks that are told of, as the daemon tells of so many requests.
+# Number of fallbacks shown; the daemon reports about as many requests.
 _FALLBACKS = 20
 _INDENT = "    "
 _WIDTH = 79
 _TIE = "\N{NO-BREAK SPACE}"
-# Symbols of each kind that are shown of a difference.
+# Symbols of each kind that are shown for a difference.
 _SHOWN = 10
 
 _TEXT = """\
-Tells of the last requests (from TREE, if it is given): when, who made the
-answer and how, why it was not there already, the first symbols that differ
-from the map before, and the time of each stage. If symbols only moved, or most
-of them differ, that is told as long as the daemon has both maps.
+Shows the last requests, of TREE if given: how each was answered and why, the
+first symbols that differ from the previous map, and the time of each stage.
+For an address-only update or a cold run, the daemon can show differences only
+while it has both maps in memory.
 
-If the last link of TREE (the working directory) was to be the only one
-("kallsymsctl run --one-link", "kallsymsctl install --one-link"), tells how many
-it was, and why it was more.
+For TREE (default: the working directory) it also shows:
+  - how vmlinux was linked, if one link was requested (--one-link of
+    "kallsymsctl run" and "install"), and why it was not one link
+  - the verdicts of trials in this tree, and what differed
+  - the differences between the map of the last pass (.tmp_vmlinux*.syms) and
+    that of the finished kernel (System.map)
 
-If something of TREE was new when it was built, such as its scripts/kallsyms or
-its linker, tells whether ours gave the same as the kernel's own programs, and
-what differed if not.
-
-If TREE has the maps of a link's last pass and of the finished kernel
-(.tmp_vmlinux*.syms and System.map), tells what differs between them. With
---maps, what differs between any two maps. That is what the kernel's script
-means by "Inconsistent kallsyms data": the tables linked in describe another
-layout than the kernel has. Of a link that failed or was interrupted (no
-vmlinux, or a System.map that is older than its passes, or cut short) that is
-told instead. The empty map of pass 0 is compared with nothing.
+If these maps differ, the tables in the kernel are stale; the kernel's own
+script reports "Inconsistent kallsyms data". After a failed or interrupted link
+the maps are not compared. --maps compares any two maps, but not the empty one
+of pass 0.
 """
 _EXAMPLES = """\
 kallsymsctl explain                # the last requests of all trees
-kallsymsctl explain ~/linux        # those of one tree, and its passes
+kallsymsctl explain ~/linux        # those of one tree, its links and its maps
 kallsymsctl explain --maps .tmp_vmlinux2.syms System.map
 """
 _STATUS = """\
-0  the maps are equal, or there are none to compare
-1  they differ; or there is nothing to tell
+0  the maps are equal, or there are no maps to compare
+1  the maps differ, or nothing is known
 """
 _REMEDY = """\
-The tables in the kernel were made from the first map, so they are wrong for
-the second. What to do:
-  make KALLSYMS_EXTRA_PASS=1     one more pass; often the sizes settle then
-  KALLSYMSD=verify make          proves each pass against the kernel's own tool
-  kallsymsctl verify TREE        the same for the maps that are there now
-If it stays: a symbol above is placed by its size or by a linker script's
-expression that the tables themselves move. Without kallsymsd
-(KALLSYMSD=off make) the kernel's own tool must say the same.
+The tables in the kernel were made from the first map and do not fit the second.
+What to do:
+  make KALLSYMS_EXTRA_PASS=1     adds a pass; often the sizes settle then
+  KALLSYMSD=verify make          compares each pass with the kernel's own tool
+  kallsymsctl verify TREE        compares System.map with the kernel's own tool
+If the difference remains, the address of a symbol above depends on the tables
+themselves, through its size or an expression in a linker script. Without
+kallsymsd (KALLSYMSD=off make), the kernel's own tool must report the same.
 """
 
 
@@ -75,14 +71,14 @@ def register(parsers: Parsers) -> None:
         parsers,
         "explain",
         _run,
-        summary="why requests were answered as they were; what keeps a link from settling",
+        summary="explain how requests were answered and why a link did not settle",
         text=_TEXT,
         examples=_EXAMPLES,
         status=_STATUS,
     )
-    parser.add_argument("tree", nargs="?", type=Path, metavar="TREE", help="object tree of a kernel build")
+    parser.add_argument("tree", nargs="?", type=Path, metavar="TREE", help="the object tree")
     parser.add_argument(
-        "--maps", nargs=2, type=Path, metavar=("EARLIER", "LATER"), help="compare these two maps only"
+        "--maps", nargs=2, type=Path, metavar=("EARLIER", "LATER"), help="only compare these two maps"
     )
 
 
@@ -90,13 +86,11 @@ def _run(context: Context, options: argparse.Namespace) -> int:
     if options.maps:
         for path in options.maps:
             if passes.is_first(path):
-                raise CommandError(
-                    f"{path}: is of pass 0, before there are symbols; name that of a later pass"
-                )
+                raise CommandError(f"{path}: is the empty map of pass 0; name the map of a later pass")
         return _explain_maps(*options.maps)
-    told = _tell_requests(context, options.tree)
-    told = _tell_link(options.tree or Path()) or told
-    told = _tell_trials(options.tree or Path()) or told
+    told = _show_requests(context, options.tree)
+    told = _show_link(options.tree or Path()) or told
+    told = _show_trials(options.tree or Path()) or told
     found = passes.find(options.tree or Path())
     if found is None:
         return 0 if told else 1
@@ -104,9 +98,9 @@ def _run(context: Context, options: argparse.Namespace) -> int:
         print()
     problem = found.problem
     if not problem and passes.is_cut_short(found.last, found.final):
-        problem = f"{found.final.name} was cut short"
+        problem = f"{found.final.name} is truncated"
     if problem:
-        _tell_unfinished(found, problem)
+        _show_unfinished(found, problem)
         return 0
     return _explain_maps(found.last, found.final)
 
@@ -114,28 +108,30 @@ def _run(context: Context, options: argparse.Namespace) -> int:
 # Requests.
 
 
-def _tell_requests(context: Context, tree: Path | None) -> bool:
-    """Print the last requests; whether there are any."""
+def _show_requests(context: Context, tree: Path | None) -> bool:
+    """Print the last requests; returns whether there are any."""
     noted = _noted()
     requests = []
     if is_running(context.socket):
         wanted = {"tree": path_text(os.fsencode(tree.resolve()))} if tree else {}
         answer = ask(context.socket, "explain", more=wanted)
         with reading(answer):
-            requests = [(each["time"], _told(each, with_tree=tree is None)) for each in answer["requests"]]
+            requests = [
+                (each["time"], _request_lines(each, with_tree=tree is None)) for each in answer["requests"]
+            ]
             noted = [*answer["fallbacks"], *noted]
     else:
-        complain(f"{absence.told(context)}; what one knew of earlier requests is gone with it")
-    told = requests + [(each["time"], _told_fallback(each)) for each in _from(tree, noted)[-_FALLBACKS:]]
+        complain(f"{absence.describe(context)}; earlier requests are no longer known")
+    told = requests + [(each["time"], _fallback_lines(each)) for each in _from(tree, noted)[-_FALLBACKS:]]
     if not told:
-        complain(f"no request{f' from {tree}' if tree else ''} is remembered")
+        complain(f"no requests{f' from {tree}' if tree else ''} are known")
     for _, lines in sorted(told):
         tell(*lines)
     return bool(told)
 
 
-def _tell_link(tree: Path) -> bool:
-    """Print how vmlinux was linked, if it was to be linked once; whether it was."""
+def _show_link(tree: Path) -> bool:
+    """Print how vmlinux was linked, if one link was requested; returns whether it was."""
     from kallsymsd.kbuild.outcome import Outcome  # noqa: PLC0415  takes time to load
 
     outcome = Outcome.load(os.fspath(tree))
@@ -146,8 +142,8 @@ def _tell_link(tree: Path) -> bool:
     return bool(described)
 
 
-def _tell_trials(tree: Path) -> bool:
-    """Print what was tried in this tree and what was found; whether there is anything."""
+def _show_trials(tree: Path) -> bool:
+    """Print the verdicts of trials in this tree; returns whether there are any."""
     from kallsymsd.ctl import trials  # noqa: PLC0415  as above
 
     found = trials.read(tree)
@@ -158,13 +154,13 @@ def _tell_trials(tree: Path) -> bool:
 
 
 def _noted() -> list[Mapping[str, Any]]:
-    """What clients have noted and the daemon has not taken yet, in the form that it tells of the rest."""
+    """The clients' records that the daemon has not taken yet, in the form of its answer."""
     noted = notes.fallbacks(clientnotes.read())
     return [{"reason": each.reason, "time": each.time, "tree": each.tree} for each in noted]
 
 
 def _from(tree: Path | None, noted: list[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
-    """Those of the notes that are about ``tree``."""
+    """The records about ``tree``."""
     if tree is None:
         return noted
     try:
@@ -174,13 +170,13 @@ def _from(tree: Path | None, noted: list[Mapping[str, Any]]) -> list[Mapping[str
     return [each for each in noted if tuple(each["tree"]) == (status.st_dev, status.st_ino)]
 
 
-def _told_fallback(fallback: Mapping[str, Any]) -> list[str]:
+def _fallback_lines(fallback: Mapping[str, Any]) -> list[str]:
     """Lines about a request that the daemon did not answer."""
     lines = [f"{_clock(fallback['time'])}  fallback, the client computed in-process"]
     return [*lines, f"    {notes.REASONS[fallback['reason']]}"]
 
 
-def _told(request: Mapping[str, Any], *, with_tree: bool) -> list[str]:
+def _request_lines(request: Mapping[str, Any], *, with_tree: bool) -> list[str]:
     """Lines about one request."""
     name = Path(request["map"])
     shown = name if with_tree or str(name.parent) != request["tree"] else name.name
@@ -199,7 +195,7 @@ def _told(request: Mapping[str, Any], *, with_tree: bool) -> list[str]:
     stages = zip(STAGES, request["stages"], strict=True)
     times = [f"{stage} {seconds_text(microseconds / 1e6)}" for stage, microseconds in stages if microseconds]
     if times:
-        # A number and its unit stay together.
+        # Do not break a line between a number and its unit.
         together = ", ".join(each.replace(" ", _TIE) for each in times)
         lines += [line.replace(_TIE, " ") for line in _wrapped(together)]
     return lines
@@ -220,28 +216,26 @@ def _how(request: Mapping[str, Any]) -> str:
     words = {
         "hit": "hit, nothing had to be computed",
         "failure": "not answered",
-        "bad input": "bad input, there is no answer",
-        "addresses": f"new addresses for {counted_text(request['symbols'], 'symbol')}",
+        "bad input": "bad input, the map is not valid",
+        "addresses": f"address-only update of {counted_text(request['symbols'], 'symbol')}",
         "incremental": (
-            f"incremental, {request['changed']:,} of {counted_text(request['symbols'], 'symbol')}, "
-            f"{request['kept']} of {request['steps']} token steps kept"
+            f"incremental update, {request['changed']:,} of {counted_text(request['symbols'], 'symbol')}, "
+            f"{request['kept']} of {request['steps']} token steps reused"
         ),
-        "cold": f"cold, {counted_text(request['symbols'], 'symbol')}",
+        "cold": f"cold run, {counted_text(request['symbols'], 'symbol')}",
     }
     text = words[made]
     if request["ready"]:
-        text += ", made ahead"
+        text += ", precomputed"
     return text + (", shared with another request" if request["shared"] else "")
 
 
 # Maps.
 
 
-def _tell_unfinished(found: passes.Passes, problem: str) -> None:
+def _show_unfinished(found: passes.Passes, problem: str) -> None:
     """Print why the maps of the last link are not compared: they would differ, whatever the tables are."""
-    said = (
-        f"The last link has failed or was interrupted: {problem}. Its maps are not compared; that is done by"
-    )
+    said = f"The last link failed or was interrupted: {problem}. To compare its maps anyway, run"
     tell(*textwrap.wrap(said, _WIDTH, break_on_hyphens=False, break_long_words=False))
     tell(f"{_INDENT}kallsymsctl explain --maps {found.last} {found.final}")
 
@@ -251,8 +245,8 @@ def _explain_maps(earlier: Path, later: Path) -> int:
     if difference.is_empty:
         tell(f"{earlier} and {later} are equal: the link has settled")
         return 0
-    tell(f"{earlier} and {later} differ; where they are a link's last pass and its kernel,")
-    print('the kernel\'s script says "Inconsistent kallsyms data":')
+    tell(f"{earlier} and {later} differ. For a link's last pass and its kernel,")
+    print('the kernel\'s own script reports "Inconsistent kallsyms data":')
     for title, lines in (
         ("added", difference.added),
         ("removed", difference.removed),

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""kallsymsctl install and uninstall: the hook in a kernel's object tree, for every make from now on."""
+"""kallsymsctl install and uninstall: put the hook into a kernel's object tree and remove it."""
 
 import argparse
 import os
@@ -10,26 +10,26 @@ from kallsymsd.ctl.command import CommandError, Context, Parsers
 from kallsymsd.ctl.terminal import tell
 
 _TEXT = """\
-From now on every make in OBJTREE links its kernel with kallsyms of kallsymsd
-in place of the tree's scripts/kallsyms; vmlinux and System.map are the same.
-Nothing is rebuilt. OBJTREE gets two small files, GNUmakefile and
-.kallsymsd.mk, and the source tree a GNUmakefile, for "make O=OBJTREE" that
-is started there. kbuild and "make mrproper" leave them alone. Installing again
-changes how vmlinux is linked: once, or as often as ever.
+Makes every build in OBJTREE use kallsyms in place of the tree's
+scripts/kallsyms. vmlinux and System.map are identical, and nothing is rebuilt.
+
+OBJTREE gets two small files, GNUmakefile and .kallsymsd.mk. The source tree
+gets a GNUmakefile for "make O=OBJTREE". kbuild leaves them alone, even in
+"make mrproper". Install again to switch --one-link on or off.
 """
 _EXAMPLES = """\
-kallsymsctl install                # the working directory is the object tree
+kallsymsctl install                # the object tree is the working directory
 kallsymsctl install ../build
-kallsymsctl install --one-link     # ... and link vmlinux once
-kallsymsctl install                # ... as often as the kernel's script does
-make -f Makefile                   # this once without it
+kallsymsctl install --one-link     # also link vmlinux once
+kallsymsctl install                # back to the kernel's own links
+make -f Makefile                   # build once without the hook
 """
 _UNINSTALL_TEXT = """\
-Removes from OBJTREE what "kallsymsctl install" wrote there, and from the
-source tree if no other object tree of it has the hook. Nothing is rebuilt.
+Removes the files of "kallsymsctl install" from OBJTREE, and from the source
+tree unless another object tree needs them. Nothing is rebuilt.
 """
 _UNINSTALL_EXAMPLES = """\
-kallsymsctl uninstall              # the working directory is the object tree
+kallsymsctl uninstall              # the object tree is the working directory
 kallsymsctl uninstall ../build
 """
 
@@ -40,7 +40,7 @@ def register(parsers: Parsers) -> None:
         parsers,
         "install",
         _install,
-        summary="let every make in a kernel's object tree use kallsyms",
+        summary="make every build in an object tree use kallsyms",
         text=_TEXT,
         examples=_EXAMPLES,
     )
@@ -55,7 +55,7 @@ def register(parsers: Parsers) -> None:
     install.add_argument(
         "--one-link",
         action="store_true",
-        help="link vmlinux once instead of three times where that gives the same (docs/one-link.md)",
+        help="link vmlinux once instead of three times where the result is the same (docs/one-link.md)",
     )
     for parser in (install, uninstall):
         parser.add_argument(

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""kallsymsctl list: the kernel trees with the hook, and whether it works there."""
+"""kallsymsctl list: lists the object trees with the hook, and whether it works there."""
 
 import argparse
 import os
@@ -16,11 +16,10 @@ if TYPE_CHECKING:
     from kallsymsd.kbuild.hook.hookedtrees import State
 
 _TEXT = """\
-Lists the object trees in which you ran "kallsymsctl install", each with "ok",
-and "one link" where you chose that; or with what keeps its builds from using
-kallsyms: a file that is gone, or was replaced, or belongs to an installation
-that is gone. Such builds go on with scripts/kallsyms. So does a tree in which
-a trial has found a difference; that is told, too.
+Lists the object trees in which you ran "kallsymsctl install". Each has "ok",
+and "one link" if requested, or says why its builds fall back to
+scripts/kallsyms: a file is missing or was replaced, or the installation was
+removed. Anything that a trial rejected in the tree is listed, too.
 """
 _EXAMPLES = """\
 kallsymsctl list
@@ -38,18 +37,18 @@ def register(parsers: Parsers) -> None:
         parsers,
         "list",
         _run,
-        summary="kernel trees that use kallsyms",
+        summary="list object trees with the hook, and whether it works",
         text=_TEXT,
         examples=_EXAMPLES,
         status=_STATUS,
     )
-    parser.add_argument("--json", action="store_true", help="for programs: one JSON list")
+    parser.add_argument("--json", action="store_true", help="print one JSON list")
 
 
 def installed() -> "list[tuple[Path, State]]":
-    """Each object tree in which the hook was installed, and what has become of it.
+    """The object trees in which the hook was installed, and its state there.
 
-    BadPathError where there is no home directory, and so no list of them.
+    BadPathError if there is no home directory, and so no list of them.
     """
     from kallsymsd.kbuild.hook.hookedtrees import state  # noqa: PLC0415  as above
     from kallsymsd.kbuild.hook.hookfiles import program_of  # noqa: PLC0415  takes time to load
@@ -64,7 +63,7 @@ def _run(_: Context, options: argparse.Namespace) -> int:
             path_text(os.fsencode(objects)),
             state.works,
             state.one_link,
-            path_text(os.fsencode("; ".join(filter(None, (state.remark, *_refused(objects)))))),
+            path_text(os.fsencode("; ".join(filter(None, (state.remark, *_rejected(objects)))))),
         )
         for objects, state in installed()
     ]
@@ -78,8 +77,8 @@ def _run(_: Context, options: argparse.Namespace) -> int:
     return 0 if all(works for _, works, _, _ in found) else 1
 
 
-def _refused(objects: "Path") -> list[str]:
-    """What trials in an object tree have left to the kernel's own flow."""
+def _rejected(objects: "Path") -> list[str]:
+    """What trials rejected in an object tree."""
     from kallsymsd.ctl import trials  # noqa: PLC0415  as above
 
-    return trials.refused(trials.read(objects))
+    return trials.rejected(trials.read(objects))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""kallsymsctl patch: for those who would rather change link-vmlinux.sh than have it hooked."""
+"""kallsymsctl patch: prints a patch for link-vmlinux.sh, as an alternative to the hook."""
 
 import argparse
 import os
@@ -10,14 +10,13 @@ from kallsymsd.ctl.command import CommandError, Context, Parsers
 from kallsymsd.ctl.terminal import pass_on
 
 _TEXT = """\
-Prints a patch of a few lines for the source tree's scripts/link-vmlinux.sh,
-with which it runs "kallsyms", found in PATH, with all files named. It is made
-from that tree's own script. Without the package such a tree does not link:
-"kallsymsctl run" and "kallsymsctl install" need no patch.
+Prints a small patch for the source tree's own scripts/link-vmlinux.sh that
+runs "kallsyms" from PATH, with all files named. A patched tree does not link
+without kallsyms; "kallsymsctl run" and "kallsymsctl install" need no patch.
 """
 _EXAMPLES = """\
-kallsymsctl patch --print | git apply
-kallsymsctl patch --print --srctree ../linux
+kallsymsctl patch --print | git apply         # in the source tree
+kallsymsctl patch --print --srctree ../linux  # of another source tree
 """
 
 
@@ -27,11 +26,11 @@ def register(parsers: Parsers) -> None:
         parsers,
         "patch",
         _run,
-        summary="a patch for link-vmlinux.sh, to use kallsyms without the hook",
+        summary="print a patch for link-vmlinux.sh, to use kallsyms without the hook",
         text=_TEXT,
         examples=_EXAMPLES,
     )
-    parser.add_argument("--print", action="store_true", required=True, help="print it; nothing else is done")
+    parser.add_argument("--print", action="store_true", required=True, help="print the patch (required)")
     parser.add_argument(
         "--srctree",
         type=Path,

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""kallsymsctl run: a command, in which the kernels that make builds use the client."""
+"""kallsymsctl run: runs a command, such as make, with the hook."""
 
 import argparse
 import os
@@ -16,21 +16,22 @@ _NOT_FOUND = 127
 _NOT_RUN = 126
 
 _TEXT = """\
-Runs COMMAND, mostly make. Every kernel that is built in it is linked with
-kallsyms of kallsymsd in place of the tree's scripts/kallsyms; vmlinux and
-System.map are the same. No tree is changed: make gets the hook through
-the variable GPATH, which only a kernel's makefiles notice. Where a tree is
-not one that kallsymsd knows, it is linked as ever, and one line says so.
+Runs COMMAND, usually make. Every kernel that it builds uses kallsyms in place
+of the tree's scripts/kallsyms. vmlinux and System.map are identical.
+
+No tree is changed: make gets the hook in the variable GPATH, which affects only
+a kernel's makefiles. If kallsymsd does not recognize a tree, the link falls
+back to the kernel's own tool, and one line says so.
 """
 _EXAMPLES = """\
 kallsymsctl run make -j8
 kallsymsctl run -- make O=../build bzImage modules
-kallsymsctl run --one-link -- make -j8
+kallsymsctl run --one-link -- make -j8    # link vmlinux once
 kallsymsctl run -- sh -c 'make olddefconfig && make -j8'
-KALLSYMSD=verify kallsymsctl run make    # each table compared with the tool's
+KALLSYMSD=verify kallsymsctl run make     # compare with the kernel's own tool
 """
 _STATUS = """\
-that of COMMAND; 127 where it is not found, 126 where it cannot be run
+that of COMMAND; 127 if it is not found, 126 if it cannot be run
 """
 
 
@@ -40,7 +41,7 @@ def register(parsers: Parsers) -> None:
         parsers,
         "run",
         _run,
-        summary="run make, and let the kernels it builds use kallsyms",
+        summary="run make and let the kernels it builds use kallsyms",
         text=_TEXT,
         examples=_EXAMPLES,
         status=_STATUS,
@@ -48,7 +49,7 @@ def register(parsers: Parsers) -> None:
     parser.add_argument(
         "--one-link",
         action="store_true",
-        help="link vmlinux once instead of three times where that gives the same (docs/one-link.md)",
+        help="link vmlinux once instead of three times where the result is the same (docs/one-link.md)",
     )
     parser.add_argument(
         "command", nargs=argparse.REMAINDER, metavar="COMMAND", help="the command and its arguments"
@@ -58,7 +59,7 @@ def register(parsers: Parsers) -> None:
 def _run(context: Context, options: argparse.Namespace) -> int:
     words = options.command[1:] if options.command[:1] == ["--"] else options.command
     if not words:
-        raise CommandError("run: no command; try: kallsymsctl run make")
+        raise CommandError("run: no command given; try: kallsymsctl run make")
     environment = dict(os.environ)
     if _add_hook(environment):
         _warn(context)
@@ -73,25 +74,25 @@ def _run(context: Context, options: argparse.Namespace) -> int:
 
 
 def _add_hook(environment: dict[str, str]) -> bool:
-    """Hand the hook to make; False after a warning where there can be none: the build goes on without it."""
+    """Pass the hook to make. If it cannot be created, print a warning and return False."""
     from kallsymsd.kbuild.hook.hookfiles import VARIABLE, HookError, prepare, value  # noqa: PLC0415  takes time to load
 
     try:
         hook = value(prepare(environment))
     except (BadPathError, HookError) as error:
-        complain(f"warning: built without kallsymsd: {error}")
+        complain(f"warning: building without kallsymsd: {error}")
         return False
     environment[VARIABLE] = hook + environment.get(VARIABLE, "").replace(hook, "")
     return True
 
 
 def _warn(context: Context) -> None:
-    """Say why no daemon can be had, where something hinders it that a person must mend."""
+    """Print a warning if no daemon can start because of a problem that the user must fix."""
     if os.environ.get("KALLSYMSD") == "off":
         return
     try:
         problem = absence.problem()
         if problem and not is_running(context.socket):
-            complain(f"warning: {absence.told(context)}")
+            complain(f"warning: {absence.describe(context)}")
     except (BadPathError, CommandError, OSError) as error:
-        complain(f"warning: no daemon is asked: {error}")
+        complain(f"warning: building without a daemon: {error}")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""kallsymsctl service: puts the systemd user units in place, and takes them away."""
+"""kallsymsctl service: installs and removes the systemd user units."""
 
 import argparse
 import os
@@ -12,19 +12,18 @@ from kallsymsd.ctl.query import ask, is_running, wait_until_gone
 from kallsymsd.ctl.terminal import tell
 from kallsymsd.ctl.unitfiles import SERVICE, SOCKET
 
-# Seconds the service manager has for one command; starting a unit waits for it.
+# Seconds allowed for one systemctl command, which waits until a unit has started.
 _LIMIT = 30.0
 
 _TEXT = """\
-Has the systemd user manager start the daemon when a build first asks for it
-(socket activation). "install" writes the units below ~/.config/systemd/user
-with the path of this installation, stops a daemon that was started otherwise,
-and enables the socket. "uninstall" undoes all of that. Where no user manager
-runs, both only deal with the files, and say what is left to do.
+Lets the systemd user manager start the daemon when a build first needs it
+(socket activation). "install" writes the units to ~/.config/systemd/user, stops
+a daemon that was started otherwise, and enables the socket. "uninstall" undoes
+that. If no user manager is running, only the files are written or removed.
 """
 _EXAMPLES = """\
-kallsymsctl service install             # from the next build on
-kallsymsctl service install --hardened  # in namespaces of its own
+kallsymsctl service install             # takes effect with the next build
+kallsymsctl service install --hardened  # in its own namespaces
 kallsymsctl service status
 kallsymsctl service uninstall
 """
@@ -39,7 +38,7 @@ def register(parsers: Parsers) -> None:
         summary="let systemd start the daemon when it is needed",
         text=_TEXT,
         examples=_EXAMPLES,
-        status="0  done; status: the units are in place\n1  not done, or they are not",
+        status="0  success; status: the units are installed\n1  failure; status: they are not",
     )
     parser.add_argument(
         "action",
@@ -50,13 +49,13 @@ def register(parsers: Parsers) -> None:
     parser.add_argument(
         "--hardened",
         action="store_true",
-        help="install: with the drop-in that needs unprivileged user namespaces",
+        help="with install: add the drop-in that needs unprivileged user namespaces",
     )
 
 
 def _run(context: Context, options: argparse.Namespace) -> int:
     if options.hardened and options.action != "install":
-        raise CommandError(f"--hardened is for install, not for {options.action}")
+        raise CommandError(f"--hardened: works with install, not with {options.action}")
     match options.action:
         case "install":
             return _install(context, hardened=options.hardened)
@@ -72,18 +71,18 @@ def _install(context: Context, *, hardened: bool) -> int:
     tell(f"wrote {where / SERVICE} and {SOCKET}")
     if not _has_manager():
         print(
-            "no user manager of systemd runs here; where one does, run:\n"
+            "no systemd user manager is running; once one is, run:\n"
             f"  systemctl --user daemon-reload && systemctl --user enable --now {SOCKET}"
         )
         return 0
     _manager("daemon-reload")
-    # A daemon that runs already, of an older unit perhaps, holds the socket's lock.
+    # A daemon that runs already, perhaps of an older unit, holds the socket's lock.
     _manager("stop", SOCKET, SERVICE)
     _stop(context)
     _manager("enable", "--now", SOCKET)
     print("the daemon starts with the next build")
     if os.environ.get("KALLSYMSD_SOCKET"):
-        print("KALLSYMSD_SOCKET is set: builds with it ask another socket than the unit's")
+        print("KALLSYMSD_SOCKET is set; builds with it do not use the unit's socket")
     return 0
 
 
@@ -112,8 +111,8 @@ def _status(context: Context) -> int:
         for unit in (SOCKET, SERVICE):
             tell(f"{unit.partition('.')[2]:8} {_state('is-enabled', unit)}, {_state('is-active', unit)}")
     else:
-        print("manager  none runs here")
-    tell(f"daemon   {'serves' if is_running(context.socket) else 'none serves'} {context.socket}")
+        print("manager  no systemd user manager is running")
+    tell(f"daemon   {'running' if is_running(context.socket) else 'not running'} at {context.socket}")
     return 0 if found else 1
 
 
@@ -121,7 +120,9 @@ def _stop(context: Context) -> None:
     if is_running(context.socket):
         ask(context.socket, "stop")
         if not wait_until_gone(context.socket, stop.LIMIT):
-            raise CommandError(f"{context.socket}: the daemon takes longer than {stop.LIMIT:.0f} s to stop")
+            raise CommandError(
+                f"{context.socket}: the daemon did not stop within {stop.LIMIT:.0f} s; try again"
+            )
 
 
 def _has_manager() -> bool:
@@ -153,4 +154,6 @@ def _systemctl(*arguments: str) -> "subprocess.CompletedProcess[str]":
             timeout=_LIMIT,
         )
     except subprocess.TimeoutExpired as error:
-        raise CommandError(f"systemctl --user {' '.join(arguments)}: takes over {_LIMIT:.0f} s") from error
+        raise CommandError(
+            f"systemctl --user {' '.join(arguments)}: no exit within {_LIMIT:.0f} s"
+        ) from error

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""kallsymsctl stats: what was counted."""
+"""kallsymsctl stats: shows the counters."""
 
 import argparse
 import time
@@ -18,37 +18,37 @@ from kallsymsd.ctl.terminal import complain
 from kallsymsd.protocol.notes import Note
 
 _TEXT = """\
-What the daemon has counted, over all its lives, until it is set to zero.
-Where no daemon runs, what it has kept; none is started. On a terminal a
-summary, elsewhere one line for each number.
+Shows the daemon's counters, which continue across restarts. If no daemon runs,
+shows the counters that the last one saved. Prints a summary on a terminal, and
+one line per number elsewhere.
 
-What --since takes as WHEN:
-  build    the last build's begin: the first request after half a minute
+WHEN, for --since, is one of:
+  build    the start of the last build: the first request after half a minute
            without one
-  zero     when everything was set to zero; the default
-  90m, 2d  so many seconds (s), minutes (m), hours (h), days (d) or weeks (w)
-           ago
-  DATE     a date, or date and time, as 2026-01-31T14:00
-The daemon notes its counters when a build begins, and after each half hour
-of uninterrupted work. The newest note is taken that leaves nothing out, so
-that a bit more than asked for may be in the numbers; "since" tells.
+  zero     the last reset with --zero; the default
+  90m, 2d  a number of seconds (s), minutes (m), hours (h), days (d) or weeks
+           (w) ago
+  DATE     a date, or date and time, such as 2026-01-31T14:00
+The daemon saves its counters when a build starts, and after each half hour of
+uninterrupted work. --since uses the newest such point that is not later than
+WHEN; "since" in the output shows it.
 
-The time saved is an estimate: the symbols in an answer, times what a symbol
-costs in a cold run of this daemon, or in a run of the kernel's own tool as
-"kallsymsctl verify" measured it on this machine, less the time that the answer
-took. It is reckoned when the answer is given, by what was measured until then,
-and added up; later measurements change nothing of it. That of links that
-"--one-link" saved is their number, times what the one that was done took.
+The time saved is an estimate: the number of symbols in an answer, times the
+cost per symbol, less the time that the answer took. The cost is that of this
+daemon's cold runs, or of the kernel's own tool as measured on this machine by
+"kallsymsctl verify". Each estimate uses the costs known at that time; later
+measurements do not change it. For --one-link, it is the number of links saved,
+times the duration of the link that was done.
 
-Requests of KALLSYMSD=verify and "kallsymsctl verify", and those about the
-empty map with which a link begins since v6.11, are no builds: they are counted
-apart, and are in no other number.
+Requests of KALLSYMSD=verify and "kallsymsctl verify", and requests for the
+empty map that starts a link since v6.11, are counted separately and are in no
+other counter.
 """
 _EXAMPLES = """\
-kallsymsctl stats                    # a summary
-kallsymsctl stats --since build      # what the last build was given
+kallsymsctl stats                    # summary
+kallsymsctl stats --since build      # only the last build
 kallsymsctl stats --json | jq .hits  # for programs; keys do not change
-kallsymsctl stats --format tab       # key, tabulator, number
+kallsymsctl stats --format tab       # key, tab, number
 kallsymsctl stats --format prometheus > k.$$ && mv k.$$ kallsymsd.prom
                                      # for node_exporter's textfile collector
 """
@@ -60,7 +60,7 @@ def register(parsers: Parsers) -> None:
         parsers,
         "stats",
         _run,
-        summary="what was counted: requests, time, symbols, cache",
+        summary="show counters: requests, time, symbols, cache",
         text=_TEXT,
         examples=_EXAMPLES,
     )
@@ -68,23 +68,20 @@ def register(parsers: Parsers) -> None:
         "--format",
         choices=("human", "json", "tab", "prometheus"),
         default="human",
-        help="human: a summary on a terminal, plain lines elsewhere (default)",
+        help="output format (default: human, a summary on a terminal, plain lines elsewhere)",
     )
     parser.add_argument(
-        "--json", action="store_const", const="json", dest="format", help="the same as --format json"
+        "--json", action="store_const", const="json", dest="format", help="same as --format json"
     )
-    parser.add_argument("--since", metavar="WHEN", default="zero", help="only what was counted since then")
-    parser.add_argument("--zero", action="store_true", help="show what was counted, and begin at zero again")
-    parser.add_argument(
-        "--cache-dir", type=Path, metavar="DIR", default=argparse.SUPPRESS, help=argparse.SUPPRESS
-    )
+    parser.add_argument("--since", metavar="WHEN", default="zero", help="count only from WHEN on")
+    parser.add_argument("--zero", action="store_true", help="show the counters, then reset them to zero")
 
 
 def _run(context: Context, options: argparse.Namespace) -> int:
     running = is_running(context.socket)
     known = _known(context, running=running, zero=options.zero)
     if known is None:
-        raise CommandError(f"no daemon serves {context.socket}, and no counters have been kept")
+        raise CommandError(f"no daemon serves {context.socket}, and no counters were saved")
     span = since(known, options.since, time.time())
     span = with_notes(span, clientnotes.take() if options.zero else clientnotes.read())
     made = made_of(span, context.cache, running=running)
@@ -99,13 +96,13 @@ def _run(context: Context, options: argparse.Namespace) -> int:
             from kallsymsd.ctl.statssummary import show_report  # noqa: PLC0415  programs do not need it
 
             if not running:
-                complain(f"no daemon serves {context.socket}; these are the counters it kept")
+                complain(f"no daemon serves {context.socket}; showing saved counters")
             show_report(made)
     return 0
 
 
 def with_notes(span: Span, left: Iterable[Note]) -> Span:
-    """The span with what clients have noted since it began. The daemon counts that when it starts."""
+    """The span with the clients' records since its start. The daemon counts these when it starts."""
     added = noted(each for each in left if each.time >= int(span.begin))
     counters: Snapshot = {key: value + added[key] for key, value in span.figures.counters.items()}
     return span._replace(figures=span.figures._replace(counters=counters))
@@ -123,15 +120,15 @@ def made_of(span: Span, cache: Path, *, running: bool) -> Report:
 
 
 def _known(context: Context, *, running: bool, zero: bool) -> Kept | None:
-    """What was counted until now; with ``zero``, that begins at zero again."""
+    """The counters; with ``zero``, they are reset afterwards."""
     if running:
         return kept.read(ask(context.socket, "zero" if zero else "stats"))
     known = kept.load(context.cache)
     if known is not None and zero:
         try:
-            # What says how things are now stays.
+            # Gauges keep their values.
             empty = known.figures.minus(known.figures)
             kept.save(context.cache, Kept(empty, [], zero=time.time(), cold_each=known.cold_each))
         except OSError as error:
-            raise CommandError(f"{context.cache}: cannot be written: {error.strerror}") from error
+            raise CommandError(f"{context.cache}: cannot write: {error.strerror}") from error
     return known

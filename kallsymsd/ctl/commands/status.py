@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""kallsymsctl status: what the daemon is and does."""
+"""kallsymsctl status: shows the state of the daemon and of hooked trees."""
 
 import argparse
 import contextlib
@@ -23,20 +23,18 @@ if TYPE_CHECKING:
     from kallsymsd.kbuild.hook.hookedtrees import State
 
 _TEXT = """\
-What the daemon is and does: its process, as it says itself; what it is busy
-with, and for how long; the trees whose tables it has in memory, and how much
-they take; what it watches; each setting with where it comes from; the kernel
-trees with the hook (see kallsymsctl list); and how many of their tools, maps
-and links were tried, and what is refused since. It answers at once, whatever
-it computes. Where no daemon runs, none is started.
+Shows the daemon's process, what it is computing, the trees in its memory, the
+directories that it watches, and its settings. Then lists the trees with the
+hook (see "kallsymsctl list") and the results of trials. The daemon answers at
+once, even while it computes.
 """
 _EXAMPLES = """\
-kallsymsctl status                   # for a person
+kallsymsctl status
 kallsymsctl status --json | jq .pid  # for programs
-kallsymsctl --socket /tmp/s status   # of another daemon
+kallsymsctl --socket /tmp/s status   # another daemon
 """
 
-# What stands for the value of a setting in help texts, as a unit.
+# Units by the placeholder of a setting's value in help texts.
 _UNITS = {"MIB": " MiB", "SECONDS": " s"}
 
 
@@ -46,24 +44,24 @@ def register(parsers: Parsers) -> None:
         parsers,
         "status",
         _run,
-        summary="what the daemon is and does",
+        summary="show what the daemon is doing",
         text=_TEXT,
         examples=_EXAMPLES,
-        status="0  a daemon runs and has answered\n1  none runs, or it does not answer",
+        status="0  a daemon runs and answered\n1  no daemon runs, or it does not answer",
     )
-    parser.add_argument("--json", action="store_true", help="for programs: one JSON object")
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
 
 
 def _run(context: Context, options: argparse.Namespace) -> int:
     if not is_running(context.socket):
-        raise CommandError(absence.told(context))
+        raise CommandError(absence.describe(context))
     answer = ask(context.socket, "status")
     if options.json:
         print(as_json(answer))
     else:
         with reading(answer):
             tables = sections(answer)
-        show_tables(tables + hooked() + tried())
+        show_tables(tables + hooked() + verdicts())
     return 0
 
 
@@ -72,18 +70,16 @@ def sections(answer: Mapping[str, Any]) -> list[tuple[str, Rows]]:
     tables: list[tuple[str, Rows]] = [
         ("kallsymsd", _process(answer)),
         ("Trees in memory", trees(answer)),
-        ("Directories", _watches(answer)),
+        ("Watched directories", _watches(answer)),
         ("Settings", settings(answer.get("settings", ()))),
     ]
     return [(title, rows) for title, rows in tables if rows]
 
 
 def hooked() -> list[tuple[str, Rows]]:
-    """The trees with the hook, as a table; no table where there are none."""
+    """The trees with the hook, as a table; no table if there are none."""
     found: list[tuple[Path, State]] = []
-    with contextlib.suppress(
-        BadPathError
-    ):  # no home: no tree was installed; the daemon is told of all the same
+    with contextlib.suppress(BadPathError):  # no home directory: still show the daemon's state
         found = installed()
     rows = [
         (
@@ -100,8 +96,8 @@ def hooked() -> list[tuple[str, Rows]]:
     return [("Trees with the hook (kallsymsctl list)", rows)] if rows else []
 
 
-def tried() -> list[tuple[str, Rows]]:
-    """What trials have found, as a table; no table where nothing was tried."""
+def verdicts() -> list[tuple[str, Rows]]:
+    """The verdicts of trials, as a table; no table if there are none."""
     from kallsymsd.ctl import trials  # noqa: PLC0415  as above
 
     rows = trials.rows(trials.read())
@@ -109,13 +105,13 @@ def tried() -> list[tuple[str, Rows]]:
 
 
 def _link(objects: "Path", state: "State") -> str:
-    """How a tree that is to be linked once was linked last."""
+    """How vmlinux was linked last, if one link is requested for the tree."""
     if not state.one_link:
         return ""
     from kallsymsd.kbuild.outcome import Outcome  # noqa: PLC0415  takes time to load
 
     described = Outcome.load(os.fspath(objects)).describe()
-    return f"one link wanted; the last time {described}" if described else "one link wanted"
+    return f"one link requested; last build: {described}" if described else "one link requested"
 
 
 def settings(rows: Any) -> Rows:  # noqa: ANN401  from a message
@@ -128,11 +124,11 @@ def settings(rows: Any) -> Rows:  # noqa: ANN401  from a message
 
 
 def busy(answer: Mapping[str, Any]) -> Rows:
-    """What the daemon computes just now."""
+    """What the daemon is computing."""
     return [
         (
-            "busy",
-            f"{work['what']}, for {seconds_text(work['seconds'])}{', ahead' if work.get('ahead') else ''}",
+            "precomputing" if work.get("ahead") else "busy",
+            f"{work['what']}, for {seconds_text(work['seconds'])}",
             "",
         )
         for work in answer["busy"]
@@ -144,16 +140,16 @@ def _process(answer: Mapping[str, Any]) -> Rows:
     rows = [
         ("state", str(answer["state"]), ""),
         ("version", version, "" if version == __version__ else f"kallsymsctl is {__version__}"),
-        ("pid", str(answer["pid"]), "as the daemon says"),
+        ("pid", str(answer["pid"]), "as reported by the daemon"),
         ("uptime", _age(answer["uptime"]), ""),
         ("socket", str(answer["socket"]), ""),
-        ("clients", str(answer["clients"]), "this one included"),
+        ("clients", str(answer["clients"]), "including this one"),
     ]
     rows += busy(answer) or [("busy", "no", "")]
     if answer["problem"]:
         rows.append(("problem", str(answer["problem"]), ""))
     if answer.get("stuck"):
-        rows.append(("stuck", str(answer["stuck"]), "threads lost in their work"))
+        rows.append(("stuck", str(answer["stuck"]), "threads that do not return"))
     return rows
 
 
@@ -180,7 +176,7 @@ def _watches(answer: Mapping[str, Any]) -> Rows:
         for tree in watch.get("trees", ())
     ]
     if watch.get("paused"):
-        rows.append(("paused", f"for {seconds_text(watch['paused'])}: events had been lost", ""))
+        rows.append(("paused", f"for {seconds_text(watch['paused'])}, because events were lost", ""))
     return rows
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""kallsymsctl stop: lets the daemon end."""
+"""kallsymsctl stop: stops the daemon."""
 
 import argparse
 
@@ -8,18 +8,17 @@ from kallsymsd.ctl.command import CommandError, Context, Parsers
 from kallsymsd.ctl.query import ask, is_running, wait_until_gone
 from kallsymsd.ctl.terminal import complain
 
-#: Seconds a daemon has to end: five to finish its work, and some to write down its counters.
+#: Seconds allowed for the daemon to stop: five to finish its work, the rest to save its counters.
 LIMIT = 7.0
 
 _TEXT = """\
-Asks the daemon to end, and waits for that. Requests that it has accepted are
-answered, for at most five seconds; what it has counted and knows of trees is
-kept. Where the service manager holds the socket, the next build starts a new
-daemon.
+Asks the daemon to stop and waits until it has ended. The daemon first answers
+accepted requests, for at most five seconds, and saves counters and tree states.
+The next build may start a new daemon.
 """
 _EXAMPLES = """\
-systemctl --user stop kallsymsd.socket; kallsymsctl stop
-kallsymsctl stop  # builds may start a new one
+kallsymsctl stop
+systemctl --user stop kallsymsd.socket; kallsymsctl stop  # also the socket
 """
 
 
@@ -29,10 +28,10 @@ def register(parsers: Parsers) -> None:
         parsers,
         "stop",
         _run,
-        summary="let the daemon finish its work and end",
+        summary="stop the daemon",
         text=_TEXT,
         examples=_EXAMPLES,
-        status="0  no daemon runs any more, or none did\n1  it does not answer, or takes too long",
+        status="0  the daemon has stopped, or none was running\n1  it does not answer, or takes too long",
     )
 
 
@@ -42,5 +41,5 @@ def _run(context: Context, _: argparse.Namespace) -> int:
         return 0
     ask(context.socket, "stop")
     if not wait_until_gone(context.socket, LIMIT):
-        raise CommandError(f"{context.socket}: the daemon takes longer than {LIMIT:.0f} s to stop")
+        raise CommandError(f"{context.socket}: the daemon did not stop within {LIMIT:.0f} s; try again")
     return 0

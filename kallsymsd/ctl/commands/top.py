@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""kallsymsctl top: what the daemon does, as it does it."""
+"""kallsymsctl top: shows continuously what the daemon is doing."""
 
 import argparse
 import sys
@@ -21,15 +21,15 @@ if TYPE_CHECKING:
     from rich.console import Group
 
 _TEXT = """\
-Shows what the daemon does while it does it: what it is busy with, the trees in
-memory, and what was counted since the start of this command. Ends with Ctrl-C,
-or with the daemon. Needs a terminal.
+Shows continuously what the daemon is computing, the trees in its memory, and
+what was counted since this command started. Ends with Ctrl-C, or when the
+daemon ends. Needs a terminal.
 """
 _EXAMPLES = """\
-kallsymsctl top               # beside a build, in another terminal
-kallsymsctl top --interval 5  # less often
+kallsymsctl top               # during a build, in another terminal
+kallsymsctl top --interval 5  # update every five seconds
 """
-# What may be between two looks.
+# Limits of the interval in seconds.
 _SHORTEST, _LONGEST = 0.1, 3600.0
 
 
@@ -43,13 +43,13 @@ def register(parsers: Parsers) -> None:
         type=_interval,
         default=0.5,
         metavar="SECONDS",
-        help="between two looks (default: 0.5)",
+        help="time between updates (default: 0.5)",
     )
 
 
 def _run(context: Context, options: argparse.Namespace) -> int:
     if not is_running(context.socket):
-        raise CommandError(absence.told(context))
+        raise CommandError(absence.describe(context))
     if not sys.stdout.isatty():
         raise CommandError("top needs a terminal; kallsymsctl stats --json is for programs")
     from rich.live import Live  # noqa: PLC0415  takes time to load
@@ -60,7 +60,7 @@ def _run(context: Context, options: argparse.Namespace) -> int:
             try:
                 live.update(_screen(context, begin), refresh=True)
             except QueryError:
-                # One that is ending answers nobody.
+                # A daemon that is stopping does not answer.
                 if not wait_until_gone(context.socket, LIMIT):
                     raise
                 break
@@ -70,7 +70,7 @@ def _run(context: Context, options: argparse.Namespace) -> int:
 
 
 def _screen(context: Context, begin: Span) -> "Group":
-    """What is shown at this moment."""
+    """The present contents of the screen."""
     from rich.console import Group  # noqa: PLC0415  as above
 
     from kallsymsd.ctl.statssummary import sections  # noqa: PLC0415  as above

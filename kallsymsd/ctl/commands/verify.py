@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""kallsymsctl verify: proves our tables against the kernel's own tool."""
+"""kallsymsctl verify: compares our tables with those of the kernel's own tool."""
 
 import argparse
 import tempfile
@@ -16,27 +16,27 @@ from kallsymsd.ctl.terminal import complain
 from kallsymsd.protocol.private import NotPrivateError, private_directory
 
 _TEXT = """\
-Makes the tables of one map three times: by the kernel's own tool, in this
-process from nothing, and, where a daemon runs, by asking it. Compares the
-assembly text with the tool's byte by byte, the daemon's answer with ours, and
-what a linker sees after both forms are assembled: the bytes of sections,
-symbols and relocations. Tells the first difference.
+Makes the tables of one map with the kernel's own tool, with a cold run in this
+process, and with the daemon if one runs. Compares the assembly text with that
+of the tool, byte by byte; the daemon's answer with the cold run; and, after
+assembly of both forms, all sections, symbols and relocations. Reports the first
+difference.
 
-In a kernel's object TREE all that is needed is there: System.map, the tool
-(scripts/kallsyms.orig, where one was put aside, else scripts/kallsyms), and the
-configuration. For a MAP alone, name the tool.
+A kernel's object TREE has everything needed: System.map, the tool
+(scripts/kallsyms.orig if it exists, else scripts/kallsyms) and the
+configuration. For a single MAP, name the tool.
 
-The costs measured on the way are kept for "kallsymsctl stats", which estimates
-the time saved with them.
+The measured costs are saved. "kallsymsctl stats" estimates the time saved from
+them.
 """
 _EXAMPLES = """\
-kallsymsctl verify ~/linux        # the last build there
+kallsymsctl verify ~/linux        # the last build in this tree
 kallsymsctl verify System.map --tool ~/linux-6.1/scripts/kallsyms
 kallsymsctl verify --cc s390x-linux-gnu-gcc --big-endian ~/s390x
 """
 _STATUS = """\
 0  everything is equal
-1  something differs, or could not be made
+1  something differs, or the comparison failed
 """
 
 
@@ -46,7 +46,7 @@ def register(parsers: Parsers) -> None:
         parsers,
         "verify",
         _run,
-        summary="prove our tables against the kernel's own tool",
+        summary="compare tables with those of the kernel's own tool",
         text=_TEXT,
         examples=_EXAMPLES,
         status=_STATUS,
@@ -56,21 +56,23 @@ def register(parsers: Parsers) -> None:
     )
     parser.add_argument("--tool", type=Path, metavar="PATH", help="the kernel's own scripts/kallsyms")
     parser.add_argument(
-        "--dialect", metavar="NAME", help="of the tool, as v6.12 (default: as its source or its usage says)"
+        "--dialect",
+        metavar="NAME",
+        help="the tool's dialect, such as v6.12 (default: detected)",
     )
     parser.add_argument(
         "--option",
         action="append",
         choices=sorted(OPTION_BITS),
         metavar="NAME",
-        help="of the tool, as all-symbols; may be repeated (default: by the tree's configuration)",
+        help="option for the tool, such as all-symbols; may be repeated (default: from the configuration)",
     )
     parser.add_argument("--big-endian", action="store_true", help="the target is big-endian")
     parser.add_argument("--cc", metavar="COMMAND", help="compiler for the target (default: $CC, or gcc)")
 
 
 def _run(context: Context, options: argparse.Namespace) -> int:
-    # Here and not above: what computes and what reads objects takes time to load.
+    # Imported late: these modules are slow to load.
     from kallsymsd.ctl.verification.progress import Progress  # noqa: PLC0415  see above
     from kallsymsd.ctl.verification.steps import Verification  # noqa: PLC0415  see above
     from kallsymsd.ctl.verification.subject import subject  # noqa: PLC0415  see above
@@ -79,7 +81,7 @@ def _run(context: Context, options: argparse.Namespace) -> int:
     with Progress() as progress, tempfile.TemporaryDirectory(prefix="kallsymsctl-") as directory:
         verification = Verification(what, context, progress, Path(directory))
         verification.run()
-    show_tables([(f"{what.map} by {what.tool}", verification.rows)])
+    show_tables([(f"{what.map}, compared with {what.tool}", verification.rows)])
     if verification.difference:
         raise CommandError(f"differs: {verification.difference}")
     print("Everything is equal.")
@@ -94,4 +96,4 @@ def _keep(context: Context, stock: Stock) -> None:
         if is_running(context.socket):
             ask(context.socket, "stock", more=stock._asdict())
     except (CommandError, NotPrivateError, OSError) as error:
-        complain(f"the costs measured are not kept: {error}")
+        complain(f"cannot save the measured costs: {error}")

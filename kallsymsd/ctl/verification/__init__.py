@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What ``kallsymsctl verify`` needs: the tool and map to compare with, the steps, and object files."""
+"""The parts of ``kallsymsctl verify``: its subject, its steps, other programs, and object files."""

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Assembling, and what an object file holds that a linker looks at."""
+"""Assembles tables, and compares what a linker sees in object files."""
 
 import io
 from collections.abc import Iterator, Sequence
@@ -14,7 +14,7 @@ from elftools.elf.sections import SymbolTableSection
 from kallsymsd.ctl.command import CommandError
 from kallsymsd.ctl.verification.programs import run
 
-# Bytes that are shown of a difference.
+# Bytes shown of a difference.
 _SHOWN = 8
 
 
@@ -28,10 +28,10 @@ class Section(NamedTuple):
 
 
 class ObjectFile(NamedTuple):
-    """All of an object that a linker looks at.
+    """Everything in an object file that a linker uses.
 
-    sections     by name, without the tables of symbols, strings and relocations
-    symbols      (name, value, size, binding and type, section) in the order of the table
+    sections     by name, without symbol, string and relocation tables
+    symbols      (name, value, size, binding and type, section), in the order of the table
     relocations  (section, offset, type, symbol, addend)
     """
 
@@ -43,14 +43,14 @@ class ObjectFile(NamedTuple):
 def assemble(source: Path, compiler: Sequence[str], bits: int) -> ObjectFile:
     """Preprocess and assemble ``source`` as kbuild does, in its directory, and read the object.
 
-    The one header that the kernel's own tool includes is made for a target of so many bits.
+    The one header that the kernel's own tool includes is created for a target of ``bits`` bits.
     """
     directory = source.parent
     header = directory / "include" / "asm" / "bitsperlong.h"
     header.parent.mkdir(parents=True, exist_ok=True)
     header.write_text(f"#define BITS_PER_LONG {bits}\n", encoding="ascii")
     made = source.with_suffix(".o")
-    # -undef: no macro of this machine's own may touch a symbol's name.
+    # -undef: no predefined macro of this machine may change a symbol's name.
     flags = ["-D__ASSEMBLY__", "-undef", "-nostdinc", "-Iinclude", "-c", "-o", made.name, source.name]
     status, lines = run([*compiler, *flags], "name a compiler with --cc", where=directory)
     if status:
@@ -67,7 +67,7 @@ def read(content: bytes) -> ObjectFile:
 
 
 def difference(ours: ObjectFile, theirs: ObjectFile) -> str:
-    """The first difference of two objects, "" for none."""
+    """The first difference between two objects, "" for none."""
     return next(_differences(ours, theirs), "")
 
 
@@ -95,7 +95,7 @@ def _header(section: Section) -> str:
 
 
 def _content(ours: bytes, theirs: bytes, where: ObjectFile, name: str) -> str:
-    """Where two contents of a section differ first: the offset, and the symbol before it."""
+    """The first difference between two contents of a section: its offset, and the symbol before it."""
     low, high = 0, min(len(ours), len(theirs))
     while low < high:
         middle = (low + high + 1) // 2

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Runs another program that a command needs: the kernel's tool, or a compiler."""
+"""Runs the programs that ``kallsymsctl verify`` needs: the kernel's own tool and a compiler."""
 
 import os
 import subprocess
@@ -9,7 +9,7 @@ from typing import IO
 
 from kallsymsd.ctl.command import CommandError
 
-# Seconds that a program may take; with some maps the tool of 6.1 never ends.
+# Seconds allowed for a program; with some maps the tool of 6.1 never ends.
 _PATIENCE = 300
 
 
@@ -20,10 +20,10 @@ def run(
     out: int | IO[bytes] = subprocess.PIPE,
     where: Path | None = None,
 ) -> tuple[int, list[str]]:
-    """Run ``command`` in the C locale, without the daemon; its exit status, and its lines on standard error.
+    """Run ``command`` in the C locale, without the daemon; returns its exit status and error lines.
 
-    These are at least one. Standard output goes to ``out``. CommandError, which ends in ``hint``, where the
-    program cannot be run; and where it takes too long.
+    There is at least one such line. Standard output goes to ``out``. CommandError if the program takes too
+    long or cannot be run; the latter ends with ``hint``.
     """
     try:
         done = subprocess.run(  # noqa: S603  what a build would run
@@ -39,5 +39,5 @@ def run(
     except OSError as error:
         raise CommandError(f"{command[0]}: {error.strerror}; {hint}") from error
     except subprocess.TimeoutExpired as error:
-        raise CommandError(f"{command[0]}: takes longer than {_PATIENCE} s") from error
+        raise CommandError(f"{command[0]}: no exit within {_PATIENCE} s") from error
     return done.returncode, done.stderr.decode("utf-8", "replace").splitlines() or ["no message"]

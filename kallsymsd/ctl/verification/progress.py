@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Says what is being done, once it is taking long."""
+"""Shows the present step of a command that takes long."""
 
 import sys
 import threading
@@ -7,12 +7,12 @@ import time
 from types import TracebackType
 from typing import Self
 
-#: Seconds after which a person wonders.
+#: Seconds without output before steps are shown.
 PATIENCE = 2.0
 
 
 class Progress:
-    """Names steps on standard error, beginning with the one under way after PATIENCE seconds."""
+    """Prints steps on standard error, starting with the one under way after PATIENCE seconds."""
 
     def __init__(self) -> None:
         self._step = ""
@@ -31,7 +31,7 @@ class Progress:
         self._timer.cancel()
 
     def step(self, text: str) -> float:
-        """The next step begins; returns when."""
+        """Start the next step; returns the present time of the monotonic clock."""
         with self._lock:
             self._step = text
             if self._said:

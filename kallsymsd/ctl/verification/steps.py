@@ -29,13 +29,13 @@ _BIN = "ours.bin"
 class Verification:
     """Compares, step by step, until something differs.
 
-    rows        what was done, for a person
+    rows        rows of a table about the steps done
     difference  the first difference, "" for none
-    stock       what the tool costs, once all is done
+    stock       the costs of the kernel's own tool, after all steps
     """
 
     def __init__(self, subject: Subject, context: Context, progress: Progress, directory: Path) -> None:
-        """``directory`` is an empty one to work in."""
+        """``directory`` is an empty working directory."""
         self.rows: list[tuple[str, str, str]] = []
         self.difference = ""
         self.stock = Stock(1, 0.0, 0.0, 0.0)
@@ -45,7 +45,7 @@ class Verification:
         self._directory = directory
 
     def run(self) -> None:
-        """Do all that can be done; CommandError when something that is needed fails."""
+        """Run the steps; CommandError if one fails."""
         subject = self._subject
         try:
             content = read_regular(str(subject.map), MAX_MAP, follow=True)
@@ -70,7 +70,7 @@ class Verification:
             self._compare_objects(ours.text, binary, tables, tool_seconds)
 
     def _run_tool(self) -> bytes:
-        """What the tool prints."""
+        """The output of the kernel's own tool."""
         subject = self._subject
         out = self._directory / "theirs.S"
         flags = [f"--{name}" for name in subject.options]
@@ -84,7 +84,7 @@ class Verification:
         return out.read_bytes()
 
     def _plain(self, content: bytes, theirs: bytes) -> tuple[Tables, bytes]:
-        """Our tables, and their text as the tool prints it, in the dialect that fits."""
+        """Our tables and their plain text, in the dialect that matches ``theirs``, else the first one."""
         made = []
         for dialect in self._subject.dialects:
             try:
@@ -93,7 +93,7 @@ class Verification:
             except InputError as error:
                 message = error.render(os.fsencode(self._subject.map)).decode("utf-8", "replace")
                 raise CommandError(
-                    f"differs: the tool takes the map, we do not: {message.strip()}"
+                    f"differs: the kernel's own tool accepts the map, kallsymsd rejects it: {message.strip()}"
                 ) from error
             if made[-1][1] == theirs:
                 return made[-1]
@@ -102,7 +102,7 @@ class Verification:
     def _ask_daemon(self, tables: Tables, text: bytes, binary: bytes) -> None:
         """Compare the daemon's answer with ours."""
         if not is_running(self._context.socket):
-            self._row("the daemon", "none runs")
+            self._row("the daemon", "not running")
             return
         subject = self._subject
         request = wire.BuildRequest(
@@ -127,7 +127,7 @@ class Verification:
         finally:
             os.close(descriptor)
         if not output.ok:
-            self.difference = "the daemon does not take the map, this process does"
+            self.difference = "the daemon rejects the map, this process accepts it"
             return
         theirs = [b"".join(piece.read() for piece in pieces) for pieces in (output.text, output.binary)]
         for memory_file in output.descriptors:
@@ -138,7 +138,7 @@ class Verification:
             theirs[1], binary, tables, Target(subject.bits, subject.big_endian)
         )
         if self.difference:
-            self.difference = f"the daemon's answer (ours) from a cold run (theirs): {self.difference}"
+            self.difference = f"the daemon's answer (ours) and a cold run (theirs): {self.difference}"
 
     def _compare_objects(self, text: bytes, binary: bytes, tables: Tables, tool_seconds: float) -> None:
         """Assemble both forms and compare what a linker sees."""

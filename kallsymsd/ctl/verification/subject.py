@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What is to be verified: a map, the kernel's own tool, and all that decides what the tool makes of it."""
+"""The subject of a verification: a map, the kernel's own tool, and everything that decides its output."""
 
 import os
 import platform
@@ -15,13 +15,13 @@ from kallsymsd.ctl import passes
 from kallsymsd.ctl.command import CommandError
 from kallsymsd.protocol.regular import open_regular, read_regular
 
-# Seconds that the tool may take to say how it is used; the older parser never ends with some maps.
+# Seconds allowed for the tool to print its usage; with some maps the older parser never ends.
 _PATIENCE = 10
 _MAX_CONFIG = 1 << 24
 _MAX_SOURCE = 1 << 20
 
-# What a kernel's configuration says of the options of scripts/kallsyms (scripts/link-vmlinux.sh).
-# Some hold for kernels only whose tool has the option.
+# The configuration that selects each option of scripts/kallsyms (scripts/link-vmlinux.sh). Options that the
+# tool lacks are dropped later.
 _CONFIGURED = {
     "all-symbols": ("CONFIG_KALLSYMS_ALL",),
     "absolute-percpu": ("CONFIG_KALLSYMS_ABSOLUTE_PERCPU",),
@@ -29,19 +29,19 @@ _CONFIGURED = {
     "lto-clang": ("CONFIG_LTO_CLANG",),
     "pc-relative": ("CONFIG_64BIT", "CONFIG_RELOCATABLE"),
 }
-# Without a configuration: what x86_64 kernels of distributions are built with.
+# Options without a configuration: those of distributions' x86_64 kernels.
 _USUAL = ("all-symbols", "absolute-percpu", "base-relative", "pc-relative")
 
 
 class Subject(NamedTuple):
-    """What is to be verified.
+    """The subject of a verification.
 
     map         the map
     tree        the object tree, or the map's directory
     tool        the kernel's own tool
-    dialects    what it may speak: the first that fits is right
-    options     names of its options; all of these dialects have them
-    bits        of the target
+    dialects    candidates for the tool's dialect; the first that matches is used
+    options     names of the tool's options, which all these dialects have
+    bits        word size of the target
     big_endian  byte order of the target
     compiler    command that assembles for the target
     """
@@ -62,7 +62,7 @@ class Subject(NamedTuple):
 
 
 def subject(options: Namespace) -> Subject:
-    """What the command line names; CommandError with the missing thing."""
+    """The subject for a command line; CommandError if something is missing."""
     named: Path = options.subject
     in_map = _map(named)
     tree = named if named.is_dir() else in_map.parent
@@ -106,10 +106,10 @@ def _tool(tree: Path, named: Path | None) -> Path:
     if named or original:
         places = [named or Path(original or "")]
     for path in places:
-        # Not what may stand in its place: that would be to compare ourselves with ourselves.
+        # Skip a script that stands in for the tool: it would compare kallsymsd with itself.
         if os.access(path, os.X_OK) and path.is_file() and (named or _is_elf(path)):
             return path.absolute()
-    raise CommandError(f"{places[0]}: the kernel's own tool is not there; name one with --tool")
+    raise CommandError(f"{places[0]}: the kernel's own tool is missing; name one with --tool")
 
 
 def _is_elf(path: Path) -> bool:
@@ -124,7 +124,7 @@ def _is_elf(path: Path) -> bool:
 
 
 def _config(tree: Path) -> set[str]:
-    """What is set to y in the tree's configuration; empty if there is none."""
+    """The names that are y in the tree's configuration; empty if there is none."""
     try:
         text = read_regular(f"{tree}/include/config/auto.conf", _MAX_CONFIG, follow=True)
     except OSError:
@@ -140,7 +140,7 @@ def _options(config: set[str]) -> list[str]:
 
 
 def _bits(in_map: Path) -> int:
-    """As the width of the first address says."""
+    """The word size of the target, from the width of the first address."""
     try:
         descriptor = open_regular(str(in_map), follow=True)
         try:
@@ -157,7 +157,7 @@ def _dialects(tree: Path, tool: Path, named: str | None) -> list[Dialect]:
         dialect = find(named)
         if dialect is None:
             names = ", ".join(each.name for each in DIALECTS)
-            raise CommandError(f"--dialect {named}: is none of {names}, nor a release they cover")
+            raise CommandError(f"--dialect {named}: unknown; must be a kernel release or one of {names}")
         return [dialect]
     source = tree / "source" if (tree / "source").exists() else tree
     try:
@@ -169,12 +169,12 @@ def _dialects(tree: Path, tool: Path, named: str | None) -> list[Dialect]:
     usage = _usage(tool)
     fitting = [dialect for dialect in DIALECTS if dialect.usage == usage]
     if not fitting:
-        raise CommandError(f"{tool}: speaks no dialect that is known; name one with --dialect")
+        raise CommandError(f"{tool}: has an unknown dialect; name one with --dialect")
     return fitting[::-1]
 
 
 def _usage(tool: Path) -> str:
-    """What the tool says when it is called without arguments."""
+    """The usage that the tool prints without arguments."""
     try:
         done = subprocess.run(  # noqa: S603  the tool that the build runs
             [tool],

@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Kernel trees that have the hook for good: two small files in the object tree, one in the source tree.
+"""Installs the hook in kernel trees: two small files in the object tree, one in the source tree.
 
-    GNUmakefile     which make prefers to Makefile: includes .kallsymsd.mk of the object tree, then Makefile
-    .kallsymsd.mk   hands the hook to this make and to every one that it starts
+    GNUmakefile     make prefers it to Makefile; it includes .kallsymsd.mk of the object tree, then Makefile
+    .kallsymsd.mk   passes the hook to this make and to every make that it starts
 
-The source tree has the first one too, because "make O=..." is started there; it acts for object trees with
-the second only. kbuild knows neither and leaves both alone, in "make mrproper" as well.
+The source tree gets a GNUmakefile, too, because "make O=..." starts there. It has no effect on object trees
+without a .kallsymsd.mk. kbuild leaves both files alone, even in "make mrproper".
 """
 
 import os
@@ -16,18 +16,18 @@ from typing import NamedTuple
 from kallsymsd.kbuild.hook.hookfiles import VARIABLE, value
 from kallsymsd.protocol.regular import open_regular, read_regular, write_new
 
-#: What marks a file as ours: its first line.
+#: The first line of each of our files.
 MARK = "# Made by kallsymsctl install; kallsymsctl uninstall removes it."
 MAKEFILE = "GNUmakefile"
 SWITCH = ".kallsymsd.mk"
-# Most bytes of either.
+# Size limit of either file in bytes.
 _MOST = 1 << 20
 
-# The object tree is chosen as the kernel's Makefile chooses it. The last rule keeps make from looking for
-# implicit ones to make these files anew; it must not come first, or it would be the default.
+# It finds the object tree as the kernel's Makefile does. The last rule keeps make from searching implicit
+# rules to remake these files. It must not come first, or it would be the default goal.
 _MAKEFILE_TEXT = f"""\
 {MARK}
-# "make -f Makefile" goes without it.
+# To build without it: make -f Makefile
 kallsymsd :=
 kallsymsd-objects := $(or $(if $(filter command,$(firstword $(origin O))),$(O)),$(KBUILD_OUTPUT),.)
 kallsymsd-switch := $(wildcard $(kallsymsd-objects)/{SWITCH})
@@ -37,7 +37,7 @@ include Makefile
 {MAKEFILE} $(kallsymsd-switch): ;
 $(kallsymsd)
 """
-# make hands on the text that it is, not what that expands to.
+# make exports the unexpanded text.
 _SWITCH_TEXT = f"""\
 {MARK}
 kallsymsd-hook := {{shell}}
@@ -48,13 +48,13 @@ _ONE_LINK = "export KALLSYMSD_ONE_LINK := 1\n"
 
 
 class TreeError(Exception):
-    """A tree is none, or not as it must be; the text is one line that says what and what to do."""
+    """A tree cannot be used. The text is one line: what is wrong and what to do."""
 
 
 class Tree:
-    """A kernel's object tree and its source tree, which may be the same.
+    """A kernel's object tree and its source tree, which may be the same directory.
 
-    objects, source  their absolute paths, links followed
+    objects, source  absolute paths, with links resolved
     """
 
     def __init__(self, objects: Path, source: Path) -> None:
@@ -63,7 +63,7 @@ class Tree:
 
 
 def find(path: Path) -> Tree:
-    """The tree whose object tree is at ``path``. TreeError where there is none."""
+    """The tree whose object tree is ``path``. TreeError if it is none."""
     objects = Path(os.path.realpath(path))
     if reason := _why_not(objects):
         raise TreeError(f"{path}: {reason}; name a kernel's object tree")
@@ -74,21 +74,20 @@ def find(path: Path) -> Tree:
         return Tree(objects, Path(os.path.realpath(source)))
     raise TreeError(
         f"{objects}: is not a kernel's object tree: it lacks scripts/link-vmlinux.sh, scripts/kallsyms.c and "
-        "Kbuild, and has no Makefile with a link named source to a tree that has them; name another, or "
+        "Kbuild, and has no Makefile and link 'source' to a tree with these files; name another tree, or "
         "configure this one first"
     )
 
 
 def install(tree: Tree, shell: Path, *, one_link: bool) -> str:
-    """Put the files in place, for the hook whose file sh is ``shell``; ``one_link``: linking once.
+    """Install the files, for the hook whose file sh is ``shell``; with ``one_link``, vmlinux is linked once.
 
-    Returns what will not work, or may not, "" if all does: where the source tree cannot be written to, or has
-    a GNUmakefile already, make must be started in the object tree. Raises TreeError where that is so of the
-    object tree; then nothing is changed.
+    Returns a warning, or "". If the source tree is read-only or already has a GNUmakefile, make must be
+    started in the object tree. If that applies to the object tree, raises TreeError and changes nothing.
     """
     for path in (tree.objects / MAKEFILE, tree.objects / SWITCH):
-        if _is_foreign(path):
-            raise TreeError(f"{path}: is not of kallsymsctl; move it away, or use kallsymsctl run")
+        if _is_not_ours(path):
+            raise TreeError(f"{path}: was not written by kallsymsctl; move it away, or use kallsymsctl run")
     switch = tree.objects / SWITCH
     is_new = not switch.exists()
     try:
@@ -101,24 +100,24 @@ def install(tree: Tree, shell: Path, *, one_link: bool) -> str:
         raise TreeError(f"{tree.objects}: {error.strerror}; use kallsymsctl run") from error
     path = tree.source / MAKEFILE
     try:
-        if not _is_foreign(path):
+        if not _is_not_ours(path):
             _write(path, _MAKEFILE_TEXT)
             return _unless_configured(tree)
-        reason = "is not of kallsymsctl"
+        reason = "was not written by kallsymsctl"
     except OSError as error:
         reason = str(error.strerror)
-    return f"{path}: {reason}; make must be started in {tree.objects}, not with O= in the source tree"
+    return f"{path}: {reason}; start make in {tree.objects}, not with O= in the source tree"
 
 
 def _unless_configured(tree: Tree) -> str:
-    """What to say of a source tree that may be meant for the object trees that are built from it."""
+    """A warning for an unconfigured source tree, where the user may have meant an object tree; else ""."""
     if tree.objects != tree.source or os.access(tree.objects / ".config", os.F_OK):
         return ""
-    return f"{tree.source}: is not configured; for builds with O=DIR run kallsymsctl install DIR"
+    return f"{tree.source}: is not configured; for builds with O=DIR, run kallsymsctl install DIR"
 
 
 def uninstall(tree: Tree, *, keep_source: bool) -> list[Path]:
-    """Remove what install() wrote; what was removed. A file that is not ours any more stays.
+    """Remove the files that install() wrote; returns their paths. A file that is no longer ours stays.
 
     ``keep_source``: another object tree needs the file in the source tree.
     """
@@ -139,7 +138,7 @@ def uninstall(tree: Tree, *, keep_source: bool) -> list[Path]:
 
 
 def is_ours(path: Path) -> bool:
-    """Whether a file is one that install() writes."""
+    """Whether a file was written by install()."""
     try:
         descriptor = open_regular(str(path), follow=True)
         try:
@@ -151,7 +150,7 @@ def is_ours(path: Path) -> bool:
 
 
 def hook_of(objects: Path) -> Path | None:
-    """A file of the hook that an object tree uses: sh, in older versions hook.mk; None where it uses none."""
+    """The hook file that an object tree uses: sh, or hook.mk of older versions; None if it uses none."""
     switch = objects / SWITCH
     if not is_ours(switch):
         return None
@@ -162,17 +161,17 @@ def hook_of(objects: Path) -> Path | None:
 
 
 def has_one_link(objects: Path) -> bool:
-    """Whether vmlinux of an object tree is to be linked once."""
+    """Whether one link is requested for an object tree."""
     switch = objects / SWITCH
     return is_ours(switch) and _ONE_LINK in os.fsdecode(read_regular(str(switch), _MOST, follow=True))
 
 
 class State(NamedTuple):
-    """What has become of the hook in an object tree.
+    """State of the hook in an object tree.
 
     works     whether its builds use kallsyms
-    one_link  whether vmlinux is to be linked once
-    remark    "" for none
+    one_link  whether one link is requested
+    remark    a problem or restriction, "" for none
     """
 
     works: bool
@@ -181,46 +180,47 @@ class State(NamedTuple):
 
 
 def state(objects: Path, program: Callable[[Path], tuple[Path, Path] | None]) -> State:
-    """What has become of the hook that was installed in an object tree.
+    """The state of the hook that was installed in an object tree.
 
-    ``program`` tells interpreter and module of a hook by a file of it, None where its files are gone.
+    ``program`` returns the interpreter and module that a hook file runs, None if the hook's files are
+    missing.
     """
     problem = _problem(objects, program)
     if problem:
         return State(works=False, one_link=False, remark=problem)
     source = find(objects).source
-    remark = "" if is_ours(source / MAKEFILE) else f"only for make started here, not for make O= in {source}"
+    remark = "" if is_ours(source / MAKEFILE) else f"works for make started here, not for make O= in {source}"
     return State(works=True, one_link=has_one_link(objects), remark=remark)
 
 
 def _problem(objects: Path, program: Callable[[Path], tuple[Path, Path] | None]) -> str:
     if reason := _why_not(objects):
-        return f"the tree is gone: {reason}"
+        return f"the tree is missing: {reason}"
     try:
         find(objects)
     except TreeError:
-        return "it is no kernel's object tree any more"
+        return "no longer a kernel's object tree"
     for path, what in ((objects / MAKEFILE, MAKEFILE), (objects / SWITCH, SWITCH)):
         if not os.access(path, os.F_OK):
-            return f"{what} is gone: run kallsymsctl install again"
+            return f"{what} is missing; run kallsymsctl install again"
         if not is_ours(path):
-            return f"{what} is another one now, not of kallsymsctl"
+            return f"{what} was replaced; move it away and run kallsymsctl install again"
     file = hook_of(objects)
     found = program(file) if file and os.access(file, os.F_OK) else None
     if found is None:
-        return f"the hook's files are gone: run kallsymsctl install again ({file})"
+        return f"the hook's files are missing ({file}); run kallsymsctl install again"
     missing = next((path for path in found if not os.access(path, os.F_OK)), None)
     if missing:
-        return f"{missing} is gone, and kallsymsd with it: run kallsymsctl install again"
+        return f"{missing} is missing; install kallsymsd and run kallsymsctl install again"
     return ""
 
 
-def _is_foreign(path: Path) -> bool:
+def _is_not_ours(path: Path) -> bool:
     return path.is_symlink() or (path.exists() and not is_ours(path))
 
 
 def _why_not(directory: Path) -> str:
-    """Why a directory is none, or cannot be entered; "" if it can."""
+    """Why ``directory`` cannot be opened as a directory; "" if it can."""
     try:
         os.close(os.open(directory, os.O_RDONLY | os.O_DIRECTORY))
     except OSError as error:
@@ -236,7 +236,7 @@ def _is_source(path: Path) -> bool:
 
 
 def _write(path: Path, text: str) -> None:
-    """Put a file in place, whole, unless it is there."""
+    """Replace a file atomically, unless it is up to date."""
     contents = os.fsencode(text)
     if path.exists() and read_regular(str(path), _MOST, follow=True) == contents:
         return

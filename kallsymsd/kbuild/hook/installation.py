@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Installing the hook in an object tree and taking it away again: the tree's files and the list of trees."""
+"""Installs the hook in an object tree and removes it: the tree's files and the list of trees."""
 
 import os
 from collections.abc import Mapping
@@ -14,23 +14,22 @@ __all__ = ["HookError", "TreeError", "install", "uninstall"]
 
 
 def install(objects: Path, environment: Mapping[str, str], *, one_link: bool) -> str:
-    """Install the hook in the object tree ``objects``; what will not work, "" if all does.
+    """Install the hook in the object tree ``objects``; returns a warning, or "".
 
-    ``one_link``: its vmlinux is to be linked once; installing again without that switches it off.
-
-    Raises TreeError or HookError when it cannot be done.
+    ``one_link`` requests one link; installing again without it switches that off. Raises TreeError or
+    HookError on failure.
     """
     tree = hookedtrees.find(objects)
     note = hookedtrees.install(tree, prepare(environment), one_link=one_link)
     try:
         Registry(data_directory(environment)).add(tree.objects)
     except OSError as error:
-        return note or f"{error.filename}: {error.strerror}; kallsymsctl list will not know the tree"
+        return note or f"{error.filename}: {error.strerror}; kallsymsctl list will not show the tree"
     return note
 
 
 def uninstall(objects: Path, environment: Mapping[str, str]) -> None:
-    """Take the hook away from the object tree ``objects``. TreeError where there is none."""
+    """Remove the hook from the object tree ``objects``. TreeError if it has none."""
     registry = Registry(data_directory(environment))
     objects = Path(os.path.realpath(objects))
     is_known = objects in registry.trees()
@@ -39,11 +38,11 @@ def uninstall(objects: Path, environment: Mapping[str, str]) -> None:
     except TreeError:
         if not is_known:
             raise
-        tree = Tree(objects, objects)  # what is left of it
+        tree = Tree(objects, objects)  # remove whatever is left
     removed = hookedtrees.uninstall(tree, keep_source=_is_shared(tree, registry))
     registry.remove(objects)
     if not removed and not is_known:
-        raise TreeError(f"{objects}: nothing of kallsymsctl install is there")
+        raise TreeError(f"{objects}: the hook is not installed here")
 
 
 def _is_shared(tree: Tree, registry: Registry) -> bool:

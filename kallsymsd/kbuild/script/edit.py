@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What is replaced in the text of scripts/link-vmlinux.sh: one table.
+"""Edits the text of scripts/link-vmlinux.sh so that it runs the client, and checks whether a text is known.
 
-Only whole lines of a known form are touched. A script that lacks one is left alone altogether.
+Only complete lines of a known form are changed. A script without such a line is left unchanged.
 """
 
 import re
@@ -9,7 +9,7 @@ import re
 from kallsymsd.core.toolsource import digest
 from kallsymsd.kbuild.script.scripttext import SCRIPT_PARTS, parts
 
-#: The line that runs the tool, from 6.1 to 7.4: what stands before the tool's name, and what behind it.
+#: The line that runs the tool, from 6.1 to 7.4: indentation, and arguments with the blank before them.
 CALL = re.compile(rb"(?<!\\\n)^([ \t]*)scripts/kallsyms( [^\n]*)$", re.MULTILINE)
 
 _PROGRAM = b'"$(set -- %b scripts/kallsyms; [ -f "$1" ] && [ -r "$1" ] && [ -x "$1" ] || shift; echo "$1")"'
@@ -20,8 +20,8 @@ _FIRST_LINE = re.compile(rb"#![ \t]*(/(?:usr/)?bin/(?:ba)?sh(?:[ \t]+-[a-z]+)?)[
 def edit(script: bytes, program: bytes) -> bytes | None:
     """The script with ``program``, a path, in place of scripts/kallsyms; None if it does not run that.
 
-    Where the program does not run by then, scripts/kallsyms does. The name must not be in a line that is not
-    known, comments aside: such a line would still run the tool.
+    If the program is no longer executable by then, scripts/kallsyms runs. Apart from comments, no other line
+    may have that name: it would still run the tool.
     """
     if b"scripts/kallsyms" in _COMMENT.sub(b"", CALL.sub(b"", script)):
         return None
@@ -30,19 +30,19 @@ def edit(script: bytes, program: bytes) -> bytes | None:
 
 
 def unknown_part(script: bytes) -> str:
-    """A part of the script that is not one of a release, for a person; "" where all of it is known in full.
+    """The name of a part of the script that no release has; "" if all parts are known.
 
-    Every part counts: what an edit leaves out, what that calls, and what comes before and behind it.
+    Every part counts: an edit relies on what it replaces, on what that calls, and on the text around it.
     """
     return next((name for name, text in parts(script) if digest(text) not in SCRIPT_PARTS.get(name, ())), "")
 
 
 def quote(word: bytes) -> bytes:
-    """``word`` as a shell reads it back."""
+    """``word``, quoted for a shell."""
     return b"'%b'" % word.replace(b"'", b"'\\''")
 
 
 def interpreter(script: bytes) -> list[bytes]:
-    """The shell that runs ``script``, as its first line says, with its options; [] for anything else."""
+    """The shell and options in the first line of ``script``; [] if it is no shell."""
     first = _FIRST_LINE.match(script)
     return first[1].split() if first else []

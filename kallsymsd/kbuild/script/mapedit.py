@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""mksysmap() of scripts/link-vmlinux.sh, with the map made straight from the linked kernel.
+"""Edits mksysmap() of scripts/link-vmlinux.sh to make the map directly from the linked kernel.
 
-The function's one command, nm and sed or scripts/mksysmap, becomes a function of its own, which is called
-whenever the map is not ours (mksysmap.sh).
+The function's one command, nm with sed or scripts/mksysmap, moves into a function of its own, which
+mksysmap.sh calls as fallback.
 """
 
 import re
@@ -16,7 +16,7 @@ from kallsymsd.kbuild.script.edit import quote
 _FUNCTION = re.compile(
     rb"^mksysmap\(\)\n\{\n(?P<info>\tinfo NM [^\n]*\n)\t(?P<command>[^\n]*)\n\}$", re.MULTILINE
 )
-# Its command, and what reads the text of scripts/mksysmap then.
+# The function's command, and the parser for the text of scripts/mksysmap.
 _COMMANDS = (
     (  # since 6.10
         re.compile(rb'\$\{NM\} -n "\$\{1\}" \| sed -f "\$\{srctree\}/scripts/mksysmap" > "\$\{2\}"'),
@@ -27,7 +27,7 @@ _COMMANDS = (
         sysmaprules.of_grep,
     ),
 )
-# From 6.4 to 6.9: it also drops the symbols of another object, and makes the map itself.
+# From 6.4 to 6.9, mksysmap also drops the symbols of another object, so its map is not ours to make.
 _WITH_OBJECT = re.compile(rb'\$\{CONFIG_SHELL\} "\$\{srctree\}/scripts/mksysmap" \$\{1\} \$\{2\} \$\{3\}')
 _EDITED = b"""\
 kallsymsd_python=%b
@@ -46,10 +46,9 @@ mksysmap()
 
 
 def with_map(script: bytes, source: bytes, read: Callable[[bytes], bytes]) -> bytes:
-    """The script with the map made by us; as it is, where it is not known what map it would make.
+    """The script with the map made by us; unchanged if the script's map cannot be predicted.
 
-    ``source`` is the directory that the script calls ${srctree}; ``read`` gives a file's contents, or raises
-    ClientError.
+    ``source`` is ${srctree} of the script; ``read`` returns a file's contents or raises ClientError.
     """
     function = _function(script)
     dropped = rules_of(script, source, read)
@@ -76,9 +75,9 @@ def with_map(script: bytes, source: bytes, read: Callable[[bytes], bytes]) -> by
 
 
 def rules_of(script: bytes, source: bytes, read: Callable[[bytes], bytes]) -> list[str] | None:
-    """Which names the script's maps never have, as dialects.SymbolFilter has it; None if that is not known.
+    """The rules for names that the script's maps drop, for dialects.SymbolFilter; None if they are unknown.
 
-    Symbols of another object, which 6.4 to 6.9 drop as well, are not among them.
+    They do not include the symbols of another object, which 6.4 to 6.9 also drop.
     """
     function = _function(script)
     if function is None or not source:
@@ -92,5 +91,5 @@ def rules_of(script: bytes, source: bytes, read: Callable[[bytes], bytes]) -> li
 
 
 def _function(script: bytes) -> re.Match[bytes] | None:
-    """The one function mksysmap() of a script."""
+    """The function mksysmap() of a script, if there is exactly one."""
     return _FUNCTION.search(script) if len(re.findall(rb"\bmksysmap\(\)", script)) == 1 else None

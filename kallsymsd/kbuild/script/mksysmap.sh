@@ -1,6 +1,6 @@
-# Put into the text of scripts/link-vmlinux.sh by kallsymsd.kbuild.script.mapedit, never run by itself.
+# kallsymsd.kbuild.script.mapedit inserts this text into scripts/link-vmlinux.sh; it never runs alone.
 #
-# The map of ${1}, into ${2}; the script's own command, kallsymsd_stock_map, does it whenever we do not.
+# Writes the map of ${1} to ${2}; falls back to the script's own command, kallsymsd_stock_map.
 kallsymsd_mksysmap()
 {
 	local status=0
@@ -23,7 +23,8 @@ kallsymsd_mksysmap()
 	esac
 }
 
-# Exit statuses 100 and 101 are FAILED and DEFERRED of kallsymsd.kbuild.standin, 102 is UNTRIED of kallsymsd.kbuild.linkedmap.
+# Exit statuses: 100 and 101 are FAILED and DEFERRED of kallsymsd.kbuild.standin, 102 is UNTRIED of
+# kallsymsd.kbuild.linkedmap.
 kallsymsd_map()
 {
 	local status=0
@@ -31,7 +32,7 @@ kallsymsd_map()
 	if ! [ -x "${kallsymsd_python}" ] || ! [ -f "${kallsymsd_module}" ]; then
 		return 101
 	fi
-	# The same nm at each pass: asked once who it is.
+	# All passes use the same nm: ask for its version once.
 	: "${kallsymsd_nm:=$(${NM} --version 2>&1)}"
 	KALLSYMSD_NM=${kallsymsd_nm} KALLSYMSD_RULES=${kallsymsd_rules} \
 		"${kallsymsd_python}" -I -S "${kallsymsd_module}" map "$@" || status=$?
@@ -42,7 +43,7 @@ kallsymsd_map()
 		exit ${status}
 		;;
 	*)
-		echo "kallsymsd: its client ended with status ${status}; ${NM} is run" >&2
+		echo "kallsymsd: kallsyms ended with status ${status}; ${NM} runs instead" >&2
 		;;
 	esac
 	return ${status}

@@ -1,19 +1,19 @@
-# Put into the text of scripts/link-vmlinux.sh by kallsymsd.kbuild.script.onelinkedit, never run by itself.
+# kallsymsd.kbuild.script.onelinkedit inserts this text into scripts/link-vmlinux.sh; it never runs alone.
 #
-# Leaves vmlinux and System.map as the rest of the script would have made them, and is true; or is false,
-# and then the script goes on as if nothing had been. "set -e" does not hold in here.
+# Either makes the vmlinux and System.map that the rest of the script would make and returns true, or returns
+# false, and the script continues with its own links. "set -e" has no effect in here.
 kallsymsd_one_link()
 {
 	kallsymsd_link_once predict || return 1
-	# For the script's own check of System.map.
+	# Used by the script's own check of System.map.
 	kallsyms_sysmap=.tmp_vmlinux2.syms
 	kallsyms_vmlinux=.tmp_vmlinux2
 	info KSYMS ${kallsymsd_vmlinux}
 	mv -f ${kallsymsd_linked} ${kallsymsd_vmlinux} && cp ${kallsyms_sysmap} System.map
 }
 
-# Where nobody knows yet whether one link gives the same in this tree: after the script's own links, one of
-# ours beside them, which is compared and thrown away. Nothing of it is left but what was found.
+# The trial of one link in a new kind of tree: after the script's own links, does one of ours, compares the
+# results and removes it. Only the verdict is kept.
 kallsymsd_try()
 {
 	local status=0
@@ -28,10 +28,10 @@ kallsymsd_try()
 	rm -f ${kallsymsd_linked}
 }
 
-# ${kallsymsd_linked}, linked once where that is possible, and its map, for tables as ${1} says: "predict", or "try".
-# Each link here but the one without tables is like the script's last: debug information kept, and tables of the
-# right sizes, or of sizes hoped to be right. With BTF it is the same: the last one, hoped to be right, or that of
-# these sources.
+# Links ${kallsymsd_linked}, once if possible, and makes its map. ${1}, "predict" or "try", says which tables to
+# start with. Each link here, but for the one without tables, is like the script's last: it keeps debug
+# information and has tables of the right, or predicted, sizes. Likewise the BTF is either that of these sources
+# or that of the last link, which is replaced later.
 kallsymsd_link_once()
 {
 	local tables=${kallsymsd_tables}
@@ -50,12 +50,12 @@ kallsymsd_link_once()
 		hoped=${btf}
 	fi
 
-	# The numbers are those of kallsymsd.kbuild.linkonce: DONE, DIFFERS, UNTRIED, GIVEN.
+	# Exit statuses of kallsymsd.kbuild.linkonce: DONE, DIFFERS, UNTRIED, GIVEN.
 	kallsymsd_tool ${1} ${tables} || status=$?
 	case ${status} in
 	80)
 		;;
-	81)	# not known how large the tables will be
+	81)	# no prediction: link without tables first
 		links=1
 		kallsymsd_quietly kallsymsd_link_without_tables ${first} || return 1
 		if [ -n "${btf}" ]; then
@@ -77,12 +77,12 @@ kallsymsd_link_once()
 		;;
 	esac
 
-	# A linker that adds stubs may need more than one with the sizes known; the script has three links.
+	# A linker that adds stubs may need more than one link with known sizes; the script itself does three.
 	while [ ${links} -lt 3 ]; do
 		links=$((links + 1))
 		kallsymsd_assemble ${tables} || return 1
 		status=0
-		# The tool starts and loads what it needs while the linker runs, and then waits for the word.
+		# The tool starts and loads its modules while the linker runs, then waits for the word "linked".
 		{
 			{
 				{
@@ -97,7 +97,7 @@ kallsymsd_link_once()
 			kallsymsd_resolve_btfids ${kallsymsd_linked}
 			return
 			;;
-		81)	# the tables that it needs have been written, for the next link
+		81)	# the tool has written the needed tables for the next link
 			;;
 		*)
 			return 1
@@ -107,7 +107,7 @@ kallsymsd_link_once()
 	return 1
 }
 
-# kallsymsd.kbuild.linkonce, which hears how this script links.
+# Runs kallsymsd.kbuild.linkonce with variables that describe how this script links.
 kallsymsd_tool()
 {
 	KALLSYMSD_BTF=${kallsymsd_btf} KALLSYMSD_CONDITIONS=${kallsymsd_conditions} \
@@ -116,7 +116,7 @@ kallsymsd_tool()
 		"${kallsymsd_python}" -I -S "${kallsymsd_module}" one-link "$@"
 }
 
-# What pahole makes of ${1}, the ${2}-th link, in place of the BTF that was linked in, ${3}, if any.
+# Runs pahole on ${1}, link number ${2}, to replace the BTF object that was linked in, ${3}, if any.
 kallsymsd_renew_btf()
 {
 	local status=0
@@ -126,8 +126,8 @@ kallsymsd_renew_btf()
 	[ ${status} -eq 80 ] && kallsymsd_gen_btf
 }
 
-# ${kallsymsd_btf} of ${kallsymsd_typed}, which some scripts would link themselves. It may come out true when
-# pahole fails; an older object must not be taken for what it made.
+# Makes ${kallsymsd_btf} from ${kallsymsd_typed}, which some scripts would link in gen_btf(). gen_btf() may
+# return true even if pahole fails, so an older object must be removed first.
 kallsymsd_gen_btf()
 {
 	rm -f ${kallsymsd_btf} || return 1
@@ -147,7 +147,7 @@ kallsymsd_assemble()
 		-c -o "${1}.o" "${1}.S"
 }
 
-# What the linker says is shown when it succeeds; when it fails, the script's own link will say it.
+# Shows the linker's messages only if it succeeds: after a failure, the script's own link repeats them.
 kallsymsd_quietly()
 {
 	local status=0

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""scripts/link-vmlinux.sh with one link (docs/one-link.md): what is put into its text, and where.
+"""Edits scripts/link-vmlinux.sh to link vmlinux once (docs/one-link.md).
 
-All its links, up to System.map, become the alternative to one shell function (one-link.sh), which either
-makes the same files or leaves all to the script. What comes before and after that, such as the check of
-System.map, is the script's in both cases. A script of which any part is not known in full stays as it is.
+A shell function (one-link.sh) is inserted before the script's links. It either makes the same files, or the
+script continues with its own links, up to System.map. The text before and after, such as the check of
+System.map, runs in both cases. A script with an unknown part is left unchanged.
 """
 
 import re
@@ -21,14 +21,14 @@ from kallsymsd.protocol.messages import say
 _FUNCTIONS = Path(__file__).with_name("one-link.sh")
 _BEGIN = re.compile(rb'^btf_vmlinux_bin_o=""$', re.MULTILINE)
 _END = re.compile(rb'^mksysmap "?(vmlinux|\$\{VMLINUX\})"? System\.map(?: \$\{kallsymso\})?$', re.MULTILINE)
-# Since 6.11 even the first link has tables: those of an empty map. With them begins what is replaced.
+# Since 6.11 even the first link has tables: those of an empty map. The replaced text starts there.
 _EMPTY = re.compile(
     rb"^if is_enabled CONFIG_KALLSYMS; then\n"
     rb"(\t(?:true >|truncate -s0) \.tmp_\S+\n\tkallsyms \.tmp_\S+ \.tmp_\S+)\nfi$",
     re.MULTILINE,
 )
-# How BTF is made: pahole is run on the first link that has debug information. At the end the IDs of types are
-# written into the finished file.
+# How the script makes BTF: it runs pahole on the first link with debug information, and finally writes the
+# IDs of types into the finished file.
 _PAHOLE = b'\n\tLLVM_OBJCOPY="${OBJCOPY}" ${PAHOLE} -J ${PAHOLE_FLAGS} ${1}\n'
 _RESOLVE = re.compile(
     rb"^(if is_enabled CONFIG_DEBUG_INFO_BTF(?: && is_enabled CONFIG_BPF)?; then\n"
@@ -36,8 +36,8 @@ _RESOLVE = re.compile(
     re.MULTILINE,
 )
 
-# How vmlinux_link() is told what to link with: by variables since 6.11, before by arguments and names. The
-# object with the tables is called as the script's last one is: some linkers put its name into vmlinux.
+# vmlinux_link() gets the objects to link in variables since 6.11, before that in arguments. The object with
+# the tables has the same name as the script's last one, because some linkers put that name into vmlinux.
 _BY_VARIABLES = b"""
 kallsymsd_tables=.tmp_vmlinux2.kallsyms
 kallsymsd_link()
@@ -71,7 +71,7 @@ kallsymsd_link_without_tables()
 	vmlinux_link .tmp_vmlinux.kallsyms1 && mv -f .tmp_vmlinux.kallsyms1 ${1}
 }
 """
-# What it runs pahole on, what it makes of that, and lines without which it is not the one that is known.
+# The input of pahole, its output, and the lines that a known script must have.
 _BTF_BY_VARIABLES = (
     b".tmp_vmlinux1",
     b".tmp_vmlinux1.btf.o",
@@ -89,23 +89,23 @@ _BTF_BY_ARGUMENTS = (
 )
 
 
-def with_one_link(script: bytes, edited: bytes, rules: list[str] | None, *, is_tool_tried: bool) -> bytes:
-    """The text ``edited`` with one link, where ``script``, of which it was made, is known in full.
+def with_one_link(script: bytes, edited: bytes, rules: list[str] | None, *, is_tool_trusted: bool) -> bytes:
+    """The text ``edited`` with one link, if all parts of ``script``, its original, are known.
 
-    ``rules``: those of scripts/mksysmap, by which names are dropped; None where they are not known. Without
-    ``is_tool_tried`` the tree's own tool is to make the tables this time. Where the text stays as it is, the
-    outcome says why.
+    ``rules`` are those by which scripts/mksysmap drops names, None if they are unknown. ``is_tool_trusted``
+    is false while scripts/kallsyms is on trial: then the tree's own tool makes the tables. If the text is
+    left unchanged, the outcome says why.
     """
     unknown = unknown_part(script)
     made = None
     if unknown:
-        reason = f"scripts/link-vmlinux.sh is not that of a release: {unknown}"
+        reason = f"scripts/link-vmlinux.sh is not that of a release: {unknown} differs"
     elif rules is None:
-        reason = "scripts/mksysmap has rules that are not known"
-    elif not is_tool_tried:
-        reason = "scripts/kallsyms is being tried"
+        reason = "scripts/mksysmap has unknown rules"
+    elif not is_tool_trusted:
+        reason = "scripts/kallsyms is on trial"
     else:
-        reason = "scripts/link-vmlinux.sh is of a release that is not linked once"
+        reason = "scripts/link-vmlinux.sh of this release does not support one link"
         made = _edited(edited, _identity(script), rules)
     if made is None:
         Outcome(reason=reason).finish()
@@ -113,21 +113,22 @@ def with_one_link(script: bytes, edited: bytes, rules: list[str] | None, *, is_t
 
 
 def ask(arguments: list[str]) -> int:
-    """What a function of the edited script asks for; the exit status (kallsymsd.kbuild.linkonce).
+    """Execute a command of the edited script (kallsymsd.kbuild.linkonce); returns the exit status.
 
-    Whatever goes wrong, the script goes on by itself; what nobody thought of is said in one line.
+    After any error, the script falls back to its own links. An unexpected error prints one line.
     """
     try:
         return _entry()(arguments)
     except Exception as error:  # noqa: BLE001  a defect of ours must not end a build
         reason = " ".join(f"{type(error).__name__} {error}".split())
         Outcome(reason=reason).finish(failed=True)
-        say(f"kallsymsd: {reason}; vmlinux is linked as ever\n".encode("utf-8", "backslashreplace"))
+        message = f"kallsymsd: {reason}; falling back to the kernel's own links\n"
+        say(message.encode("utf-8", "backslashreplace"))
         return 1
 
 
 def _entry() -> Callable[[list[str]], int]:
-    """The function that does it, with site-packages."""
+    """The function main() of linkonce, imported with site-packages if needed."""
     try:
         from kallsymsd.kbuild.linkonce import main
     except ImportError:
@@ -140,7 +141,7 @@ def _entry() -> Callable[[list[str]], int]:
 
 
 def _identity(script: bytes) -> str:
-    """Digest of all that the script does, and of the shell that runs it."""
+    """Digest of the script's text, without comments, and of its interpreter."""
     return digest(b" ".join(interpreter(script)), *(text for _, text in parts(script)))
 
 
@@ -167,7 +168,7 @@ def _edited(script: bytes, identity: str, rules: list[str]) -> bytes | None:
             _btf(script[first:last], script, by_variables=bool(empty)),
             b"kallsymsd_trying=\n",
             b"if kallsymsd_one_link; then\n\t:\nelse\n",
-            # As they were before.
+            # Restore the variables for the script's own links.
             b"btf_vmlinux_bin_o=\nkallsymso=\nstrip_debug=\n" if empty else b"",
         )
     )
@@ -175,9 +176,9 @@ def _edited(script: bytes, identity: str, rules: list[str]) -> bytes | None:
 
 
 def _btf(links: bytes, script: bytes, *, by_variables: bool) -> bytes:
-    """Names for what BTF is made of, and a function with the lines that come after the last of the ``links``.
+    """Variables with the files for BTF, and a function with the script's commands after the last link.
 
-    Without the names where it is made in a way that is not known.
+    The variables are empty if the script makes BTF in an unknown way.
     """
     typed, made, lines = _BTF_BY_VARIABLES if by_variables else _BTF_BY_ARGUMENTS
     resolve = _RESOLVE.findall(links)

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The recipe that links vmlinux, rewritten so that scripts/link-vmlinux.sh runs the client.
+"""Rewrites the recipe that links vmlinux so that scripts/link-vmlinux.sh runs the client.
 
-kbuild's recipe (scripts/Makefile.vmlinux) is one shell command, of which scripts/link-vmlinux.sh with its
-arguments is a part. It also holds that part in quotes: to print it with V=1, and for the .cmd file. The part
-itself gets the script's text, edited, in place of the script's name; so nothing is written anywhere, and
-what kbuild records stays the same. $0 stays the script, which writes that into .vmlinux.d.
+kbuild's recipe (scripts/Makefile.vmlinux) is one shell command that runs scripts/link-vmlinux.sh. The same
+command is also in it in quotes, to be printed with V=1 and for the .cmd file. Only the unquoted one changes:
+it gets the edited text of the script instead of the script's name. So no file is written, and what kbuild
+records stays the same. $0 is still the script's name, which the script writes into .vmlinux.d.
 """
 
 import posix
@@ -20,25 +20,24 @@ from kallsymsd.protocol.regular import read_regular
 #: The script's path within a kernel's source.
 SCRIPT = b"scripts/link-vmlinux.sh"
 
-# One argument of a program can have 128 KiB (MAX_ARG_STRLEN, include/uapi/linux/binfmts.h).
+# The size limit of a program argument is 128 KiB (MAX_ARG_STRLEN, include/uapi/linux/binfmts.h).
 _LONGEST = (128 << 10) - 1
 _READ = 1 << 20
 
-# Words and operators of the shell's command language, with comments left out (POSIX, 2.3 Token Recognition).
+# Words and operators of the shell's command language (POSIX, 2.3 Token Recognition).
 _TOKEN = re.compile(
     rb"""(?P<blank>[ \t]+|\\\n) | (?P<comment>\#[^\n]*) | (?P<operator>[;&|()\n]) | (?P<redirect>[<>])
     | (?P<word>(?: [^\s;&|()<>'"\\] | '[^']*' | "(?:[^"\\]|\\.)*" | \\. )+)""",
     re.VERBOSE | re.DOTALL,
 )
-# After these words another command begins.
+# A command follows these words.
 _PREFIXES = (b"then", b"do", b"else", b"{", b"!", b"if", b"elif", b"while", b"until")
 
 
 def main() -> int:
-    """Print the recipe in the last argument anew, for the hook whose directory is the argument before it.
+    """Print the rewritten recipe. The arguments are the hook's directory and the recipe.
 
-    Returns the exit status: 0, or 1 after a line on standard error that says why the recipe must be run as
-    it is.
+    Returns the exit status: 0, or 1 after a line on standard error if the recipe must run unchanged.
     """
     encoding = sys.getfilesystemencoding()
     directory, text = (each.encode(encoding, "surrogateescape") for each in sys.argv[1:3])
@@ -56,19 +55,18 @@ def main() -> int:
 
 
 def rewrite(text: bytes, program: bytes, environment: dict[bytes, bytes]) -> bytes:
-    """The recipe ``text`` with ``program`` for scripts/kallsyms, and with maps of ours where they are known.
+    """The recipe ``text`` with ``program`` in place of scripts/kallsyms, and with maps of ours if possible.
 
-    Raises ClientError where that cannot be known to do the same: another recipe than kbuild's, another
-    script, tables of an unknown dialect.
+    Raises ClientError if the result might differ: for an unknown recipe or script, or a tool of no dialect.
     """
     span = find_link(text)
     if span is None:
-        raise _without(b"the recipe of vmlinux is not one that it knows")
+        raise _without(b"the recipe of vmlinux is not recognized")
     name = text[slice(*span)]
     script = read(name)
     edited, shell = edit(script, program), interpreter(script)
     if edited is None or not shell or not posix.access(name, posix.X_OK):
-        raise _without(b"%b is not a script that it knows" % name)
+        raise _without(b"%b is not recognized" % name)
     tool = environment.get(b"KALLSYMSD_ORIGINAL") or b"scripts/kallsyms"
     dialect, trial = _dialect(name, tool, environment)
     variables = [(b"KALLSYMSD_DIALECT", dialect), (b"KALLSYMSD_ORIGINAL", tool)]
@@ -79,19 +77,19 @@ def rewrite(text: bytes, program: bytes, environment: dict[bytes, bytes]) -> byt
     if environment.get(b"KALLSYMSD_ONE_LINK") == b"1":
         from kallsymsd.kbuild.script.onelinkedit import with_one_link
 
-        edited = with_one_link(script, edited, rules_of(script, source, read), is_tool_tried=not trial)
+        edited = with_one_link(script, edited, rules_of(script, source, read), is_tool_trusted=not trial)
     if not posix.access(program, posix.X_OK):
-        raise _without(program + b" does not run; kallsymsctl run or install makes it anew")
+        raise _without(program + b" is not executable (kallsymsctl run and install create it again)")
     words = [b"%b=%b" % (variable, quote(value)) for variable, value in variables]
     words += [*shell, b"-c", quote(edited), name]
     made = text[: span[0]] + b" ".join(words) + text[span[1] :]
     if max(len(made), len(edited)) > _LONGEST:
-        raise _without(b"%b is longer than an argument of a program may be" % name)
+        raise _without(b"%b is too long for a program's argument" % name)
     return made
 
 
 def find_link(text: bytes) -> tuple[int, int] | None:
-    """Where the only unquoted command scripts/link-vmlinux.sh stands in a recipe; None if there is none."""
+    """The range of the only unquoted command scripts/link-vmlinux.sh in a recipe; None if there is none."""
     found = []
     at = 0
     is_command = True
@@ -111,7 +109,7 @@ def find_link(text: bytes) -> tuple[int, int] | None:
 
 
 def read(path: bytes) -> bytes:
-    """A file's contents, at most 1 MiB; ClientError when it cannot be read."""
+    """A file's contents, at most 1 MiB; ClientError if it cannot be read."""
     try:
         return read_regular(path, _READ, follow=True)
     except OSError as error:
@@ -119,7 +117,7 @@ def read(path: bytes) -> bytes:
 
 
 def _dialect(script: bytes, tool: bytes, environment: dict[bytes, bytes]) -> tuple[bytes, bytes]:
-    """The dialect of ``tool``, whose source lies beside ``script``; the key of its trial, b"" for none."""
+    """The dialect of ``tool``, whose source is beside ``script``, and the key of its trial, b"" for none."""
     if given := environment.get(b"KALLSYMSD_DIALECT"):
         return given, b""
     try:
@@ -138,4 +136,4 @@ def _dialect(script: bytes, tool: bytes, environment: dict[bytes, bytes]) -> tup
 
 
 def _without(reason: bytes) -> ClientError:
-    return ClientError(b"kallsymsd: " + reason + b"; this link goes without it\n")
+    return ClientError(b"kallsymsd: " + reason + b"; this link uses the kernel's own tool\n")

@@ -1,19 +1,19 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The text of scripts/link-vmlinux.sh: its parts in normal form, and which of them are known in full.
+"""Splits the text of scripts/link-vmlinux.sh into parts in normal form, and lists the known ones.
 
-"python -m tests.kbuild.trial.texts TREE" prints the digests of a kernel's source. A text gets into the table
-when somebody has looked at what it does, and compared what it makes.
+"python -m tests.kbuild.trial.texts TREE" prints the digests of a kernel's source. Add a text to the table
+only after a review of what it does and a comparison of its results.
 """
 
 import re
 
 _FUNCTION = re.compile(rb"(\w+)[ \t]*\(\)[ \t]*(?:\{)?")
 
-#: The name under which parts() gives what is in no function.
+#: The name that parts() gives to the text outside all functions.
 MAIN = "the text outside its functions"
 
-#: Of each part of scripts/link-vmlinux.sh; behind it the first release that was seen to have it. Stable
-#: releases have parts of several.
+#: Digests of the known texts of each part of scripts/link-vmlinux.sh, each with the first release seen to
+#: have it. Stable releases combine parts of several.
 SCRIPT_PARTS: dict[str, tuple[str, ...]] = {
     "is_enabled()": (
         "7f56ddf20d017fdd8cdc88542c88dbe6",  # 6.1.0
@@ -87,10 +87,10 @@ SCRIPT_PARTS: dict[str, tuple[str, ...]] = {
 
 
 def parts(text: bytes) -> list[tuple[str, bytes]]:
-    """The functions of a shell script by their names, as "name()", and last what is in none, as MAIN.
+    """The functions of a shell script by name, as "name()", and last the text outside of them, as MAIN.
 
-    All are in normal form, which has no indentation, no empty lines and no lines of comments. A name that is
-    defined twice is there twice. The parts together have everything that the script has.
+    Texts are in normal form: without indentation, empty lines and comment lines. A function that is defined
+    twice is listed twice. Together, the parts contain everything in the script.
     """
     functions: list[tuple[str, bytes]] = []
     main: list[bytes] = []
@@ -110,12 +110,12 @@ def parts(text: bytes) -> list[tuple[str, bytes]]:
 
 
 def _lines(text: bytes) -> list[bytes]:
-    """The lines that mean something; blanks within them stay, as they may be within quotes."""
+    """The lines of code; blanks within them are kept, as they may be quoted."""
     lines: list[bytes] = []
     goes_on = False
     for line in text.split(b"\n"):
         bare = line.strip(b" \t")
-        # What follows a backslash belongs to the line before, a comment or nothing at all included.
+        # After a backslash, even an empty line or a comment belongs to the line before.
         if goes_on or (bare and not bare.startswith(b"#")):
             lines.append(line.lstrip(b" \t") if bare.endswith(b"\\") else bare)
         goes_on = line.endswith(b"\\")

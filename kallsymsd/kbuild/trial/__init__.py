@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Trials: whether ours gives the same as a tree's own tool, map and links, before it takes over there."""
+"""Trials: before kallsymsd replaces a tree's own tool, map or links, it checks that the results are equal."""

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What decides whether one link gives the same as the script's own links: what a verdict on that is bound to.
+"""The key of the verdict on one link: everything that can make it differ from the kernel's own links.
 
-The list stands in docs/kernel-trees.md, too. What is not in it is in every link alike: the objects, whose
-contents neither kind of link looks at.
+docs/kernel-trees.md has the list, too. The objects are not in it: both kinds of link read the same ones, and
+neither looks at their contents.
 """
 
 from __future__ import annotations
@@ -21,17 +21,17 @@ if TYPE_CHECKING:
     from kallsymsd.core.dialects import Dialect
     from kallsymsd.onelink.configuration import Configuration
 
-# Seconds that a program may take to say its version.
+# Seconds allowed for a program to print its version.
 _PATIENCE = 10
 _LARGEST_LAYOUT = 1 << 24
-# What the script and its recipe get from kbuild.
+# Variables that the script and its recipe get from kbuild.
 _VARIABLES = (
     *("SRCARCH", "CC", "OBJCOPY", "KBUILD_AFLAGS", "KBUILD_AFLAGS_KERNEL", "KBUILD_CPPFLAGS"),
     *("PAHOLE", "PAHOLE_FLAGS", "RESOLVE_BTFIDS"),
 )
-# Set by the edited script: its digest, the rules of scripts/mksysmap, and how it links.
+# Variables that the edited script sets: its digest, the rules of scripts/mksysmap, linker and flags.
 _SCRIPT = ("KALLSYMSD_SCRIPT", "KALLSYMSD_RULES", "KALLSYMSD_LD", "KALLSYMSD_LDFLAGS")
-# Configuration that changes what is linked, or how, without being seen in the above.
+# Configuration that changes what is linked, or how, without changing any of the above.
 _OPTIONS = (
     *("CONFIG_CC_VERSION_TEXT", "CONFIG_AS_VERSION", "CONFIG_LD_VERSION", "CONFIG_LLD_VERSION"),
     *("CONFIG_PAHOLE_VERSION", "CONFIG_64BIT", "CONFIG_CPU_BIG_ENDIAN", "CONFIG_SMP", "CONFIG_MODULES"),
@@ -44,9 +44,9 @@ _OPTIONS = (
 def key(
     configuration: Configuration, dialect: Dialect, options: list[str], environment: Mapping[str, str]
 ) -> str:
-    """The key of the verdict on one link in the tree that is the working directory.
+    """The key of the verdict on one link in the working directory, an object tree.
 
-    OSError where something of it cannot be read.
+    OSError if one of its parts cannot be read.
     """
     layout = Path(environment.get("objtree", "."), environment.get("KBUILD_LDS", "vmlinux.lds"))
     fields = [
@@ -62,7 +62,7 @@ def key(
 
 
 def _version(command: str) -> str:
-    """What a program says of itself; "" for one that says nothing, whose links then fail as well."""
+    """The version that a program prints; "" if it does not run, and then the links fail, too."""
     try:
         done = subprocess.run(  # noqa: S603  the build's own program
             [*command.split(), "--version"],

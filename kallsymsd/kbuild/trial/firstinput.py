@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """The last part of a tool's trial: the tree's tool makes the tables of a real input, and ours are compared.
 
-The build has what its own tool made, whatever comes of it.
+The build always gets the output of its own tool.
 """
 
 import os
@@ -20,20 +20,20 @@ from kallsymsd.protocol.messages import strerror
 from kallsymsd.protocol.received import Piece
 from kallsymsd.protocol.regular import open_regular, read_regular
 
-#: Where the edited script says which verdict is to be decided.
+#: Variable with the key of the verdict to decide.
 TRIAL = b"KALLSYMSD_TRIAL"
 _TOOL = b"KALLSYMSD_ORIGINAL"
 _DIALECT = b"KALLSYMSD_DIALECT"
-# Most bytes that a tool makes: some 250 for each symbol of a kernel with everything in it.
+# Size limit of a tool's output in bytes; it has about 250 per symbol of the largest kernels.
 _MOST = 1 << 30
 
 Environment = dict[bytes, bytes]
 
 
 def run(arguments: list[bytes], environment: Environment) -> int:
-    """Run the tree's tool with these arguments, and decide on it; the exit status of scripts/kallsyms.
+    """Run the tree's tool with these arguments and decide its trial; returns the exit status of the tool.
 
-    DeferError where the tool must just be run. An empty input decides nothing: it is that of the first pass.
+    DeferError if the tool must run without a trial. The empty input of the first pass decides nothing.
     """
     place, key = verdicts.place(environment), environment[TRIAL].decode("ascii", "replace")
     verdict = verdicts.find(place, key)
@@ -41,7 +41,7 @@ def run(arguments: list[bytes], environment: Environment) -> int:
         raise DeferError(b"", repeated=True)
     verdict.attempts += 1
     if verdict.attempts > MOST_ATTEMPTS:
-        verdict.result, verdict.reason = DIFFERENT, "its trial could not be finished"
+        verdict.result, verdict.reason = DIFFERENT, "its trial could not be completed"
     if not verdicts.keep(place, key, verdict) or verdict.result == DIFFERENT:
         raise DeferError(b"", repeated=True)
     request, named = _wanted(arguments, environment)
@@ -51,7 +51,7 @@ def run(arguments: list[bytes], environment: Environment) -> int:
     write(StandardOutput(Piece(text, 0, len(text))))
     try:
         difference = _difference(request, named, text)
-    except Exception:  # noqa: BLE001  the build has its tables; the attempt is counted
+    except Exception:  # noqa: BLE001  the build has its tables, and the attempt was counted
         return 0
     if difference is None:
         verdict.attempts -= 1
@@ -62,7 +62,7 @@ def run(arguments: list[bytes], environment: Environment) -> int:
 
 
 def _printed(tool: bytes, arguments: list[bytes]) -> bytes | None:
-    """What the tool prints; None where it fails, and has said why."""
+    """The tool's output; None if it fails, after it has printed why."""
     try:
         done = subprocess.run([tool, *arguments], stdout=subprocess.PIPE, check=False)  # noqa: S603  the tree's own tool
     except OSError as error:
@@ -73,7 +73,7 @@ def _printed(tool: bytes, arguments: list[bytes]) -> bytes | None:
 def _wanted(
     arguments: list[bytes], environment: Environment
 ) -> tuple[wire.BuildRequest, filearguments.Files]:
-    """What is asked for, in the form that the tool gives it; DeferError where ours has no such option."""
+    """The request, for the form that the tool prints; DeferError if the dialect lacks an option."""
     dialect = exact(environment[_DIALECT].decode("ascii", "replace"))
     command = split(arguments, permute=b"POSIXLY_CORRECT" not in environment)
     command.form = wire.ASM
@@ -96,7 +96,7 @@ def _wanted(
 
 
 def _difference(request: wire.BuildRequest, named: filearguments.Files, text: bytes) -> str | None:
-    """What ours gives otherwise, "" for nothing, None where the input decides nothing."""
+    """How the tool's output differs from ours, "" if equal, None if the input decides nothing."""
     from kallsyms_client import inprocess
 
     descriptor = open_regular(named.input, follow=True)
@@ -110,11 +110,11 @@ def _difference(request: wire.BuildRequest, named: filearguments.Files, text: by
     expected = [("map", named.sysmap, map_text)]
     if made is not None:
         if made.status != wire.OK:
-            return "it takes an input that is a bad one: " + made.message.decode("utf-8", "replace").strip()
+            return "it accepts an invalid input: " + made.message.decode("utf-8", "replace").strip()
         if made.text != text:
-            return f"it makes other tables of {os.fsdecode(named.input)}"
+            return f"its tables for {os.fsdecode(named.input)} differ"
         expected.append((".bin", named.binary, made.binary))
     for what, path, contents in expected:
         if path is not None and read_regular(path, _MOST, follow=True) != contents:
-            return f"it makes another {what} of {os.fsdecode(named.input)}"
+            return f"its {what} for {os.fsdecode(named.input)} differs"
     return ""

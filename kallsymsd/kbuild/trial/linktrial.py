@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""One link tried beside the script's own links: tables to begin with, and whether both gave the same."""
+"""The trial of one link, after the kernel's own links: its first tables, and the comparison of results."""
 
 from __future__ import annotations
 
@@ -16,19 +16,20 @@ from kallsymsd.protocol.regular import open_regular, read_regular
 if TYPE_CHECKING:
     from kallsymsd.kbuild.outcome import Outcome
 
-#: The map of the link that is tried.
+#: The map of the trial's link.
 MAP = ".tmp_vmlinux.trial.syms"
 SYSMAP = "System.map"
 _LARGEST_MAP = 1 << 30
 _CHUNK = 1 << 20
-# Each so many lines of a map, addresses are put off by so much more.
+# shifted() adds _STEP bytes to the addresses for each _LINES lines.
 _LINES, _STEP = 64, 16
 
 
-def moved(map_text: bytes) -> bytes:
-    """A map with the same symbols in the same order, and most at other addresses.
+def shifted(map_text: bytes) -> bytes:
+    """A map with the same symbols in the same order, most of them at other addresses.
 
-    A link with its tables is like one that was predicted: all that depends on addresses has to be patched.
+    A link with its tables is like one with predicted tables: everything that depends on addresses needs a
+    patch.
     """
     lines = []
     for number, line in enumerate(map_text.splitlines()):
@@ -39,14 +40,15 @@ def moved(map_text: bytes) -> bytes:
 
 
 def read_map(path: str) -> bytes:
-    """The map of the tree that is called so."""
+    """The contents of a map in the object tree."""
     return read_regular(path, _LARGEST_MAP, follow=False)
 
 
 def decide(name: str, linked: Path, vmlinux: Path, *, is_linked: bool, outcome: Outcome) -> bool:
-    """Keep the verdict ``name`` on ``linked``, whose map is MAP; whether it is the same as ``vmlinux``.
+    """Save the verdict ``name`` on ``linked``, whose map is MAP; returns whether it equals ``vmlinux``.
 
-    ``is_linked`` is false where there is none: ``outcome`` says why. Such a trial is made again, a few times.
+    ``is_linked`` is false if there is no such file; ``outcome`` says why. Such a trial is repeated a few
+    times.
     """
     place = verdicts.place(dict(os.environb))
     last = verdicts.find(place, name)
@@ -55,16 +57,16 @@ def decide(name: str, linked: Path, vmlinux: Path, *, is_linked: bool, outcome: 
     )
     if not is_linked:
         verdict.attempts = (last.attempts if last else 0) + 1
-        verdict.reason = outcome.reason or "it could not be done"
+        verdict.reason = outcome.reason or "it could not be completed"
         if verdict.attempts >= MOST_ATTEMPTS:
             verdict.result = DIFFERENT
-        outcome.reason = f"one link was tried beside the script's, but {verdict.reason}"
+        outcome.reason = f"a trial of one link failed: {verdict.reason}"
     elif difference := _difference(linked, vmlinux):
         verdict.result, verdict.reason = DIFFERENT, difference
-        outcome.reason = f"one link was tried beside the script's, and {difference}"
+        outcome.reason = f"a trial rejected one link: {difference}"
     else:
         verdict.result = SAME
-        outcome.reason = "one link was tried beside the script's and gave the same; it is done from now on"
+        outcome.reason = "a trial of one link gave the same result; the next build links once"
     verdicts.keep(place, name, verdict)
     return verdict.result == SAME
 
@@ -72,13 +74,13 @@ def decide(name: str, linked: Path, vmlinux: Path, *, is_linked: bool, outcome: 
 def _difference(linked: Path, vmlinux: Path) -> str:
     at = _first_difference(linked, vmlinux)
     if at >= 0:
-        return f"vmlinux is another one from byte {at} on{_section(vmlinux, at)}"
+        return f"vmlinux differs from byte {at} on{_section(vmlinux, at)}"
     at = _first_difference(Path(MAP), Path(SYSMAP))
-    return f"System.map is another one from byte {at} on" if at >= 0 else ""
+    return f"System.map differs from byte {at} on" if at >= 0 else ""
 
 
 def _first_difference(one: Path, other: Path) -> int:
-    """Offset of the first byte in which two files differ, -1 if they do not."""
+    """Offset of the first byte that differs between two files, -1 if they are equal."""
     files = [open_regular(os.fsencode(path), follow=True) for path in (one, other)]
     try:
         at = 0
@@ -96,7 +98,7 @@ def _first_difference(one: Path, other: Path) -> int:
 
 
 def _section(path: Path, offset: int) -> str:
-    """Which section has this byte, for a message."""
+    """The section with this byte, for a message."""
     try:
         elf = ElfFile.read(read_regular(os.fsencode(path), _LARGEST_MAP, follow=True))
     except (InputError, OSError):

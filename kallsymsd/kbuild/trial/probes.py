@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Maps that tell one scripts/kallsyms from another, for trials of a tree's own tool.
+"""Small maps that tell one scripts/kallsyms from another, for trials of a tree's own tool.
 
-Each is there for one thing that tools of releases, or of people who changed them, have done in more than one
-way. All are small: a run takes about a millisecond.
+Each probes one behaviour that differs between releases or modified tools. A run takes about a millisecond.
 """
 
 from typing import NamedTuple
@@ -15,10 +14,10 @@ _SYLLABLES = ("sys_", "get", "put", "_lock", "__x64_", "dev", "_init", "page", "
 
 
 class Probe(NamedTuple):
-    """A map and the options to give with it.
+    """A map and the options to use with it.
 
-    name     what it is about, for a person
-    options  names of options of the dialect
+    name     what it probes, for messages
+    options  names of the dialect's options
     text     the map
     """
 
@@ -28,7 +27,7 @@ class Probe(NamedTuple):
 
 
 def probes(dialect: Dialect) -> list[Probe]:
-    """What a tool of ``dialect`` is tried with: each option, alone and with all others, and each limit."""
+    """The probes for a tool of ``dialect``: each option, alone and with all others, and each limit."""
     every = dialect.options
     usual = tuple(option for option in every if option not in (_PERCPU, "lto-clang"))
     made = [Probe("no options", (), _many())]
@@ -67,7 +66,7 @@ def probes(dialect: Dialect) -> list[Probe]:
         ("a name with a blank", b"ffffffff81000010 t two words\n"),
         ("a line that ends in CR", b"ffffffff81000010 t name\r\n"),
         ("an address in capitals", b"0XFFFFFFFF81000010 t name\n"),
-        ("an address that is none", b"xyz t name\n"),
+        ("an invalid address", b"xyz t name\n"),
         ("no newline at the end", b"ffffffff81000010 t name"),
     ):
         made.append(Probe(name, every, good + bad + (b"" if bad[-1:] != b"\n" else good)))
@@ -79,7 +78,7 @@ def _line(address: int, letter: str, name: str) -> bytes:
 
 
 def _many(count: int = 700) -> bytes:
-    """Symbols, enough for all tokens and three markers; the ends of sections are among them."""
+    """Enough symbols for all tokens and three markers, section ends included."""
     lines = [_line(_BASE, "T", name) for name in ("_text", "_stext", "startup_64")]
     seed = 1
     for number in range(count):
@@ -94,7 +93,7 @@ def _many(count: int = 700) -> bytes:
 
 
 def _far(*distances: int) -> bytes:
-    """Symbols so many bytes from _text."""
+    """Symbols at these distances from _text, in bytes."""
     lines = [
         _line(0xFFFFFFFF00000000 + distance, "t", f"at_{number}") for number, distance in enumerate(distances)
     ]
@@ -102,7 +101,7 @@ def _far(*distances: int) -> bytes:
 
 
 def _percpu() -> bytes:
-    """Per-cpu symbols, at low addresses as where there is an option for them, some at the ends."""
+    """Per-cpu symbols at low addresses, where the option for them matters; some at the ends of the range."""
     at = {"at_the_start": 0, "cpu_number": 0x40, "at_the_end": 0x1000}
     lines = [_line(0, "D", "__per_cpu_start")]
     lines += [_line(address, letter, f"{name}_{letter}") for name, address in at.items() for letter in "dDwV"]
@@ -110,7 +109,7 @@ def _percpu() -> bytes:
 
 
 def _ranges() -> bytes:
-    """Symbols within, at and outside the ends of the text ranges."""
+    """Symbols inside, outside and at the ends of the text ranges."""
     ends = ("_stext", "_etext", "_sinittext", "_einittext")
     lines = [_line(_BASE - 0x10, "t", "before"), _line(0, "d", "at_zero"), _line(_BASE, "T", "_text")]
     for number, name in enumerate(ends):
@@ -121,7 +120,7 @@ def _ranges() -> bytes:
 
 
 def _order() -> bytes:
-    """Symbols of one address that have a rule of their order, each before and behind each other."""
+    """Symbols with the same address whose order follows rules, each before and after each other."""
     names = [
         (letter, name)
         for letter in "wWVtd"
@@ -158,7 +157,7 @@ def _order() -> bytes:
 
 
 def _lengths(limit: int) -> bytes:
-    """Names of usual and unusual lengths; not of one less than the limit, where tools overrun a buffer."""
+    """Names of usual and unusual lengths; not one less than the limit, where tools overrun a buffer."""
     lengths = {1, 63, 64, 126, 127, 128, 129, 255, 256, 300, 509, 510, 512, 513, 600, 767, 768, 1000, 1024}
     lengths |= {limit - 2, limit, limit + 1, 2 * limit} | {1022, 1500, 2000, 2050, 4100}
     lines = [_line(_BASE, "T", "_text")]
@@ -168,7 +167,7 @@ def _lengths(limit: int) -> bytes:
 
 
 def _letters() -> bytes:
-    """Each letter that nm has, and some that it has not."""
+    """Each type letter of nm, and some others."""
     letters = "ABCDGNRSTUVWabcdefghilmnprstuvw?-1"
     return _line(_BASE, "T", "_text") + b"".join(
         _line(_BASE + 16 * number, letter, f"symbol_{ord(letter)}") for number, letter in enumerate(letters)
@@ -176,7 +175,7 @@ def _letters() -> bytes:
 
 
 def _dropped() -> bytes:
-    """Names that a tool or mksysmap leaves out in some release, and absolute ones that all keep."""
+    """Names that the tool or mksysmap of some release drops, and absolute symbols that all keep."""
     names = (
         *("kallsyms_names", "kallsyms_offsets", "kallsyms_addresses", "kallsyms_relative_base"),
         *("kallsyms_seqs_of_names", "kallsyms_token_table", "kallsyms_num_syms", "_SDA_BASE_", "_SDA2_BASE_"),

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""How far a tree's scripts/kallsyms is known: its text is looked at, and it is tried once (tooltrial)."""
+"""Decides whether a tree's scripts/kallsyms is trusted, by its source text and a trial (tooltrial)."""
 
 import posix
 
@@ -7,17 +7,17 @@ from kallsymsd.kbuild.trial import verdicts
 from kallsymsd.protocol.messages import strerror
 from kallsymsd.protocol.regular import read_regular
 
-# Bytes that a tool may have; with debugging information it has 200 kB.
+# Size limit of a tool in bytes; with debug information it has 200 kB.
 _LARGEST_TOOL = 1 << 26
 
 Environment = dict[bytes, bytes]
 
 
 class Trust:
-    """A tool that makes what a dialect of ours makes.
+    """A tool whose output is that of a dialect.
 
-    dialect  its name
-    trial    key of the verdict that a first real input has to decide; "" where that is done
+    dialect  name of the dialect
+    trial    key of the verdict that a first real input must decide; "" if it is decided
     """
 
     __slots__ = ("dialect", "trial")
@@ -28,21 +28,21 @@ class Trust:
 
 
 class UntrustedError(Exception):
-    """The tree's own tool has to make its tables; the text says why."""
+    """The build must use its own tool; the text says why."""
 
 
 def trust(source: bytes, tool: bytes, environment: Environment) -> Trust:
-    """The dialect of the tool at the path ``tool``; ``source`` is the text of scripts/kallsyms.c beside it.
+    """The dialect of the tool at the path ``tool``; ``source`` is the text of its scripts/kallsyms.c.
 
-    A trial is made if none was: that takes a tenth of a second, once. Raises UntrustedError where the tool is
-    of no dialect. Where no verdict can be kept, a text that is known in full is believed, and no other.
+    Runs a trial unless there is a verdict; that takes a tenth of a second. Raises UntrustedError for a tool
+    of no dialect. If verdicts cannot be saved, only a known text is trusted.
     """
     try:
         program = read_regular(tool, _LARGEST_TOOL, follow=True)
     except OSError as error:
         raise UntrustedError((tool + b": " + strerror(error)).decode("utf-8", "replace")) from error
     if not posix.access(tool, posix.X_OK):
-        raise UntrustedError(tool.decode("utf-8", "replace") + ": is not a program")
+        raise UntrustedError(tool.decode("utf-8", "replace") + ": is not executable")
     place = verdicts.place(environment)
     if not place:
         return _by_text(source)
@@ -70,5 +70,5 @@ def _by_text(source: bytes) -> Trust:
 
     dialect = of_source(source)
     if dialect is None:
-        raise UntrustedError("its text is not known, and what a trial finds cannot be kept")
+        raise UntrustedError("its text is not recognized, and the verdict of a trial cannot be saved")
     return Trust(dialect.name, "")

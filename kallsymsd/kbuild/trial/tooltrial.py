@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The trial of a tree's scripts/kallsyms: which dialect makes the same of a few small maps?
+"""The trial of a tree's scripts/kallsyms: which dialect gives the same output for some small maps?
 
-A text that is known in full says which dialect that is. Any other may be of each one that reads maps.
+A known source text names the dialect. For any other text, each dialect that reads maps is a candidate.
 """
 
 import os
@@ -16,17 +16,17 @@ from kallsymsd.core.toolsource import c_text, digest, name_limit, of_source
 from kallsymsd.kbuild.trial.probes import probes
 from kallsymsd.kbuild.trial.verdicts import BEGUN, DIFFERENT, SAME, TOOL, Verdict
 
-# Seconds that a tool may take for a small map.
+# Seconds allowed for a tool on a small map.
 _PATIENCE = 5
 
-# What a tool, or ours in its place, prints and says; None where it fails, which it may word as it likes.
+# Standard output and standard error of a tool, or of ours; None if it fails, whatever its message.
 _Printed = tuple[bytes, bytes] | None
 
 
 def tried(source: bytes, tool: bytes) -> Verdict:
-    """The verdict on the tool at the path ``tool``, whose source has the text ``source``.
+    """The verdict on the tool at the path ``tool``, whose source text is ``source``.
 
-    SAME where the text is known and the tool is as it says, BEGUN where a first real input is to be compared.
+    SAME if the text is known and the tool behaves accordingly, BEGUN if a first real input must be compared.
     """
     dialect = of_source(source)
     subject = f"{os.fsdecode(tool)}, text {digest(source)[:12]}"
@@ -40,14 +40,14 @@ def tried(source: bytes, tool: bytes) -> Verdict:
             return Verdict(TOOL, SAME if dialect else BEGUN, dialect=candidate.name, subject=subject)
         differences.append(difference)
     if dialect:
-        reason = f"its text is that of {dialect.name}, but not what it makes of {differences[0]}"
+        reason = f"its text is that of {dialect.name}, but its output differs for {differences[0]}"
     else:
-        reason = "its text is not known, and it makes the same tables as no dialect"
+        reason = "its text is not recognized, and its output is that of no dialect"
     return Verdict(TOOL, DIFFERENT, reason=reason, subject=subject)
 
 
 def _candidates(source: bytes) -> Iterator[Dialect]:
-    """The dialects that an unknown text may be of: those with most options first, as one may lack some."""
+    """The dialects to try for an unknown text, those with most options first: a tool may lack some."""
     limit = name_limit(c_text(source))
     maps = [dialect for dialect in DIALECTS[::-1] if not dialect.positionals]
     for dialect in sorted(maps, key=lambda each: -len(each.options)):
@@ -55,14 +55,14 @@ def _candidates(source: bytes) -> Iterator[Dialect]:
 
 
 class _Runs:
-    """Runs of one tool on probes, each done once."""
+    """Runs one tool on probes, each only once."""
 
     def __init__(self, tool: bytes) -> None:
         self._tool = tool
         self._done: dict[tuple[tuple[str, ...], bytes], _Printed] = {}
 
     def difference(self, dialect: Dialect) -> str:
-        """The name of a probe of which the tool makes something else than ``dialect``; "" for none."""
+        """The name of the first probe whose output differs from that of ``dialect``; "" for none."""
         for probe in probes(dialect):
             if self._printed(probe.options, probe.text) != ours(dialect, probe.options, probe.text):
                 return probe.name
@@ -75,7 +75,7 @@ class _Runs:
 
 
 def theirs(tool: bytes, options: tuple[str, ...], text: bytes) -> _Printed:
-    """What the tool at the path ``tool`` makes of a map with these options (without their dashes)."""
+    """The output of the tool at the path ``tool`` for a map, with these options (without dashes)."""
     memory = os.memfd_create("map", os.MFD_CLOEXEC)
     try:
         os.write(memory, text)
@@ -101,7 +101,7 @@ def theirs(tool: bytes, options: tuple[str, ...], text: bytes) -> _Printed:
 
 
 def ours(dialect: Dialect, options: tuple[str, ...], text: bytes) -> _Printed:
-    """What ours makes of it."""
+    """Our output for the same input."""
     try:
         tables = pipeline.build(text, dialect, sum(OPTION_BITS[option] for option in options))
         return assembly.plain(tables), tables.warnings

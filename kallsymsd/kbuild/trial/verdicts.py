@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What trials have found (docs/kernel-trees.md): a small file for each, in trials/ of the cache directory.
+"""Verdicts of trials (docs/kernel-trees.md): a small file for each, in trials/ of the cache directory.
 
-A verdict is found again by its key, a digest of all that it is about and of our own version. So it ends with
-whatever it depends on, and nothing needs to be taken back. The file is lines "name: value", for people too.
+A verdict's key is a digest of everything that it depends on, our own version included. If any of that
+changes, the key is a new one, so verdicts never need to be revoked. A file has lines "name: value", readable
+for people.
 """
 
 import posix
@@ -13,24 +14,24 @@ from kallsymsd.core.toolsource import digest
 from kallsymsd.protocol import places, private
 from kallsymsd.protocol.regular import open_regular, read_regular
 
-#: What a trial is of: scripts/kallsyms; nm and mksysmap; the links of vmlinux.
+#: Subject of a trial: scripts/kallsyms; nm and mksysmap; the links of vmlinux.
 TOOL = "tool"
 MAP = "map"
 LINK = "link"
 
-#: Ours gave the same.
+#: Trusted: ours gave the same result.
 SAME = "same"
-#: Ours gave something else, or was not possible; it is not tried again.
+#: Rejected: ours gave another result, or the trial failed too often. There is no further trial.
 DIFFERENT = "different"
-#: The same so far; there is more to compare.
+#: On trial: equal so far, but not everything was compared.
 BEGUN = "begun"
 
-#: Trials that could not be finished before none is begun any more.
+#: Number of incomplete trials after which the subject is rejected.
 MOST_ATTEMPTS = 3
 
-#: Below the cache directory.
+#: Subdirectory of the cache directory.
 DIRECTORY = b"/trials"
-# Verdicts that are kept, and the bytes of one.
+# Number of verdicts kept, and size limit of one in bytes.
 _MOST = 1000
 _LONGEST = 1 << 16
 _FIELDS = ("kind", "result", "dialect", "attempts", "reason", "subject", "tree", "version", "time")
@@ -44,12 +45,12 @@ class Verdict:
     kind      TOOL, MAP or LINK
     result    SAME, DIFFERENT or BEGUN
     reason    what differed, "" for SAME
-    subject   what was tried, for a person
-    tree      the object tree in which it was tried
+    subject   what was on trial, for messages
+    tree      the object tree of the trial
     dialect   TOOL: the dialect that the tree's tool was compared with
-    attempts  BEGUN: trials that were begun
-    version   ours
-    time      when, in seconds since 1970
+    attempts  BEGUN: number of trials started
+    version   our version
+    time      seconds since the epoch
     """
 
     __slots__ = _FIELDS
@@ -85,7 +86,7 @@ class Verdict:
 
     @classmethod
     def decode(cls, data: bytes) -> "Verdict | None":
-        """What encode() made; None for anything else."""
+        """The verdict that encode() wrote; None for anything else."""
         if not data.endswith(b"\n"):
             return None
         lines = data.decode("utf-8", "surrogateescape").splitlines()
@@ -108,18 +109,18 @@ class Verdict:
 
 
 def key(kind: str, *fields: bytes) -> str:
-    """The key of a verdict on what ``fields`` say; our own version belongs to it."""
+    """The key of a verdict that depends on ``fields`` and on our own version."""
     return digest(kind.encode(), __version__.encode(), *fields)
 
 
 def place(environment: Environment) -> bytes:
-    """The directory of the verdicts, made if need be; b"" where nothing can be kept."""
+    """The directory of the verdicts, created if needed; b"" if they cannot be saved."""
     cache = places.made_cache_directory(environment)
     return cache + DIRECTORY if cache and private.make_private(cache + DIRECTORY) else b""
 
 
 def find(directory: bytes, name: str) -> Verdict | None:
-    """The verdict with the key ``name``; None where there is none, or only a damaged one."""
+    """The verdict with the key ``name``; None if it is missing or damaged."""
     try:
         return Verdict.decode(read_regular(directory + b"/" + name.encode(), _LONGEST, follow=False))
     except OSError:
@@ -127,7 +128,7 @@ def find(directory: bytes, name: str) -> Verdict | None:
 
 
 def keep(directory: bytes, name: str, verdict: Verdict) -> bool:
-    """Write a verdict down; whether that could be done."""
+    """Save a verdict; False on failure."""
     path = directory + b"/" + name.encode()
     temporary = b"%b.%d" % (path, posix.getpid())
     try:
@@ -144,11 +145,11 @@ def keep(directory: bytes, name: str, verdict: Verdict) -> bool:
             _drop_oldest(directory)
             return True
     except OSError:
-        pass  # as where there was no room for all of it
+        pass  # handled below, like a short write
     try:
         posix.unlink(temporary)
     except OSError:
-        return False  # it is not there
+        return False  # there is no temporary file
     return False
 
 

@@ -28,7 +28,7 @@ def map_of_inputs(directory: str, dialect: Dialect) -> bytes:
     from kallsymsd.onelink.prediction import UnpredictableError  # noqa: PLC0415  likewise
 
     try:
-        return lastlink.expected_map(Path(directory), dialect)
+        return lastlink.predicted_map(Path(directory), dialect)
     except (OSError, UnpredictableError) as error:
         raise UnreadableError(str(error)) from error
 

@@ -66,11 +66,11 @@ def test_nothing_damaged(tree: Miniature, stock: dict[str, bytes], hook: Path) -
         ("recipe", "kill -9 $$", ""),
         ("recipe", "exit 0", ""),
         ("recipe", "echo 'echo half of it'; exit 3", ""),
-        ("tool", "exit 1", "kallsymsd: its client ended with status 1; scripts/kallsyms is run\n"),
+        ("tool", "exit 1", "kallsymsd: kallsyms ended with status 1; scripts/kallsyms runs instead\n"),
         ("tool", "exit 101", ""),
         ("tool", "echo garbage; exit 101", ""),
-        ("tool", "yes | head -c 100000; kill -9 $$", "status 137; scripts/kallsyms is run\n"),
-        ("tool", "kill -SEGV $$", "status 139; scripts/kallsyms is run\n"),
+        ("tool", "yes | head -c 100000; kill -9 $$", "status 137; scripts/kallsyms runs instead\n"),
+        ("tool", "kill -SEGV $$", "status 139; scripts/kallsyms runs instead\n"),
     ],
 )
 def test_a_failing_client(
@@ -235,8 +235,8 @@ def test_without_the_stand_in(
     done = tree.make()
     assert (done.returncode, tree.tool_runs()) == (0, 1)
     assert done.stderr == (
-        f"kallsymsd: {program} does not run; kallsymsctl run or install makes it anew; "
-        "this link goes without it\n"
+        f"kallsymsd: {program} is not executable (kallsymsctl run and install create it again); "
+        "this link uses the kernel's own tool\n"
     )
     assert tree.results() == stock
 
@@ -244,8 +244,8 @@ def test_without_the_stand_in(
 @pytest.mark.parametrize(
     ("name", "old", "new", "why"),
     [
-        ("link-vmlinux.sh", "\tscripts/kallsyms ", "\t./scripts/kallsyms ", "is not a script that it knows"),
-        ("link-vmlinux.sh", "#!/bin/sh\n", "#!/usr/bin/env sh\n", "is not a script that it knows"),
+        ("link-vmlinux.sh", "\tscripts/kallsyms ", "\t./scripts/kallsyms ", "is not recognized"),
+        ("link-vmlinux.sh", "#!/bin/sh\n", "#!/usr/bin/env sh\n", "is not recognized"),
     ],
 )
 def test_trees_that_are_not_known(
@@ -259,7 +259,7 @@ def test_trees_that_are_not_known(
     assert (done.returncode, tree.tool_runs()) == (0, 1)
     line = done.stderr
     assert line.startswith("kallsymsd: ")
-    assert line.endswith(f"{why}; this link goes without it\n")
+    assert line.endswith(f"{why}; this link uses the kernel's own tool\n")
     assert len(line.splitlines()) == 1
     assert hook.exists()
 
@@ -268,7 +268,7 @@ def test_a_script_that_cannot_be_run_fails_as_it_would(tree: Miniature, hook: Pa
     (tree.source / "scripts/link-vmlinux.sh").chmod(0o644)
     done = tree.make()
     assert (done.returncode != 0, tree.tool_runs()) == (True, 0)
-    assert "is not a script that it knows" in done.stderr
+    assert "is not recognized" in done.stderr
     assert "Permission denied" in done.stderr
     assert hook.exists()
 

@@ -60,7 +60,7 @@ def test_names_that_make_cannot_take(tmp_path: Path, monkeypatch: pytest.MonkeyP
     places(monkeypatch, tmp_path / name, second)
     assert prepare({}).is_relative_to(second)
     places(monkeypatch, tmp_path / name)
-    with pytest.raises(HookError, match=r"make cannot use .* set XDG_DATA_HOME"):
+    with pytest.raises(HookError, match=r"make cannot handle .* set XDG_DATA_HOME"):
         prepare({})
     assert not (tmp_path / name).exists()
 
@@ -82,7 +82,7 @@ def test_a_place_where_nothing_can_be_written_is_not_used(
     places(monkeypatch, Path("/proc/nothing"), tmp_path / "second")
     assert prepare({}).is_relative_to(tmp_path)
     places(monkeypatch, Path("/proc/nothing"))
-    with pytest.raises(HookError, match="/proc/nothing: cannot be made"):
+    with pytest.raises(HookError, match="/proc/nothing: cannot create"):
         prepare({})
 
 
@@ -135,5 +135,5 @@ def test_a_shell_that_hangs_is_told_of_in_a_line(tmp_path: Path, monkeypatch: py
     monkeypatch.setattr(hookfiles, "_SHELL", "#!/bin/sh\nexec sleep 60\n")
     monkeypatch.setattr(hookfiles, "_PATIENCE", 0.5)
     places(monkeypatch, tmp_path / "hooks")
-    with pytest.raises(HookError, match=r"sh: does not run \(not ended after 0.5 s\); set XDG_DATA_HOME"):
+    with pytest.raises(HookError, match=r"sh: does not run \(no exit within 0.5 s\); set XDG_DATA_HOME"):
         prepare({})

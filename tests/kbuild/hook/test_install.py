@@ -63,7 +63,7 @@ def test_going_without_it_once_and_for_good(tree: Miniature, stock: dict[str, by
     again = tree.ctl("uninstall")
     assert (again.returncode, again.stderr) == (
         1,
-        f"kallsymsctl: {tree.objects}: nothing of kallsymsctl install is there\n",
+        f"kallsymsctl: {tree.objects}: the hook is not installed here\n",
     )
 
 
@@ -158,7 +158,7 @@ def test_a_tree_that_cannot_be_entered(tree: Miniature) -> None:
     moved = tree.objects.rename(parent / "moved")
     tree.objects.symlink_to(tree.objects)
     assert tree.ctl("list", where=parent).stdout == (
-        f"{tree.objects}: the tree is gone: Too many levels of symbolic links\n"
+        f"{tree.objects}: the tree is missing: Too many levels of symbolic links\n"
     )
     tree.objects.unlink()
     moved.chmod(0)
@@ -193,7 +193,7 @@ def test_files_of_others_are_not_overwritten(tree: Miniature, name: str) -> None
     done = tree.ctl("install")
     assert (done.returncode, done.stderr) == (
         1,
-        f"kallsymsctl: {theirs}: is not of kallsymsctl; move it away, or use kallsymsctl run\n",
+        f"kallsymsctl: {theirs}: was not written by kallsymsctl; move it away, or use kallsymsctl run\n",
     )
     assert theirs.read_text() == "include Makefile\n"
     assert present(tree) == {theirs}
@@ -207,10 +207,10 @@ def test_a_foreign_file_in_the_source_tree_limits_it(tree: Miniature) -> None:
     done = tree.ctl("install")
     assert done.returncode == 0
     assert done.stdout == (
-        f"note: {theirs}: is not of kallsymsctl; make must be started in {tree.objects}, "
+        f"note: {theirs}: was not written by kallsymsctl; start make in {tree.objects}, "
         "not with O= in the source tree\n"
     )
-    assert listed(tree) == f"ok, only for make started here, not for make O= in {tree.source}"
+    assert listed(tree) == f"ok, works for make started here, not for make O= in {tree.source}"
     assert tree.make().returncode == 0
     assert tree.tool_runs() == 0
     assert tree.ctl("uninstall").returncode == 0
@@ -222,19 +222,19 @@ def test_the_list_says_what_became_of_it(tree: Miniature) -> None:
     makefile, switch = (tree.objects / name for name in OURS)
     ours = makefile.read_text()
     makefile.write_text("include Makefile\n")
-    assert listed(tree) == "GNUmakefile is another one now, not of kallsymsctl"
+    assert listed(tree) == "GNUmakefile was replaced; move it away and run kallsymsctl install again"
     makefile.unlink()
-    assert listed(tree) == "GNUmakefile is gone: run kallsymsctl install again"
+    assert listed(tree) == "GNUmakefile is missing; run kallsymsctl install again"
     makefile.write_text(ours)
     hook = next(Path(tree.environment["HOME"]).rglob("hook-*/sh")).parent
     shell = hook / "sh"
     text = shell.read_text()
     shell.write_text(text.replace(sys.executable, "/no/python"))
-    assert listed(tree) == "/no/python is gone, and kallsymsd with it: run kallsymsctl install again"
+    assert listed(tree) == "/no/python is missing; install kallsymsd and run kallsymsctl install again"
     assert tree.make().returncode == 0
     assert tree.tool_runs() == 1
     shutil.rmtree(hook)
-    assert listed(tree).startswith("the hook's files are gone: run kallsymsctl install again (/")
+    assert listed(tree).startswith("the hook's files are missing (/")
     tree.edit()
     assert tree.make().returncode == 0
     assert tree.tool_runs() == 1
@@ -247,14 +247,14 @@ def test_the_list_says_what_became_of_it(tree: Miniature) -> None:
             "tree": str(tree.objects),
             "works": False,
             "one_link": False,
-            "remark": ".kallsymsd.mk is gone: run kallsymsctl install again",
+            "remark": ".kallsymsd.mk is missing; run kallsymsctl install again",
         }
     ]
     (tree.source / "Kbuild").unlink()
-    assert listed(tree) == "it is no kernel's object tree any more"
+    assert listed(tree) == "no longer a kernel's object tree"
     shutil.rmtree(tree.objects)
     done = tree.ctl("list", where=tree.source.parent)
-    assert done.stdout == f"{tree.objects}: the tree is gone: No such file or directory\n"
+    assert done.stdout == f"{tree.objects}: the tree is missing: No such file or directory\n"
     assert tree.ctl("uninstall", str(tree.objects), where=tree.source.parent).returncode == 0
     assert tree.ctl("list", where=tree.source.parent).stdout == ""
 

@@ -52,7 +52,7 @@ def same(
         for added in ([], _CONTROL)
     ]
     stock, hooked = ((each.returncode, each.stdout, each.stderr) for each in done)
-    line = "kallsymsd: the recipe of vmlinux is not one that it knows; this link goes without it\n"
+    line = "kallsymsd: the recipe of vmlinux is not recognized; this link uses the kernel's own tool\n"
     assert hooked[2].count(line) == said
     assert hooked[:2] == stock[:2]
     # What a shell traces of both ends of a pipe comes in any order.

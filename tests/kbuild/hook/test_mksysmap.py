@@ -383,7 +383,7 @@ def test_verify_finds_a_difference(tree: Tree) -> None:
     assert done.stdout == "  NM      .tmp_vmlinux1.syms\n"
     assert done.stderr == (
         "kallsymsd: KALLSYMSD=verify: .tmp_vmlinux1.syms: line 2 is '0000000000001000 t _text', "
-        "would be '0000000000001000 T _text'\n"
+        "ours is '0000000000001000 T _text'\n"
     )
     assert tree.link(KALLSYMSD="off").returncode == 0
 
@@ -392,8 +392,8 @@ def test_verify_finds_a_difference(tree: Tree) -> None:
     ("fault", "said"),
     [
         ("exit 101", ""),
-        ("exit 1", "kallsymsd: its client ended with status 1; ./nm is run\n"),
-        ("echo garbage >$6; kill -9 $$", "status 137; ./nm is run\n"),
+        ("exit 1", "kallsymsd: kallsyms ended with status 1; ./nm runs instead\n"),
+        ("echo garbage >$6; kill -9 $$", "status 137; ./nm runs instead\n"),
     ],
 )
 def test_a_failing_client(tree: Tree, fault: str, said: str) -> None:

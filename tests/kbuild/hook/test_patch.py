@@ -40,11 +40,11 @@ def test_the_patched_tree_links_the_same(
 @pytest.mark.parametrize(
     ("name", "text", "why"),
     [
-        ("scripts/kallsyms.c", "", "scripts/kallsyms.c: is not a text that is known"),
+        ("scripts/kallsyms.c", "", "scripts/kallsyms.c: is not recognized; use kallsymsctl run or install"),
         (
             "scripts/link-vmlinux.sh",
             "#!/bin/sh\n",
-            "does not call scripts/kallsyms with a map; there is no patch for it",
+            "does not call scripts/kallsyms with a map, so it cannot be patched",
         ),
         ("scripts/link-vmlinux.sh", None, "No such file or directory; name a kernel's source tree"),
     ],

@@ -86,7 +86,7 @@ def fresh(kernel: oracles.Oracle, trees: Callable[[oracles.Oracle], Tree], tmp_p
 
 @pytest.fixture
 def tree(kernel: oracles.Oracle, trees: Callable[[oracles.Oracle], Tree], tmp_path: Path) -> Tree:
-    """A tree that was linked in the state BASE, so that the next link is foretold."""
+    """A tree that was linked in the state BASE, so that the next link is predicted."""
     bring_verdicts(trees(kernel), tmp_path)
     shutil.copytree(trees(kernel).directory, tmp_path / "tree")
     return create(tmp_path / "tree", kernel, tmp_path)

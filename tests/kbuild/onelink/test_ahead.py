@@ -35,7 +35,7 @@ def daemon(tmp_path: Path) -> Iterator[Daemon]:
 
 @pytest.fixture
 def known(tree: Tree, daemon: Daemon) -> Tree:
-    """A tree that the daemon watches, after a link that was foretold."""
+    """A tree that the daemon watches, after a link that was predicted."""
     tree.environment["KALLSYMSD_SOCKET"] = str(daemon.socket)
     assert tree.link().links == _ONE
     wait_for(lambda: [each["watched"] for each in _ask(daemon, "status")["watch"]["trees"]] == [True])
@@ -131,7 +131,7 @@ def test_an_input_that_is_half_written(
 
 
 @pytest.mark.parametrize("kernel", ["v6.11"], indirect=True)
-def test_a_tree_with_three_links_has_nothing_foretold_of_its_inputs(
+def test_a_tree_with_three_links_has_nothing_predicted_of_its_inputs(
     tree: Tree, daemon: Daemon, stock: Stock
 ) -> None:
     tree.environment["KALLSYMSD_SOCKET"] = str(daemon.socket)

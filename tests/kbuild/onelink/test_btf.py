@@ -61,7 +61,7 @@ _EDITS = {
         BASE.with_symbols(Symbol("cpu_number", ".data..percpu", "globl", "object")),
         2,
     ),
-    "foretold wrong, too": (BASE.with_symbols(Symbol("_sinittext", binding="globl")), 2),
+    "predicted wrong, too": (BASE.with_symbols(Symbol("_sinittext", binding="globl")), 2),
 }
 
 
@@ -174,7 +174,7 @@ def test_the_first_build_and_edits(typed: Tree, stock: Stock) -> None:
         assert done.own_tool <= 1  # the empty tables of the first link
         outcome = typed.outcome()
         assert outcome.predicted
-        assert outcome.reason.startswith("" if links == 1 else ("BTF needs ", "kallsyms_")), name
+        assert outcome.reason.startswith("" if links == 1 else ("BTF has ", "kallsyms_")), name
 
 
 @pytest.mark.parametrize("kernel", ["v6.11"], indirect=True)

@@ -68,7 +68,7 @@ posix._exit(single.ask(sys.argv[1:]))
 @pytest.mark.parametrize(
     ("verb", "place", "error", "said"),
     [
-        ("predict", "onelink.lastlink.foretell", "KeyError('x')", "kallsymsd: KeyError 'x'; "),
+        ("predict", "onelink.lastlink.predict_link", "KeyError('x')", "kallsymsd: KeyError 'x'; "),
         ("predict", "onelink.lastlink.note", "OSError(28, 'No space left on device')", ""),
         ("predict", "onelink.session.run", "MemoryError()", ""),
         ("tables", "onelink._write", "RecursionError('a\\nb')", "kallsymsd: RecursionError a b; "),
@@ -91,7 +91,7 @@ def test_a_defect(
     code = _BROKEN.format(error=error, place=place)
     fault = f'shift 4; exec {shlex.quote(sys.executable)} -c {shlex.quote(code)} {shlex.quote(paths)} "$@"'
     done = broken.link_with_fault(verb, fault)
-    assert done.err == (f"{said}vmlinux is linked as ever\n" if said else "")
+    assert done.err == (f"{said}falling back to the kernel's own links\n" if said else "")
     reason = (said or error).removeprefix("kallsymsd: ").removesuffix("; ")
     assert broken.outcome().reason == reason or "Error" in error
     assert broken.outcome().reason
@@ -100,7 +100,7 @@ def test_a_defect(
 
 def test_a_prediction_that_is_wrong(tree: Tree, stock: Stock) -> None:
     dialect = BY_NAME["v6.11"]
-    inputs, _ = lastlink.foretell(tree.directory, dialect)
+    inputs, _ = lastlink.predict_link(tree.directory, dialect)
     lines = (tree.directory / ".tmp_vmlinux2.syms").read_bytes().splitlines(keepends=True)
     lastlink.note(tree.directory, inputs)
     lastlink.learn(tree.directory, b"".join(lines[:-90] + lines[-20:]))

@@ -2,6 +2,7 @@
 """The files vmlinux and System.map of one link are byte for byte those of the stock build's three."""
 
 import os
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -88,7 +89,7 @@ def right(done: Linked, links: int) -> bool:
 def test_the_first_build_and_edits(fresh: Tree, stock: Stock) -> None:
     assert right(fresh.link(), 2)
     assert fresh.results() == stock(BASE)
-    assert fresh.outcome().reason == "nothing is known of the last link in this tree"
+    assert fresh.outcome().reason == "nothing is known about the last link in this tree"
     for edit in _EDITS.values():
         fresh.put(edit)
         done = fresh.link()
@@ -105,11 +106,11 @@ def test_the_first_build_and_edits(fresh: Tree, stock: Stock) -> None:
         (
             BASE.with_symbols(Symbol("_sinittext", binding="globl")),
             2,
-            "kallsyms_",  # foretold wrong: the linker script's own wins
+            "kallsyms_",  # predicted wrong: the linker script's own wins
         ),
         (Program(BASE.files, ("kmalloc",)).with_symbols(Symbol("unlikely")), 1, ""),
     ],
-    ids=["foretold wrong", "fewer exports"],
+    ids=["predicted wrong", "fewer exports"],
 )
 def test_edits_by_name(tree: Tree, stock: Stock, edit: Program, links: int, reason: str) -> None:
     tree.put(edit)
@@ -117,7 +118,7 @@ def test_edits_by_name(tree: Tree, stock: Stock, edit: Program, links: int, reas
     assert tree.results() == stock(edit)
     assert reason in tree.outcome().reason
     assert bool(reason) == bool(tree.outcome().reason)
-    # Undone it is foretold as badly; and what was learned then is right again.
+    # Undone it is predicted as badly; and what was learned then is right again.
     tree.put(BASE)
     for expected in (links, 1):
         assert right(tree.link(), expected)
@@ -133,7 +134,7 @@ def test_a_class_of_symbols_that_was_not_there(tree: Tree, stock: Stock) -> None
     tree.put(BASE)
     assert right(tree.link(), 2)
     assert tree.results() == stock(BASE)
-    assert "in section .init.text was there in the last link" in tree.outcome().reason
+    assert re.search("the last link had no symbol like .* in section .init.text", tree.outcome().reason)
 
 
 @pytest.mark.parametrize("without", ["KALLSYMS_ALL", "MODULES"])
@@ -161,11 +162,11 @@ def test_another_configuration(tree: Tree, stock: Stock, without: str) -> None:
         (
             "VMLINUX_MAP",
             "",
-            "CONFIG_VMLINUX_MAP is set: the map that the linker writes would name other files",
+            "CONFIG_VMLINUX_MAP is set: the linker's map would name other files",
         ),
         ("UML", "", "CONFIG_UML is set: the compiler links user mode Linux"),
-        ("", "KALLSYMSD=off", "KALLSYMSD is off"),
-        ("", "KALLSYMSD=verify", "KALLSYMSD is verify: the tables of each link are compared"),
+        ("", "KALLSYMSD=off", "KALLSYMSD=off"),
+        ("", "KALLSYMSD=verify", "KALLSYMSD=verify compares the tables of each link"),
         ("", "KALLSYMS_EXTRA_PASS=1", "KALLSYMS_EXTRA_PASS is set"),
     ],
 )
@@ -181,7 +182,7 @@ def test_what_needs_the_stock_links(
     assert tree.results() == stock(BASE, options)
     assert (tree.outcome().links, tree.outcome().reason) == (0, reason)
     assert (tree.directory / "vmlinux.map").exists() == (option == "VMLINUX_MAP")
-    # Back again: what the script has left is no memory of a link that is foretold wrong.
+    # Back again: what the script has left is no memory of a link that is predicted wrong.
     tree.configure(*CONFIGURATION)
     done = tree.link()
     assert not done.err
@@ -219,7 +220,7 @@ def test_without_kallsyms(tree: Tree) -> None:
     done = tree.link()
     assert (done.status, done.err, done.links) == (0, "", ["vmlinux"])
     assert tree.results() == expected
-    assert tree.outcome().reason == "the kernel is built without kallsyms"
+    assert tree.outcome().reason == "CONFIG_KALLSYMS is not set"
 
 
 @pytest.mark.parametrize("kernel", ["v6.11"], indirect=True)
@@ -274,7 +275,7 @@ def test_rules_of_mksysmap(tree: Tree) -> None:
         tree.try_out()
         assert right(tree.link(), links)
         assert tree.results() == expected
-    assert tree.outcome().reason == "scripts/mksysmap has rules that are not known"
+    assert tree.outcome().reason == "scripts/mksysmap has unknown rules"
 
 
 @pytest.mark.parametrize(("shell", "verbose"), [("/bin/bash", ""), ("/bin/bash", "1"), ("/bin/sh -e", "1")])

@@ -27,11 +27,11 @@ from kallsymsd.kbuild.standin import DEFERRED
 from kallsymsd.onelink import btf, lastlink
 from kallsymsd.onelink.configuration import Configuration
 from kallsymsd.onelink.inputs import Classes, Inputs
-from kallsymsd.onelink.lastlink import Coming
+from kallsymsd.onelink.lastlink import LinkInputs
 from kallsymsd.service.config import ConfigurationError, load
 from tests.odd import ODD, PRECIOUS, is_untouched, not_waiting, put
 
-_NOTHING = Coming(Inputs((), Classes()), ())
+_NOTHING = LinkInputs(Inputs((), Classes()), ())
 
 
 @pytest.fixture(params=ODD)
@@ -62,7 +62,7 @@ READERS: dict[str, tuple[str, Callable[[Path], object]]] = {
     "pass": (".tmp_vmlinux2.syms", passes.read),
     "width": ("System.map", subject._bits),
     "object with BTF": (".btf.vmlinux.bin.o", btf.read),
-    "input": ("vmlinux.o", lambda _: lastlink.foretell(Path(), BY_NAME["v6.11"])),
+    "input": ("vmlinux.o", lambda _: lastlink.predict_link(Path(), BY_NAME["v6.11"])),
     "kernel": ("scripts/kallsyms.c", lambda _: scriptpatch.make(Path())),
 }
 ERRORS = (OSError, ClientError, CommandError, InputError, PatchError)
@@ -182,5 +182,5 @@ def test_files_of_a_tree_with_the_hook(tree: Path, outside: Path, kind: str, nam
     assert not hookedtrees.is_ours(tree / name)
     assert hookedtrees.hook_of(tree) is None
     assert not hookedtrees.has_one_link(tree)
-    with pytest.raises(TreeError, match="is not of kallsymsctl"):
+    with pytest.raises(TreeError, match="was not written by kallsymsctl"):
         hookedtrees.install(hookedtrees.find(tree), tree / "sh", one_link=False)

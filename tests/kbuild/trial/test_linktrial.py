@@ -40,10 +40,10 @@ def test_the_same(files: tuple[Path, Path]) -> None:
 @pytest.mark.parametrize(
     ("name", "contents", "reason"),
     [
-        ("linked", b"kernel" * 999 + b"colone", "vmlinux is another one from byte 5994 on"),
-        ("linked", b"kernel" * 1001, "vmlinux is another one from byte 6000 on"),
-        (linktrial.MAP, b"0000000000001000 t _text\n", "System.map is another one from byte 17 on"),
-        (linktrial.MAP, b"", "System.map is another one from byte 0 on"),
+        ("linked", b"kernel" * 999 + b"colone", "vmlinux differs from byte 5994 on"),
+        ("linked", b"kernel" * 1001, "vmlinux differs from byte 6000 on"),
+        (linktrial.MAP, b"0000000000001000 t _text\n", "System.map differs from byte 17 on"),
+        (linktrial.MAP, b"", "System.map differs from byte 0 on"),
     ],
 )
 def test_another(files: tuple[Path, Path], name: str, contents: bytes, reason: str) -> None:

@@ -69,7 +69,7 @@ def test_a_known_text_and_its_tool(
         assert only(user).result == SAME
     else:
         with pytest.raises(
-            UntrustedError, match=f"its text is that of {dialect}, but not what it makes of no options"
+            UntrustedError, match=f"its text is that of {dialect}, but its output differs for no options"
         ):
             ask(source(dialect), tool, user)
         assert only(user).result == DIFFERENT
@@ -123,7 +123,7 @@ def test_an_option_without_effect(source: Source, oracle_6_12: Oracle, tmp_path:
     """It is left to the tool: of the dialect that lacks it, all is the same."""
     tool = wrapped(oracle_6_12, tmp_path, 'exec "$tool" "${@/--absolute-percpu/--all-symbols}"')
     assert ask(b"unknown", tool, user).dialect == "v6.15"
-    with pytest.raises(UntrustedError, match="not what it makes of --absolute-percpu"):
+    with pytest.raises(UntrustedError, match="its output differs for --absolute-percpu"):
         ask(source("v6.11"), tool, user)
 
 
@@ -166,7 +166,9 @@ def test_where_no_verdict_can_be_kept_only_a_known_text_is_believed(
 ) -> None:
     tool = wrapped(oracle_6_12, tmp_path)
     assert ask(source("v6.11"), tool, {b"HOME": home}).dialect == "v6.11"
-    with pytest.raises(UntrustedError, match="its text is not known, and what a trial finds cannot be kept"):
+    with pytest.raises(
+        UntrustedError, match="its text is not recognized, and the verdict of a trial cannot be saved"
+    ):
         ask(b"unknown", tool, {b"HOME": home})
     assert runs(tool) == 0
 
@@ -179,7 +181,9 @@ def test_a_verdict_that_cannot_be_kept_is_none(
         key = verdicts.key(verdicts.TOOL, text, tool.read_bytes())
         (directory / key / "in the way").mkdir(parents=True)
     assert ask(source("v6.11"), tool, user).dialect == "v6.11"
-    with pytest.raises(UntrustedError, match="its text is not known, and what a trial finds cannot be kept"):
+    with pytest.raises(
+        UntrustedError, match="its text is not recognized, and the verdict of a trial cannot be saved"
+    ):
         ask(b"unknown", tool, user)
     assert sorted(each.is_dir() for each in directory.iterdir()) == [True, True]
 
@@ -189,7 +193,7 @@ def test_no_tool(source: Source, tmp_path: Path, user: User) -> None:
         with pytest.raises(UntrustedError, match=str(path)):
             ask(source("v6.11"), path, user)
     (tmp_path / "text").write_text("")
-    with pytest.raises(UntrustedError, match="is not a program"):
+    with pytest.raises(UntrustedError, match="is not executable"):
         ask(source("v6.11"), tmp_path / "text", user)
 
 

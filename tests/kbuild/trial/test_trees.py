@@ -46,7 +46,7 @@ def test_from_the_first_link_to_one_link(tree: Tree, stock: tuple[bytes, bytes])
     assert done.links == STOCK
     assert of(tree, "tool") == [("same", "")]
     assert of(tree, "link") == []
-    assert tree.outcome().reason == "scripts/kallsyms is being tried"
+    assert tree.outcome().reason == "scripts/kallsyms is on trial"
     done = tree.link()  # ours makes them; then one link beside
     assert right(tree, done, stock)
     assert (done.links, done.own_tool) == ([*STOCK, ".tmp_vmlinux1"], 0)
@@ -75,10 +75,10 @@ def test_a_map_that_shows_what_probes_did_not(tree: Tree, stock: tuple[bytes, by
     assert right(tree, done, expected)
     (verdict,) = of(tree, "tool")
     assert verdict[0] == "different"
-    assert verdict[1].startswith("it makes other tables of .tmp_vmlinux1.syms")
+    assert verdict[1].startswith("its tables for .tmp_vmlinux1.syms differ")
     done = tree.link()
     assert (done.status, done.links, tree.results()) == (0, STOCK, expected)
-    assert done.err == f"kallsymsd: scripts/kallsyms: {verdict[1]}; this link goes without it\n"
+    assert done.err == f"kallsymsd: scripts/kallsyms: {verdict[1]}; this link uses the kernel's own tool\n"
 
 
 def test_a_tool_that_fails_fails(tree: Tree) -> None:
@@ -100,7 +100,7 @@ def test_a_trial_of_the_tool_that_never_ends_is_given_up(tree: Tree, stock: tupl
     for _ in range(3):
         done = tree.link()
         assert (done.status, done.links, tree.results()) == (0, STOCK, stock)
-    assert of(tree, "tool") == [("different", "its trial could not be finished")]
+    assert of(tree, "tool") == [("different", "its trial could not be completed")]
 
 
 # A linker that does something to our link alone: the one of that name that keeps debug information.
@@ -115,8 +115,8 @@ def test_one_link_that_gives_something_else_is_never_done(tree: Tree, stock: tup
         assert done.links == [*STOCK, ".tmp_vmlinux1"] if number == 1 else STOCK
     ((result, reason),) = of(tree, "link")
     assert result == "different"
-    assert reason.startswith("vmlinux is another one from byte ")
-    assert tree.outcome().reason == f"one link was tried in such a tree, but {reason}"
+    assert reason.startswith("vmlinux differs from byte ")
+    assert tree.outcome().reason == f"one link was rejected by a trial: {reason}"
     # Other flags of the linker are another matter.
     tree.environment["KBUILD_AFLAGS"] = "-Wa,--noexecstack"
     tree.try_out()
@@ -142,10 +142,10 @@ def test_where_nothing_can_be_kept_nothing_is_tried(
         done = tree.link(**{kept: value}, KALLSYMSD_DIALECT="v6.11")
         assert right(tree, done, stock)
         assert done.links == STOCK
-    assert tree.outcome().reason == "what a trial finds cannot be kept: there is no cache directory"
+    assert tree.outcome().reason == "verdicts of trials cannot be saved: there is no private cache directory"
     done = tree.link(**{kept: value})
     assert (done.status, done.links, tree.results()) == (0, STOCK, stock)
-    assert "its text is not known, and what a trial finds cannot be kept" in done.err
+    assert "its text is not recognized, and the verdict of a trial cannot be saved" in done.err
 
 
 def test_killed_while_it_is_tried(tree: Tree, stock: tuple[bytes, bytes]) -> None:
@@ -198,4 +198,4 @@ def test_a_verdict_in_favour_is_believed_and_one_against_is_too(tree: Tree) -> N
             verdicts.keep(bytes(place), path.name, verdict)
     done = tree.link()
     assert done.links == STOCK
-    assert tree.outcome().reason == "one link was tried in such a tree, but somebody says so"
+    assert tree.outcome().reason == "one link was rejected by a trial: somebody says so"
