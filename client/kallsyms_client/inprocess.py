@@ -3,7 +3,8 @@
 
 import posix
 
-from kallsyms_client.failures import ClientError, DeferError
+from kallsyms_client.failures import ClientError
+from kallsyms_client.locate import import_with_site
 from kallsymsd.core.dialects import exact
 from kallsymsd.core.errors import InputError
 from kallsymsd.engine.result import BuildResult
@@ -20,7 +21,7 @@ def build(request: BuildRequest, map_text: bytes) -> BuildResult:
     try:
         from kallsymsd.engine import cold
     except ImportError:
-        _find_imports()
+        import_with_site("kallsymsd.engine.cold")
         from kallsymsd.engine import cold
     return cold.build(request, map_text)
 
@@ -37,26 +38,13 @@ def read_input(request: BuildRequest, descriptor: int, size: int) -> bytes:
     try:
         from kallsymsd.elf import vmlinux
     except ImportError:
-        _find_imports()
+        import_with_site("kallsymsd.elf.vmlinux")
         from kallsymsd.elf import vmlinux
     try:
         reader = Reader(descriptor, size)
         return vmlinux.map_text(reader.read, reader.size, exact(request.dialect))
     except InputError as error:
         raise ClientError(error.render(request.map_path)) from error
-
-
-def _find_imports() -> None:
-    """Imports may be in site-packages even if kallsymsd itself is not."""
-    import site
-
-    site.main()
-    try:
-        from kallsymsd.elf import vmlinux  # noqa: F401  imports everything from outside the standard library
-        from kallsymsd.engine import cold  # noqa: F401  likewise
-    except ImportError as error:
-        message = f"kallsyms: cannot compute: {error}; install kallsymsd again\n"
-        raise DeferError(message.encode()) from error
 
 
 def read_map(descriptor: int, size: int) -> bytes:

@@ -49,7 +49,13 @@ class _Source:
         if policy not in (b"auto", b"off", b"require", b"verify"):
             raise failure(b"KALLSYMSD=%b: must be auto, off, require or verify" % policy)
         if policy == b"verify":
-            from kallsyms_client import verifymode
+            try:
+                from kallsyms_client import verifymode
+            except ImportError:
+                from kallsyms_client.locate import import_with_site
+
+                import_with_site("kallsyms_client.verifymode")
+                from kallsyms_client import verifymode
 
             if not verifymode.is_nested(environment):
                 request.verify = True
