@@ -8,7 +8,7 @@ is kept.
 
 import threading
 
-from kallsymsd.core import _native
+from kallsymsd.core.native import allocator
 
 #: Bytes kept, and touched before the first request comes: what requests about a kernel of 163,000 symbols
 #: need, its state included.
@@ -33,7 +33,7 @@ _giving_back = threading.Lock()
 
 def touch() -> None:
     """Have memory at hand for the first requests; takes some 30 ms."""
-    _native.touch_memory(TOUCHED)
+    allocator.touch_memory(TOUCHED)
 
 
 def ready(map_size: int) -> None:
@@ -42,12 +42,12 @@ def ready(map_size: int) -> None:
     Where the map is so large that what was touched before is used up; takes half a millisecond a MB.
     """
     if map_size * _TIMES > TOUCHED:
-        _native.touch_memory(min(_READY_TIMES * map_size, _MOST))
+        allocator.touch_memory(min(_READY_TIMES * map_size, _MOST))
 
 
 def fit(map_size: int) -> None:
     """Keep what updates for maps of ``map_size`` bytes need."""
-    _native.reuse_memory(min(max(_LEAST, _TIMES * map_size), _MOST))
+    allocator.reuse_memory(min(max(_LEAST, _TIMES * map_size), _MOST))
 
 
 def give_back(size: int) -> None:
@@ -58,5 +58,5 @@ def give_back(size: int) -> None:
     """
     if size > _WORTH_GIVING_BACK:
         with _giving_back:  # two at once would touch twice as much
-            _native.give_back_memory()
+            allocator.give_back_memory()
             touch()

@@ -10,18 +10,19 @@ from __future__ import annotations
 from array import array
 from typing import TYPE_CHECKING
 
-from kallsymsd.core import _native
 from kallsymsd.core.errors import InputError
+from kallsymsd.elf.native.inputs import input_symbols
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from kallsymsd.core.native.strings import Strings
     from kallsymsd.elf.elffile import ElfFile
 
 #: Sections with different names that a class number has room for.
 MOST_CLASSES = 5000
 _ABSOLUTE = b"*ABS*"
-# Binding and type of a symbol make 12 classes of each section's (native/inputs.pxi).
+# Binding and type of a symbol make 12 classes of each section's (kallsymsd/elf/native/inputs.pyx).
 _KINDS = 12
 
 
@@ -53,38 +54,31 @@ class Classes:
         return self.names[kind // _KINDS]
 
 
-#: The defined symbols of one file: strings, and where each begins (u32, and the end of the last). A string is
-#: two bytes for the symbol's class (section, binding, type), its name, and a zero.
-Part = tuple[bytes, bytes]
-
-
 class Inputs:
     """The defined symbols of all input files.
 
-    parts    of each file, in the order of the link
+    parts    of each file, in the order of the link; each string is two bytes for the symbol's class (section,
+             binding, type) and its name
     classes  what the classes' sections are called
     """
 
     __slots__ = ("classes", "parts")
 
-    def __init__(self, parts: tuple[Part, ...], classes: Classes) -> None:
+    def __init__(self, parts: tuple[Strings, ...], classes: Classes) -> None:
         self.parts = parts
         self.classes = classes
 
     @property
     def size(self) -> int:
         """Bytes taken."""
-        return sum(len(strings) + len(starts) for strings, starts in self.parts)
+        return sum(strings.nbytes for strings in self.parts)
 
 
-def read(file: ElfFile, classes: Classes) -> Part:
+def read(file: ElfFile, classes: Classes) -> Strings:
     """The symbols of one file. InputError for a symbol table that contradicts itself."""
-    symbols = file.symbols()
     numbers = array("H", [0])
     numbers.extend(classes.number(section.name) for section in file.sections[1:])
-    part = _native.input_symbols(
-        symbols.names, symbols.infos, symbols.sections, symbols.strings, numbers.tobytes()
-    )
-    if part is None:
+    strings = input_symbols(file.symbols(), numbers.tobytes())
+    if strings is None:
         raise InputError(b"damaged ELF file", detail=b"its symbols' names take too much room")
-    return part
+    return strings

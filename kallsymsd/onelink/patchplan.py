@@ -7,8 +7,8 @@ them, and in its build-id. Here each of these is checked or computed; docs/one-l
 
 from typing import Literal, NamedTuple
 
-from kallsymsd.core import _native
 from kallsymsd.core.dialects import OFFSETS_LAST
+from kallsymsd.core.native import encoding
 from kallsymsd.core.tables import ADDRESSES, DISTANCE, Tables, swapped
 from kallsymsd.core.target import Target
 from kallsymsd.elf.elffile import ElfFile, Section, Symbol
@@ -190,7 +190,7 @@ def _distances(elf: ElfFile, tables: Tables, layout: _Layout, changes: list[Repl
     --emit-relocs leaves a relocation against _text with addend N for each.
     """
     place = layout.places["offsets"]
-    column, is_bad = _native.encode_distances(tables.offsets, layout.text - place)
+    column, is_bad = encoding.encode_distances(tables.offsets, layout.text - place)
     if is_bad:
         raise _DiffersError("a symbol is too far from kallsyms_offsets")
     if relocations.awaits_symbol(elf, place):
