@@ -21,7 +21,7 @@ from kallsymsd.core.native.tokentable import TokenTable
 from kallsymsd.core.symbols import SymbolTable
 from kallsymsd.core.target import Target
 
-# What the address column holds; the native module knows the first four by these numbers.
+# What the address column holds; native/encoding.pyx knows the first four by these numbers.
 UNSIGNED = 0  # u32 address - relative_base
 PERCPU = 1  # i32: absolute symbols their address, others relative_base - 1 - address
 DISTANCE = 2  # i32 address - _text, which the linker turns into a distance from the entry itself

@@ -108,7 +108,7 @@ def test_a_damaged_map_is_built_or_refused(text: bytes, dialect: Dialect, target
 _PEAK = """
 import re, sys
 from pathlib import Path
-from kallsyms_client import wire
+from kallsymsd.protocol import wire
 from kallsymsd.engine import cold
 size = 4 << 20
 text = {make}

@@ -4,8 +4,8 @@
 from libc.stdint cimport uint8_t, uint32_t
 from libc.string cimport memcpy, memset
 
-from kallsymsd.core.native.simd cimport pair_stats
-from kallsymsd.core.native.tokentable cimport CODES, Step, Stream, TokenTable, stream_replace
+from kallsymsd.core.native.simd cimport CODES, pair_stats
+from kallsymsd.core.native.tokentable cimport Step, Stream, TokenTable, stream_replace
 
 
 cdef void swap_steps(Step *earlier, Step *later) noexcept nogil:

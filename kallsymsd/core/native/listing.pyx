@@ -80,13 +80,15 @@ cdef inline char *_decimal(char *out, int64_t value) noexcept nogil:
     return out
 
 
-cdef inline char *_line_end(
-    char *out, bint comment, Strings strings, size_t index
-) noexcept nogil:
+cdef inline char *_line_end(char *out, bint comment, Strings strings, size_t index) noexcept nogil:
     """The comment with the symbol's type and name where the dialect has it, and the end of the line."""
     if comment:
         out = _text(out, "\t/* ", 4)
-        out = _text(out, <const char *>strings.byte + strings.start[index], strings.start[index + 1] - strings.start[index] - 1)
+        out = _text(
+            out,
+            <const char *>strings.byte + strings.start[index],
+            strings.start[index + 1] - strings.start[index] - 1,
+        )
         out = _text(out, " */", 3)
     out[0] = c'\n'
     return out + 1

@@ -84,7 +84,11 @@ cdef inline bint own_filter_drops(Filter *filter, uint8_t kind, const uint8_t *n
             or name_begins(name, length, "__kcfi_typeid_")
         ):
             return True
-    if name_ends(name, length, "_from_arm") or name_ends(name, length, "_from_thumb") or name_ends(name, length, "_veneer"):
+    if (
+        name_ends(name, length, "_from_arm")
+        or name_ends(name, length, "_from_thumb")
+        or name_ends(name, length, "_veneer")
+    ):
         return True
     if memchr(name, c'.', length) != NULL:
         return name_contains(name, length, ".long_branch.") or name_contains(name, length, ".plt_branch.")

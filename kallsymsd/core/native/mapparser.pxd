@@ -27,5 +27,10 @@ cdef struct Parsed:
     size_t *overlong
     size_t overlong_count, overlong_room
 
+# These two return 0, -1 without memory, or NO_ROOM.
+
+# Lines "address type name" (dialects.GETLINE); also the number of a malformed line, from 1.
 cdef Py_ssize_t parse_getline(Parsed *parsed, Filter *filter, const uint8_t *text, size_t size) noexcept nogil
+
+# What fscanf makes of the text (dialects.FSCANF); also -2 for an end inside a line.
 cdef Py_ssize_t parse_fscanf(Parsed *parsed, Filter *filter, const uint8_t *text, size_t size) noexcept nogil

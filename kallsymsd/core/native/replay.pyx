@@ -27,15 +27,12 @@ from kallsymsd.core.native.columns cimport allocate, bytes_data, copied, finishe
 from kallsymsd.core.native.history cimport (
     add_stats, common_steps, find_nested, regroup_steps, run_out, shared_matches, swap_steps
 )
-from kallsymsd.core.native.simd cimport count_pairs, rename_all
+from kallsymsd.core.native.simd cimport CODES, PAIRS, Counts, best_pair, count_pairs, counts_from, counts_replace, rename_all
 from kallsymsd.core.native.strings cimport Strings
 from kallsymsd.core.native.taken cimport (
     NAME_LIMIT, Ends, Kept, Texts, count_pair, find_ends, find_holders, put_in_order, take_found, undo, write_all
 )
-from kallsymsd.core.native.tokentable cimport (
-    CODES, PAIRS, Counts, Step, Stream, TokenTable, best_pair, counts_from, counts_replace, stream_place,
-    stream_replace, stream_room
-)
+from kallsymsd.core.native.tokentable cimport Step, Stream, TokenTable, stream_place, stream_replace, stream_room
 
 cdef enum:
     DROPPED = 4               # to look for more tokens than that in all strings costs more than writing them anew

@@ -5,9 +5,9 @@ from libc.stdint cimport int32_t, uint8_t, uint32_t
 from libc.string cimport memcmp, memcpy, memmove, strlen
 
 from kallsymsd.core.native.alignment cimport NO_SOURCE
-from kallsymsd.core.native.simd cimport PAIR_GAP, find_places, rename_all
+from kallsymsd.core.native.simd cimport CODES, PAIR_GAP, find_places, rename_all
 from kallsymsd.core.native.strings cimport Strings
-from kallsymsd.core.native.tokentable cimport CODES, Step, Stream, stream_place
+from kallsymsd.core.native.tokentable cimport Step, Stream, stream_place
 
 cdef enum:
     CHUNK = 8192              # bytes that are searched at a time

@@ -4,20 +4,11 @@
 from libc.stdint cimport int32_t, uint8_t
 from libc.string cimport memset
 
-from kallsymsd.core.native.simd cimport PAIR_GAP, pair_stats, replace_pair
-
-cdef enum:
-    CODES = 256
-    PAIRS = 65536
+from kallsymsd.core.native.simd cimport CODES, PAIR_GAP, Counts, pair_stats, replace_pair
 
 cdef struct Step:
     uint8_t first, second, code
     pair_stats stats
-
-cdef struct Counts:
-    # count[first + 256 * second]; pairs with a separator count nothing.
-    int32_t count[PAIRS]
-    int32_t row_max[CODES]
 
 cdef struct Stream:
     uint8_t *memory           # all of it
@@ -46,11 +37,6 @@ cdef inline void stream_replace(Stream *stream, uint8_t a, uint8_t b, uint8_t co
     stats.right[0] = 0
 
 
-cdef void counts_from(Counts *counts, const int32_t *initial) noexcept nogil
-cdef void counts_replace(Counts *counts, uint8_t a, uint8_t b, uint8_t c, const pair_stats *stats) noexcept nogil
-cdef int32_t best_pair(const Counts *counts, uint8_t *first, uint8_t *second) noexcept nogil
-
-
 cdef class TokenTable:
     cdef int32_t *initial      # pair counts of the strings, separators included
     cdef Step *steps           # every token but that of code 0
@@ -58,7 +44,14 @@ cdef class TokenTable:
     cdef bint has_zero         # code 0 is a token; it is given last, so no step follows it
     cdef uint8_t zero_first, zero_second
 
+    # Make all steps, on a stream of the strings.
     cdef void run(self, Stream *stream) noexcept nogil
+
+    # Make those behind the steps that the table has, whose effect stream and counts show.
     cdef void run_from(self, Stream *stream, Counts *counts) noexcept nogil
+
+    # Which bytes some string has.
     cdef void find_literals(self, uint8_t *is_literal) noexcept nogil
+
+    # The other codes in the order in which tokens get them; how many there are.
     cdef int free_codes(self, uint8_t *codes) noexcept nogil

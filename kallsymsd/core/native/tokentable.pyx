@@ -12,70 +12,8 @@ from libc.stdlib cimport calloc, free
 from libc.string cimport memcpy, memmove, memset
 
 from kallsymsd.core.native.columns cimport bytes_data, copied, finished, new_bytes
-from kallsymsd.core.native.simd cimport count_pairs, pair_stats, row_max
+from kallsymsd.core.native.simd cimport CODES, PAIRS, Counts, best_pair, count_pairs, counts_from, counts_replace, pair_stats
 from kallsymsd.core.native.strings cimport Strings
-
-
-cdef void counts_from(Counts *counts, const int32_t *initial) noexcept nogil:
-    cdef int i
-    memcpy(counts.count, initial, sizeof(counts.count))
-    memset(counts.count, 0, CODES * sizeof(int32_t))
-    for i in range(CODES):
-        counts.count[CODES * i] = 0
-    for i in range(CODES):
-        counts.row_max[i] = row_max(counts.count + CODES * i)
-
-
-cdef void counts_replace(Counts *counts, uint8_t a, uint8_t b, uint8_t c, const pair_stats *stats) noexcept nogil:
-    """The counts after every (a, b) became c."""
-    cdef int32_t *row_a = counts.count + CODES * a
-    cdef int32_t *row_b = counts.count + CODES * b
-    cdef int32_t *row_c = counts.count + CODES * c
-    cdef int32_t *row
-    cdef int32_t matches = <int32_t>stats.matches, joined = <int32_t>stats.joined, here, before
-    cdef int x
-    for x in range(CODES):
-        here = <int32_t>stats.left[x]
-        row_a[x] -= here
-        row_c[x] += here
-    for x in range(1, CODES):
-        here = <int32_t>stats.right[x]
-        if here:
-            row = counts.count + CODES * x
-            before = row[b]
-            row[b] -= here
-            row[c] += here
-            if before == counts.row_max[x]:
-                counts.row_max[x] = row_max(row)
-            elif row[c] > counts.row_max[x]:
-                counts.row_max[x] = row[c]
-    row_b[a] -= matches
-    row_a[b] += joined
-    row_c[b] -= joined
-    row_a[c] -= joined
-    row_c[c] += joined
-    counts.row_max[a] = row_max(row_a)
-    counts.row_max[b] = row_max(row_b)
-    counts.row_max[c] = row_max(row_c)
-
-
-cdef int32_t best_pair(const Counts *counts, uint8_t *first, uint8_t *second) noexcept nogil:
-    """The most frequent pair and its count; among equals the lowest second, then first code."""
-    cdef int32_t best = 0
-    cdef int code
-    cdef const int32_t *row
-    for code in range(1, CODES):
-        if counts.row_max[code] > best:
-            best = counts.row_max[code]
-            second[0] = <uint8_t>code
-    if best == 0:
-        return 0
-    row = counts.count + CODES * second[0]
-    for code in range(1, CODES):
-        if row[code] == best:
-            first[0] = <uint8_t>code
-            break
-    return best
 
 
 cdef class TokenTable:

@@ -25,6 +25,7 @@ cdef class DroppedSymbols:
     cdef Rules rules
 
 
+# Whether one of the rules fits a name, which a zero follows; is_dropped() asks only if it may.
 cdef bint any_fits(const Rules *rules, const uint8_t *name, size_t length) noexcept nogil
 
 
