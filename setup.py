@@ -1,17 +1,38 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Build of the native core; everything else stands in pyproject.toml."""
+"""Build of the native modules; everything else stands in pyproject.toml."""
 
+import os
 import shutil
 import sys
 import sysconfig
 from pathlib import Path
 
+from Cython.Build import cythonize
 from setuptools import Extension, setup
 from setuptools.command.build_ext import build_ext
+
+_CORE = Path("kallsymsd/core/native")
+_ELF = Path("kallsymsd/elf/native")
+# C files of a module besides its own.
+_MORE = {"simd": [f"{_CORE}/pairs.c"]}
+_DIRECTIVES = {
+    "language_level": 3,
+    "allow_none_for_extension_args": False,
+    "binding": False,
+    "boundscheck": False,
+    "cdivision": True,
+    "embedsignature": False,
+    "initializedcheck": False,
+    "wraparound": False,
+}
 
 
 class BuildNative(build_ext):
     """build_ext that says in one line what is missing on a machine without a compiler."""
+
+    def finalize_options(self) -> None:
+        super().finalize_options()
+        self.parallel = self.parallel or os.cpu_count()
 
     def run(self) -> None:
         compiler = (sysconfig.get_config_var("CC") or "cc").split()[0]
@@ -23,17 +44,21 @@ class BuildNative(build_ext):
         super().run()
 
 
-NATIVE = "kallsymsd/core/native"
+def _extension(source: Path) -> Extension:
+    return Extension(
+        ".".join(source.with_suffix("").parts),
+        sources=[str(source), *_MORE.get(source.stem, [])],
+        include_dirs=[str(_CORE)],
+        depends=[str(path) for path in _CORE.glob("*.h")],
+        extra_compile_args=["-O3", "-Wall", "-Wno-unused-function"],
+    )
+
 
 setup(
-    ext_modules=[
-        Extension(
-            "kallsymsd.core._native",
-            sources=["kallsymsd/core/_native.pyx", f"{NATIVE}/pairs.c"],
-            include_dirs=[NATIVE],
-            depends=[str(path) for path in Path(NATIVE).glob("*.[hp]*")],
-            extra_compile_args=["-O3", "-Wall", "-Wno-unused-function"],
-        )
-    ],
+    ext_modules=cythonize(
+        [_extension(source) for package in (_CORE, _ELF) for source in sorted(package.glob("*.pyx"))],
+        build_dir="build/cython",
+        compiler_directives=_DIRECTIVES,
+    ),
     cmdclass={"build_ext": BuildNative},
 )

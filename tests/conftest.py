@@ -8,7 +8,7 @@ from typing import NoReturn
 import pytest
 from hypothesis import HealthCheck, settings
 
-from kallsymsd.core import _native
+from kallsymsd.core.native import simd
 from tests import maps, oracles
 from tests.maps import RealMap
 from tests.oracles import Oracle
@@ -77,8 +77,8 @@ def real_oracle(real_map: RealMap, unavailable: Callable[[str], NoReturn]) -> Or
 def variant(request: pytest.FixtureRequest) -> Iterator[str]:
     """Each instruction set in turn."""
     name: str = request.param
-    chosen = _native.variant()
-    if not _native.choose_variant(name.encode()):
+    chosen = simd.variant()
+    if not simd.choose_variant(name.encode()):
         pytest.skip(f"this machine has no {name}")
     yield name
-    _native.choose_variant(chosen.encode())
+    simd.choose_variant(chosen.encode())

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Tables -> what the assembler reads: plain assembly, or a short .S and a .bin."""
 
-from kallsymsd.core import _native, tokens
+from kallsymsd.core import tokens
 from kallsymsd.core.errors import InputError
 from kallsymsd.core.front import Front
+from kallsymsd.core.native import listing
 from kallsymsd.core.tables import ADDRESSES, DISTANCE, Tables, alternate_hex
 from kallsymsd.core.target import Target
 
@@ -136,7 +137,7 @@ def _lines(tables: Tables, table: str, word: bytes, *, comments: bool = True) ->
         case "num_syms":
             return b"\t.long\t%d\n" % symbols.count
         case "names":
-            return _native.names_lines(tables.names, symbols.strings, symbols.starts, comment)
+            return listing.names_lines(tables.names, symbols.strings, comment)
         case "markers":
             return b"".join(b"\t.long\t%d\n" % marker for marker in memoryview(tables.markers).cast("I"))
         case "token_table":
@@ -144,17 +145,15 @@ def _lines(tables: Tables, table: str, word: bytes, *, comments: bool = True) ->
         case "token_index":
             return b"".join(b"\t.short\t%d\n" % offset for offset in tokens.token_index(tables.expansions))
         case "offsets" if tables.address_form == ADDRESSES:
-            return _native.addresses_lines(symbols.addresses, symbols.text_address, *symbols.percpu, word)
+            return listing.addresses_lines(symbols.addresses, symbols.text_address, *symbols.percpu, word)
         case "offsets":
-            return _native.offsets_lines(
-                tables.offsets, symbols.strings, symbols.starts, comment, tables.address_form == DISTANCE
+            return listing.offsets_lines(
+                tables.offsets, symbols.strings, comment, tables.address_form == DISTANCE
             )
         case "relative_base":
             return b"" if tables.relative_base is None else _base_line(tables, tables.relative_base, word)
         case _:
-            return _native.seqs_lines(
-                tables.seqs_of_names, tables.by_name, symbols.strings, symbols.starts, comment
-            )
+            return listing.seqs_lines(tables.seqs_of_names, tables.by_name, symbols.strings, comment)
 
 
 def _base_line(tables: Tables, base: int, word: bytes) -> bytes:
@@ -164,7 +163,7 @@ def _base_line(tables: Tables, base: int, word: bytes) -> bytes:
 
 
 def _check_printable(tables: Tables, unprintable: tuple[bytes, ...]) -> None:
-    strings = tables.symbols.strings
+    strings = tables.symbols.strings.data
     for text in unprintable:
         at = strings.find(text)
         if at >= 0:
@@ -180,7 +179,7 @@ def _debug_listing(tables: Tables) -> bytes:
     """The tables in a C comment: every symbol with its codes, every code with its text."""
     symbols = tables.symbols
     lines = [b"/*\n * symbols: position, address, type, name : length, codes\n"]
-    lines.append(_native.debug_lines(symbols.addresses, tables.names, symbols.strings, symbols.starts))
+    lines.append(listing.debug_lines(symbols.addresses, tables.names, symbols.strings))
     lines.append(b" * tokens: code, offset, text\n")
     for code, (text, offset) in enumerate(
         zip(tables.expansions, tokens.token_index(tables.expansions), strict=True)

@@ -1,17 +1,21 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """New tables from old ones: exactly what a cold run gives, for what changed only."""
 
-import sys
 from collections.abc import Callable
 
-from kallsymsd.core import _native
 from kallsymsd.core.dialects import ABSOLUTE_PERCPU, LTO_CLANG
+from kallsymsd.core.native import mapmoves
+from kallsymsd.core.native.alignment import Alignment, align
+from kallsymsd.core.native.carryover import merge_name_order, splice
+from kallsymsd.core.native.replay import Replay
+from kallsymsd.core.native.strings import Strings
+from kallsymsd.core.native.tokentable import TokenTable
 from kallsymsd.core.symbols import NO_PERCPU, SymbolTable
 from kallsymsd.core.tables import Tables
 
 #: At most one in so many bytes of strings is taken out of the history to update a token table.
 TAKEN_SHARE = 8
-# NAME_LIMIT of the native module.
+# NAME_LIMIT of native/taken.pxd.
 _NAME_LIMIT = 512
 
 
@@ -44,19 +48,17 @@ def moved(old: Tables, old_text: bytes, text: bytes) -> Tables | None:
     origin = symbols.origin
     if origin is None:
         return None
-    addresses = _native.move(
-        old_text, text, origin.width, origin.places, origin.ranks, symbols.starts, symbols.addresses
-    )
+    addresses = mapmoves.move(old_text, text, origin, symbols.strings, symbols.addresses)
     if addresses is None:
         return None
     bounds = []
     for place, default in zip(origin.ranges, (0, *symbols.percpu), strict=True):
-        bound = _native.address_at(text, place, origin.width) if place else default
+        bound = mapmoves.address_at(text, place, origin.width) if place else default
         if bound is None:
             return None
         bounds.append(bound)
     percpu = (bounds[1], bounds[2]) if old.options & ABSOLUTE_PERCPU else NO_PERCPU
-    if not _native.same_order(symbols.addresses, addresses, *symbols.percpu, *percpu):
+    if not mapmoves.same_order(symbols.addresses, addresses, symbols.percpu, percpu):
         return None
     return old.at(symbols.at(addresses, bounds[0], percpu))
 
@@ -69,18 +71,15 @@ def changed(
     None when more than ``most`` symbols were removed or added. Raises InputError for an address that its
     column cannot hold.
     """
-    before = old.symbols
-    source, removed, added = _native.align(before.strings, before.starts, symbols.strings, symbols.starts)
-    count = (len(removed) + len(added)) // 4
+    alignment = align(old.symbols.strings, symbols.strings)
+    count = (len(alignment.removed) + len(alignment.added)) // 4
     lap("diff")
     if count > most:
         return None
     cut = old.dialect.lto_cut if old.options & LTO_CLANG else b""
-    by_name = _native.merge_name_order(
-        old.by_name, before.count, source, added, symbols.strings, symbols.starts, cut
-    )
+    by_name = merge_name_order(old.by_name, alignment, cut)
     lap("sort")
-    tokens, codes, kept = _update_tokens(old, symbols, source, removed, added)
+    tokens, codes, kept = _update_tokens(old, alignment)
     lap("tokens")
     tables = Tables(old.dialect, old.options, symbols, tokens, codes, by_name)
     lap("encode")
@@ -88,42 +87,25 @@ def changed(
         count,
         kept,
         len(tokens.pairs),
-        removed=_first(before, removed),
-        added=_first(symbols, added),
+        removed=_first(alignment.old, alignment.removed),
+        added=_first(alignment.new, alignment.added),
     )
     return tables, change
 
 
-def _first(symbols: SymbolTable, positions: bytes) -> bytes:
+def _first(strings: Strings, positions: bytes) -> bytes:
     """The string at the least of the u32 ``positions``, which are in no order; b"" if there are none."""
-    if not positions:
-        return b""
-    least = min(memoryview(positions).cast("I")).to_bytes(4, sys.byteorder)
-    return _native.select(symbols.strings, symbols.starts, least).rstrip(b"\0")
+    return strings[min(memoryview(positions).cast("I"))] if positions else b""
 
 
-def _update_tokens(
-    old: Tables, symbols: SymbolTable, source: bytes, removed: bytes, added: bytes
-) -> tuple[_native.TokenTable, bytes, int]:
-    """Token table and codes of ``symbols``, and how many token steps stand."""
+def _update_tokens(old: Tables, alignment: Alignment) -> tuple[TokenTable, bytes, int]:
+    """Token table and codes of the new strings, and how many token steps stand."""
+    new = alignment.new
     if old.dialect.name_limit > _NAME_LIMIT:  # a replay has no room for the text of such a token
-        return *_native.TokenTable.build(symbols.strings), 0
-    before = old.symbols
-    replay = _native.Replay.start(
-        old.tokens,
-        _native.select(before.strings, before.starts, removed),
-        _native.select(symbols.strings, symbols.starts, added),
-        symbols.strings,
-        symbols.starts,
-        old.codes,
-        old.code_starts,
-        source,
-        len(symbols.strings) // TAKEN_SHARE,
-    )
+        return *TokenTable.build(new), 0
+    replay = Replay.start(old.tokens, alignment, old.codes, len(new.data) // TAKEN_SHARE)
     if replay is None:
-        return *_native.TokenTable.build(symbols.strings), 0
+        return *TokenTable.build(new), 0
     if replay.stuck:
-        codes = replay.resume(old.codes, old.code_starts, len(symbols.strings))
-    else:
-        codes = _native.splice(old.codes, old.code_starts, replay.source, replay.codes, replay.rename)
-    return replay.table, codes, replay.kept
+        return replay.table, replay.resume(), replay.kept
+    return replay.table, splice(old.codes, replay.source, replay.codes, replay.rename), replay.kept

@@ -4,8 +4,8 @@
 from collections.abc import Callable
 
 from kallsymsd.core import sysmap, tables
-from kallsymsd.core._native import TokenTable
 from kallsymsd.core.dialects import Dialect
+from kallsymsd.core.native.tokentable import TokenTable
 from kallsymsd.core.symbols import SymbolTable
 from kallsymsd.core.tables import Tables
 

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """System.map -> SymbolTable."""
 
-from kallsymsd.core import _native
 from kallsymsd.core.dialects import ABSOLUTE_PERCPU, ALL_SYMBOLS, GETLINE, Dialect
 from kallsymsd.core.errors import InputError
-from kallsymsd.core.symbols import NO_PERCPU, Origin, SymbolTable
+from kallsymsd.core.native.mapreader import read_map
+from kallsymsd.core.symbols import NO_PERCPU, SymbolTable
 
 _READ_ERROR = b"Read error or end of file.\n"
 _QUOTED = 60  # bytes of a malformed line that its message shows
@@ -17,22 +17,20 @@ def read(text: bytes, dialect: Dialect, options: int) -> SymbolTable:
     Raises InputError with the message of the dialect's own tool for a malformed line (v6.5 and later) or
     when no symbol is left (up to v6.10).
     """
-    addresses, strings, starts, places, ranks, width, ranges, range_places, overlong, problem = (
-        _native.read_map(
-            text,
-            dialect.parser == GETLINE,
-            dialect.own_filter,
-            _c_strings(dialect.own_tables),
-            bool(options & ALL_SYMBOLS),
-            dialect.keep_start_stop,
-            bool(options & ABSOLUTE_PERCPU),
-            dialect.name_limit,
-        )
+    found = read_map(
+        text,
+        getline=dialect.parser == GETLINE,
+        own_filter=dialect.own_filter,
+        own_tables=_c_strings(dialect.own_tables),
+        all_symbols=bool(options & ALL_SYMBOLS),
+        keep_start_stop=dialect.keep_start_stop,
+        absolute_percpu=bool(options & ABSOLUTE_PERCPU),
+        name_limit=dialect.name_limit,
     )
     view = memoryview(text)  # names may be as long as the map, and are copied once
     warnings = b"".join(
         piece
-        for at, length in overlong
+        for at, length in found.overlong
         for piece in (
             b"Symbol ",
             view[at : at + length],
@@ -40,21 +38,19 @@ def read(text: bytes, dialect: Dialect, options: int) -> SymbolTable:
             b"Please increase KSYM_NAME_LEN both in kernel and kallsyms.c\n",
         )
     )
-    if problem > 0:
-        raise InputError(warnings + b"line format error", line=problem, detail=_malformed(text, problem))
-    if problem < 0:
+    if found.problem > 0:
+        detail = _malformed(text, found.problem)
+        raise InputError(warnings + b"line format error", line=found.problem, detail=detail)
+    if found.problem < 0:
         warnings += _READ_ERROR
-    if not addresses and not dialect.empty:
+    if not found.addresses and not dialect.empty:
         raise InputError(warnings + b"No valid symbol.", detail=b"no line of it is a symbol to keep")
-    percpu = ranges[1:] if options & ABSOLUTE_PERCPU else NO_PERCPU
-    origin = Origin(width, places, ranks, range_places) if width else None
     return SymbolTable(
-        addresses,
-        strings,
-        starts,
-        text_address=ranges[0],
-        percpu=percpu,
-        origin=origin,
+        found.addresses,
+        found.strings,
+        text_address=found.text_address,
+        percpu=found.percpu if options & ABSOLUTE_PERCPU else NO_PERCPU,
+        origin=found.origin,
         warnings=warnings,
     )
 

@@ -5,7 +5,7 @@ import sys
 from array import array
 from copy import copy
 
-from kallsymsd.core import _native, tokens
+from kallsymsd.core import tokens
 from kallsymsd.core.dialects import (
     ABSOLUTE_PERCPU,
     BASE_RELATIVE,
@@ -15,10 +15,13 @@ from kallsymsd.core.dialects import (
 )
 from kallsymsd.core.errors import InputError
 from kallsymsd.core.front import Front
+from kallsymsd.core.native import encoding
+from kallsymsd.core.native.nameorder import name_order
+from kallsymsd.core.native.tokentable import TokenTable
 from kallsymsd.core.symbols import SymbolTable
 from kallsymsd.core.target import Target
 
-# What the address column holds; the native module knows the first four by these numbers.
+# What the address column holds; native/encoding.pyx knows the first four by these numbers.
 UNSIGNED = 0  # u32 address - relative_base
 PERCPU = 1  # i32: absolute symbols their address, others relative_base - 1 - address
 DISTANCE = 2  # i32 address - _text, which the linker turns into a distance from the entry itself
@@ -31,8 +34,7 @@ class Tables:
 
     symbols        the symbols, in table order
     tokens         the token table with its history
-    codes          each string in codes, a zero behind it (code 0 not applied)
-    code_starts    u32: where each string begins in codes, and the end
+    codes          each string in codes (code 0 not applied)
     names          u8: for each symbol its length in one or two bytes, then its codes
     markers        u32: offset in names of every 256th symbol (16th: dialect.marker_shift)
     expansions     text of each of the 256 codes
@@ -47,7 +49,6 @@ class Tables:
         "_fronts",
         "address_form",
         "by_name",
-        "code_starts",
         "codes",
         "dialect",
         "expansions",
@@ -66,23 +67,24 @@ class Tables:
         dialect: Dialect,
         options: int,
         symbols: SymbolTable,
-        token_table: _native.TokenTable,
+        token_table: TokenTable,
         codes: bytes,
         by_name: bytes,
     ) -> None:
-        """Encode everything. Raises InputError for an address that its column cannot hold."""
+        """Encode everything. ``codes`` has a zero behind each string.
+
+        Raises InputError for an address that its column cannot hold.
+        """
         self.dialect = dialect
         self.options = options
         self._fronts: dict[Target, Front] = {}
         self.symbols = symbols
         self.tokens = token_table
-        self.codes = codes
         self.by_name = by_name
-        self.seqs_of_names = _native.encode_seqs(by_name)
+        self.seqs_of_names = encoding.encode_seqs(by_name)
         self.expansions = tokens.expansions(token_table)
-        zero = token_table.zero_pair
-        self.names, self.markers, self.code_starts = _native.encode_names(
-            codes, symbols.count, zero is not None, *(zero or (0, 0)), dialect.marker_shift
+        self.names, self.markers, self.codes = encoding.encode_names(
+            codes, symbols.count, token_table.zero_pair, dialect.marker_shift
         )
         self.address_form = _address_form(dialect, options)
         self.relative_base = _relative_base(self.address_form, symbols)
@@ -170,7 +172,7 @@ def _relative_base(form: int, symbols: SymbolTable) -> int | None:
     """Address of the first symbol that is not absolute, 0 if there is none."""
     if form not in (UNSIGNED, PERCPU):
         return None
-    first = _native.first_outside(symbols.addresses, *symbols.percpu)
+    first = encoding.first_outside(symbols.addresses, *symbols.percpu)
     return symbols.address(first) if first >= 0 else 0
 
 
@@ -178,7 +180,7 @@ def _offsets(dialect: Dialect, form: int, relative_base: int | None, symbols: Sy
     if form == ADDRESSES:
         return b""
     base = symbols.text_address if relative_base is None else relative_base
-    offsets, bad = _native.encode_offsets(symbols.addresses, base, form, *symbols.percpu)
+    offsets, bad = encoding.encode_offsets(symbols.addresses, base, form, *symbols.percpu)
     if bad >= 0:
         address = symbols.address(bad)
         absolute = symbols.percpu[0] <= address <= symbols.percpu[1]
@@ -198,4 +200,4 @@ def alternate_hex(value: int) -> str:
 def by_name(symbols: SymbolTable, dialect: Dialect, options: int) -> bytes:
     """Positions of the symbols in name order, u32 each."""
     cut = dialect.lto_cut if options & LTO_CLANG else b""
-    return _native.name_order(symbols.strings, symbols.starts, cut)
+    return name_order(symbols.strings, cut)

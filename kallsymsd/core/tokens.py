@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """What the 256 codes of a token table stand for, and the two tables that tell the kernel."""
 
-from kallsymsd.core._native import TokenTable
+from kallsymsd.core.native.tokentable import TokenTable
 
 CODES = 256
 

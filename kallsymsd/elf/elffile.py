@@ -10,15 +10,14 @@ from collections.abc import Iterable
 from mmap import mmap
 from typing import NamedTuple
 
-from kallsymsd.core import _native
 from kallsymsd.core.errors import InputError
 from kallsymsd.elf import elfheader
 from kallsymsd.elf.elfheader import Header
+from kallsymsd.elf.native.symbols import Symbols
 
 # sizeof() of a symbol by bits (System V ABI, chapter 4).
 _SYMBOL_SIZES = {32: 16, 64: 24}
-# Section indices that name no section: SHN_LORESERVE to SHN_HIRESERVE. In columns they are moved to the
-# top of the 32 bits, so that they are no section of a file with more than 65,280 of them.
+# Section indices that name no section, as Symbols.sections has them.
 UNDEFINED = 0
 ABSOLUTE = 0xFFFFFFF1
 COMMON = 0xFFFFFFF2
@@ -63,24 +62,6 @@ class Section:
         self.type = _TYPES.get(header[1]) or str(header[1])
         _, _, self.flags, self.address, self.offset, self.size = header[:6]
         self.link, self.info, self.alignment, self.entry_size = header[6:]
-
-
-class Symbols(NamedTuple):
-    """The entries of a symbol table as columns in this machine's byte order, the empty first one included.
-
-    values, sizes  u64
-    names          u32: where each name begins in ``strings``
-    infos          u8: binding << 4 | type
-    sections       u32: index of the section, beyond 65,280 too; or UNDEFINED, ABSOLUTE, COMMON ...
-    strings        all names, a zero behind each; every entry of ``names`` is inside
-    """
-
-    values: bytes
-    sizes: bytes
-    names: bytes
-    infos: bytes
-    sections: bytes
-    strings: memoryview
 
 
 class Symbol(NamedTuple):
@@ -182,7 +163,7 @@ class ElfFile:
         """
         wanted = list(names)
         symbols = self.symbols()
-        found = _native.find_symbols(wanted, symbols.names, symbols.infos, symbols.sections, symbols.strings)
+        found = symbols.find(wanted)
         values, sizes = memoryview(symbols.values).cast("Q"), memoryview(symbols.sizes).cast("Q")
         sections = memoryview(symbols.sections).cast("I")
         return {
@@ -214,16 +195,13 @@ class ElfFile:
             ),
             None,
         )
-        values, sizes, names, infos, sections, problem = _native.decode_symbols(
+        return Symbols.decode(
             self.contents(table),
             self.contents(large) if large else b"",
-            len(strings),
-            self.bits == 64,
-            self.big_endian,
+            strings,
+            wide=self.bits == 64,
+            big_endian=self.big_endian,
         )
-        if problem:
-            raise InputError(b"damaged ELF file", detail=b"symbol %d: %b" % problem)
-        return Symbols(values, sizes, names, infos, sections, strings)
 
 
 def _extended(data: memoryview, header: Header) -> tuple[int, int]:

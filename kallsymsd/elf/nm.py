@@ -3,11 +3,12 @@
 
 import re
 
-from kallsymsd.core import _native
 from kallsymsd.core.dialects import Dialect, SymbolFilter
 from kallsymsd.core.errors import InputError
 from kallsymsd.elf import elfheader
 from kallsymsd.elf.elffile import ElfFile, Section
+from kallsymsd.elf.native.mksysmap import DroppedSymbols
+from kallsymsd.elf.native.nmlines import NmForm, nm_lines
 
 #: Whose nm: letters and order are those of binutils and of llvm-nm.
 BINUTILS = 0
@@ -99,22 +100,16 @@ def _lines(elf: ElfFile, nm: int, dropped: SymbolFilter, rules: bytes) -> bytes:
     symbols = elf.symbols()
     if nm == LLVM and elf.machine == elfheader.EM_ARM:
         rules += b"=\0"  # a name of no letters
-    text, bad = _native.nm_lines(
-        symbols.values,
-        symbols.sizes,
-        symbols.names,
-        symbols.infos,
-        symbols.sections,
-        symbols.strings,
+    low_bits = {elfheader.EM_ARM: 2, elfheader.EM_MIPS: 1}
+    form = NmForm(
         _letters(elf, nm),
-        nm,
-        0 if nm == _KALLSYMS else {elfheader.EM_ARM: 2, elfheader.EM_MIPS: 1}.get(elf.machine, 0),
+        flavour=nm,
+        clear_low_bit=0 if nm == _KALLSYMS else low_bits.get(elf.machine, 0),
         # BFD has 32-bit addresses of MIPS as 64-bit ones of the same place, and prints all that it has.
-        nm == BINUTILS and elf.bits == 32 and elf.machine == elfheader.EM_MIPS,
-        elf.bits // 4,
-        dropped.types.encode(),
-        rules,
+        sign_extend=nm == BINUTILS and elf.bits == 32 and elf.machine == elfheader.EM_MIPS,
+        width=elf.bits // 4,
     )
+    text, bad = nm_lines(symbols, form, DroppedSymbols(dropped.types.encode(), rules))
     if bad:
         raise InputError(b"no map can hold the symbols", detail=b"symbol %d has a blank or is too long" % bad)
     return text

@@ -7,7 +7,7 @@ room for a new map, a new state and temporary data, and frees as much, so the da
 
 import threading
 
-from kallsymsd.core import _native
+from kallsymsd.core.native import allocator
 
 #: Bytes kept, and touched before the first request: what requests about a kernel of 163,000 symbols need,
 #: including its state.
@@ -32,7 +32,7 @@ _giving_back = threading.Lock()
 
 def touch() -> None:
     """Touch memory for the first requests; takes some 30 ms."""
-    _native.touch_memory(TOUCHED)
+    allocator.touch_memory(TOUCHED)
 
 
 def prepare(map_size: int) -> None:
@@ -41,12 +41,12 @@ def prepare(map_size: int) -> None:
     Does so only if the map is so large that touch() was not enough; takes half a millisecond a MB.
     """
     if map_size * _TIMES > TOUCHED:
-        _native.touch_memory(min(_PREPARED_TIMES * map_size, _MOST))
+        allocator.touch_memory(min(_PREPARED_TIMES * map_size, _MOST))
 
 
 def fit(map_size: int) -> None:
     """Keep as much freed memory as updates for maps of ``map_size`` bytes need."""
-    _native.reuse_memory(min(max(_LEAST, _TIMES * map_size), _MOST))
+    allocator.reuse_memory(min(max(_LEAST, _TIMES * map_size), _MOST))
 
 
 def give_back(size: int) -> None:
@@ -57,5 +57,5 @@ def give_back(size: int) -> None:
     """
     if size > _WORTH_GIVING_BACK:
         with _giving_back:  # two at once would touch twice as much
-            _native.give_back_memory()
+            allocator.give_back_memory()
             touch()

@@ -4,8 +4,8 @@
 from typing import NamedTuple
 
 from kallsymsd.core import incremental, pipeline, sysmap
-from kallsymsd.core._native import TokenTable
 from kallsymsd.core.dialects import Dialect
+from kallsymsd.core.native.tokentable import TokenTable
 from kallsymsd.core.tables import Tables
 from kallsymsd.engine.recentmaps import MapText
 from kallsymsd.engine.stopwatch import Stopwatch
@@ -75,16 +75,16 @@ class TreeState(NamedTuple):
         columns = (
             self.contents.text,
             symbols.addresses,
-            symbols.strings,
-            symbols.starts,
-            tables.codes,
-            tables.code_starts,
+            symbols.strings.data,
+            symbols.strings.starts,
+            tables.codes.data,
+            tables.codes.starts,
             tables.names,
             tables.by_name,
             tables.seqs_of_names,
             tables.offsets,
         )
-        return sum(len(column) for column in columns) + 2 * len(symbols.starts) + _HISTORY
+        return sum(len(column) for column in columns) + 2 * len(symbols.strings.starts) + _HISTORY
 
     def encode(self) -> list[bytes]:
         """The state for the store, in pieces: what is expensive to compute, each part after its u64 length.
@@ -93,7 +93,7 @@ class TreeState(NamedTuple):
         """
         tables = self.tables
         made_for = _made_for(tables.dialect, tables.options)
-        parts = (made_for, self.contents.text, tables.codes, tables.by_name, tables.tokens.dump())
+        parts = (made_for, self.contents.text, tables.codes.data, tables.by_name, tables.tokens.dump())
         return [piece for part in parts for piece in (len(part).to_bytes(8, "little"), part)]
 
     @classmethod

@@ -10,18 +10,19 @@ from __future__ import annotations
 from array import array
 from typing import TYPE_CHECKING
 
-from kallsymsd.core import _native
 from kallsymsd.core.errors import InputError
+from kallsymsd.elf.native.inputs import input_symbols
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from kallsymsd.core.native.strings import Strings
     from kallsymsd.elf.elffile import ElfFile
 
 #: Limit on the number of section names, given by the size of a class number.
 MOST_CLASSES = 5000
 _ABSOLUTE = b"*ABS*"
-# Binding and type divide the symbols of a section into 12 classes (native/inputs.pxi).
+# Binding and type divide the symbols of a section into 12 classes (kallsymsd/elf/native/inputs.pyx).
 _KINDS = 12
 
 
@@ -53,38 +54,31 @@ class Classes:
         return self.names[kind // _KINDS]
 
 
-#: The defined symbols of one file: their strings, and the start of each (u32, then the end of the last). A
-#: string is two bytes for the symbol's class (section, binding, type), its name, and a zero.
-Part = tuple[bytes, bytes]
-
-
 class Inputs:
     """The defined symbols of all input files.
 
-    parts    symbols of each file, in link order
+    parts    symbols of each file, in link order; each string is two bytes for the symbol's class (section,
+             binding, type) and its name
     classes  section names of the classes
     """
 
     __slots__ = ("classes", "parts")
 
-    def __init__(self, parts: tuple[Part, ...], classes: Classes) -> None:
+    def __init__(self, parts: tuple[Strings, ...], classes: Classes) -> None:
         self.parts = parts
         self.classes = classes
 
     @property
     def size(self) -> int:
         """Memory used, in bytes."""
-        return sum(len(strings) + len(starts) for strings, starts in self.parts)
+        return sum(strings.nbytes for strings in self.parts)
 
 
-def read(file: ElfFile, classes: Classes) -> Part:
+def read(file: ElfFile, classes: Classes) -> Strings:
     """The symbols of one file. InputError if its symbol table is inconsistent."""
-    symbols = file.symbols()
     numbers = array("H", [0])
     numbers.extend(classes.number(section.name) for section in file.sections[1:])
-    part = _native.input_symbols(
-        symbols.names, symbols.infos, symbols.sections, symbols.strings, numbers.tobytes()
-    )
-    if part is None:
+    strings = input_symbols(file.symbols(), numbers.tobytes())
+    if strings is None:
         raise InputError(b"damaged ELF file", detail=b"its symbol names are too long")
-    return part
+    return strings

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import xxhash
 
+from kallsymsd.core.native.strings import Strings
 from kallsymsd.elf.elffile import ElfFile
 from kallsymsd.elf.vmlinux import symbol_part
 from kallsymsd.onelink import inputs
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from kallsymsd.core.dialects import Dialect
-    from kallsymsd.onelink.inputs import Part
 
 #: The map of the last link.
 MAP = ".tmp_vmlinux2.syms"
@@ -102,7 +102,7 @@ def _predict(known: tuple[LinkInputs, bytes], coming: LinkInputs, dialect: Diale
     return predict(known[0].inputs, known[1], coming.inputs, name_filter(dialect))
 
 
-def _read(path: Path, parts: Mapping[bytes, Part], classes: Classes) -> tuple[Part, bytes]:
+def _read(path: Path, parts: Mapping[bytes, Strings], classes: Classes) -> tuple[Strings, bytes]:
     """The symbols of a file and its identity; ``parts`` are known symbols by identity."""
     with os.fdopen(open_regular(str(path), follow=True), "rb", buffering=0) as file:
         status = os.fstat(file.fileno())
@@ -138,14 +138,17 @@ def _recall(tree: Path) -> tuple[LinkInputs, bytes] | None:
         at += length
     names, identities = fields[:class_count], fields[class_count : class_count + part_count]
     columns = fields[class_count + part_count :]
-    parts = tuple(zip(columns[::2], columns[1::2], strict=True))
+    try:
+        parts = tuple(Strings(*pair) for pair in zip(columns[::2], columns[1::2], strict=True))
+    except ValueError:
+        return None
     return LinkInputs(Inputs(parts, Classes(names)), tuple(identities)), map_text
 
 
 def note(tree: Path, coming: LinkInputs) -> None:
     """Save the inputs of the next link."""
     names = coming.inputs.classes.names
-    columns = [column for part in coming.inputs.parts for column in part]
+    columns = [column for part in coming.inputs.parts for column in (part.data, part.starts)]
     rest = b"".join(
         (
             struct.pack("=II", len(names), len(coming.inputs.parts)),

@@ -7,8 +7,8 @@ build-id. Each of these is checked or computed here; docs/one-link.md explains w
 
 from typing import Literal, NamedTuple
 
-from kallsymsd.core import _native
 from kallsymsd.core.dialects import OFFSETS_LAST
+from kallsymsd.core.native import encoding
 from kallsymsd.core.tables import ADDRESSES, DISTANCE, Tables, swapped
 from kallsymsd.core.target import Target
 from kallsymsd.elf.elffile import ElfFile, Section, Symbol
@@ -189,7 +189,7 @@ def _distances(elf: ElfFile, tables: Tables, layout: _Layout, changes: list[Repl
     --emit-relocs leaves one relocation per entry, against _text with addend N.
     """
     place = layout.places["offsets"]
-    column, is_bad = _native.encode_distances(tables.offsets, layout.text - place)
+    column, is_bad = encoding.encode_distances(tables.offsets, layout.text - place)
     if is_bad:
         raise _DiffersError("a symbol is too far from kallsyms_offsets")
     if relocations.awaits_symbol(elf, place):

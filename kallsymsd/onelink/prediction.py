@@ -10,11 +10,12 @@ prediction need not be right: it is compared with what was linked.
 from __future__ import annotations
 
 import re
-from array import array
 from collections import Counter, defaultdict
 from typing import TYPE_CHECKING, NamedTuple
 
-from kallsymsd.core import _native
+from kallsymsd.core.native.alignment import align
+from kallsymsd.core.native.strings import Strings
+from kallsymsd.elf.native.inputs import lines_of, of_class
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -111,14 +112,13 @@ def _difference(old: Inputs, new: Inputs) -> tuple[list[bytes], list[bytes]]:
         raise UnpredictableError(f"{len(new.parts)} input files instead of {len(old.parts)}")
     gone: Counter[bytes] = Counter()
     fresh: Counter[bytes] = Counter()
-    for (old_strings, old_starts), (strings, starts) in zip(old.parts, new.parts, strict=True):
-        _, removed, added = _native.align(old_strings, old_starts, strings, starts)
-        if len(removed) + len(added) > 4 * MOST_CHANGED:
-            raise UnpredictableError(
-                f"{(len(removed) + len(added)) // 4} symbols of the linker's inputs were removed or added"
-            )
-        gone.update(_native.select(old_strings, old_starts, removed).split(b"\0")[:-1])
-        fresh.update(_native.select(strings, starts, added).split(b"\0")[:-1])
+    for old_strings, strings in zip(old.parts, new.parts, strict=True):
+        pairs = align(old_strings, strings)
+        changed = (len(pairs.removed) + len(pairs.added)) // 4
+        if changed > MOST_CHANGED:
+            raise UnpredictableError(f"{changed} symbols of the linker's inputs were removed or added")
+        gone.update(old_strings.select(pairs.removed).split(b"\0")[:-1])
+        fresh.update(strings.select(pairs.added).split(b"\0")[:-1])
     # A symbol that moved to another file is neither.
     return sorted((gone - fresh).elements()), sorted((fresh - gone).elements())
 
@@ -126,10 +126,9 @@ def _difference(old: Inputs, new: Inputs) -> tuple[list[bytes], list[bytes]]:
 def _samples(old: Inputs, cls: bytes, is_dropped: Callable[[bytes], bool]) -> list[bytes]:
     """Names of a class in the last link."""
     names = []
-    for strings, starts in old.parts:
-        begins = memoryview(starts).cast("I")
-        for position in _native.of_class(strings, starts, cls, _SAMPLES):
-            name = strings[begins[position] + 2 : begins[position + 1] - 1]
+    for strings in old.parts:
+        for position in of_class(strings, cls, _SAMPLES):
+            name = strings[position][2:]
             if not is_dropped(name):
                 names.append(name)
     return names
@@ -138,11 +137,7 @@ def _samples(old: Inputs, cls: bytes, is_dropped: Callable[[bytes], bool]) -> li
 def _lines(old_map: bytes, names: Iterable[bytes]) -> dict[bytes, list[_Line]]:
     """The lines of the map for each of these names."""
     ordered = sorted(names)
-    starts = array("I", [0])
-    for name in ordered:
-        starts.append(starts[-1] + len(name) + 1)
-    text = b"".join(name + b"\0" for name in ordered)
-    hits = memoryview(_native.lines_of(old_map, text, starts.tobytes())).cast("I")
+    hits = memoryview(lines_of(old_map, Strings.of(ordered))).cast("I")
     lines: dict[bytes, list[_Line]] = defaultdict(list)
     for position, start in zip(hits[::2], hits[1::2], strict=True):
         space = old_map.index(b" ", start)

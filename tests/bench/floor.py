@@ -5,7 +5,7 @@ import mmap
 import os
 import time
 
-from kallsymsd.core import _native
+from kallsymsd.core.native import allocator
 from kallsymsd.engine import cold
 from tests.bench.job import Job
 from tests.bench.recorder import Recorder
@@ -37,7 +37,7 @@ def measure(job: Job, recorder: Recorder) -> None:
     strings, room = bytearray(b"\1" * _COPIED), bytearray(b"\2" * _COPIED)
     after_quiet = _touched_after_quiet()
     begin = time.process_time()
-    _native.touch_memory(_TOUCHED)  # of so much malloc keeps nothing, unless told otherwise as in the daemon
+    allocator.touch_memory(_TOUCHED)  # malloc keeps nothing of that, unless told otherwise as in the daemon
     touched = time.process_time()
     source = os.open(job.real_map.path, os.O_RDONLY | os.O_CLOEXEC)
     os.preadv(source, [memory], 0)

@@ -66,5 +66,5 @@ def measure(job: Job, maps: dict[int, KernelMap], donor: KernelMap, seed: int, r
 
 def _bring_memory(size: int) -> None:
     """Have the machine hold ``size`` bytes of free memory that need not come from its host."""
-    program = f"from kallsymsd.core import _native; _native.touch_memory({size})"
+    program = f"from kallsymsd.core.native import allocator; allocator.touch_memory({size})"
     subprocess.run([sys.executable, "-c", program], check=True)

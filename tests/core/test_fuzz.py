@@ -38,7 +38,7 @@ def reads_or_refuses(text: bytes, dialect: Dialect, options: int) -> None:
         assert refused.value.render(b"a.map").endswith(b"\n")
         return
     assert len(table.addresses) == 8 * table.count
-    assert len(table.starts) == 4 * (table.count + 1)
+    assert len(table.strings.starts) == 4 * (table.count + 1)
     assert table.count <= text.count(b"\n") + len(text)
 
 
@@ -108,7 +108,7 @@ def test_a_damaged_map_is_built_or_refused(text: bytes, dialect: Dialect, target
 _PEAK = """
 import re, sys
 from pathlib import Path
-from kallsyms_client import wire
+from kallsymsd.protocol import wire
 from kallsymsd.engine import cold
 size = 4 << 20
 text = {make}

@@ -63,10 +63,10 @@ def by_us(text: bytes) -> Read | None:
     except InputError:
         return None
     addresses = struct.unpack(f"={table.count}Q", table.addresses)
-    starts = struct.unpack(f"={table.count + 1}I", table.starts)
-    strings = [table.strings[at:end] for at, end in pairwise(starts)]
+    starts = struct.unpack(f"={table.count + 1}I", table.strings.starts)
+    strings = [table.strings.data[at:end] for at, end in pairwise(starts)]
     assert all(string.endswith(b"\0") for string in strings)
-    assert starts[-1] == len(table.strings)
+    assert starts[-1] == len(table.strings.data)
     found = [(address, string[:-1]) for address, string in zip(addresses, strings, strict=True)]
     if table.origin:
         places = struct.unpack(f"={table.count}I", table.origin.places)

@@ -3,15 +3,14 @@
 
 import random
 import threading
-from array import array
 from concurrent.futures import ThreadPoolExecutor
-from itertools import accumulate
 
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from kallsymsd.core import _native
+from kallsymsd.core.native.nameorder import name_order
+from kallsymsd.core.native.strings import Strings
 
 #: Around the numbers from which names are sorted in another way.
 SIZES = (0, 1, 2, 15, 16, 17, 18, 127, 128, 129, 1023, 1024, 1025, 1400)
@@ -58,8 +57,7 @@ def test_names_are_in_the_order_of_their_bytes_up_to_the_cut_and_equal_ones_as_t
 
 
 def _order(strings: list[bytes], cut: bytes) -> list[int]:
-    starts = array("I", accumulate((len(string) + 1 for string in strings), initial=0))
-    order = _native.name_order(b"".join(string + b"\0" for string in strings), starts.tobytes(), cut)
+    order = name_order(Strings.of(strings), cut)
     return memoryview(order).cast("I").tolist()
 
 

@@ -6,7 +6,7 @@ import struct
 from hypothesis import event, given
 from hypothesis import strategies as st
 
-from kallsymsd.core import _native
+from kallsymsd.core.native import encoding
 from kallsymsd.core.tables import DISTANCE, LOW_HALF, PERCPU, UNSIGNED
 
 TOP = 1 << 64
@@ -61,7 +61,7 @@ def test_the_address_column_is_that_of_the_definition(
     entries = [entry(form, base, address, percpu) for address in addresses]
     bad = next((at for at, (_, fits) in enumerate(entries) if not fits), -1)
     event("all fit" if bad < 0 else "one does not fit")
-    offsets, first = _native.encode_offsets(
+    offsets, first = encoding.encode_offsets(
         struct.pack(f"={len(addresses)}Q", *addresses), base, form, *percpu
     )
     assert first == bad

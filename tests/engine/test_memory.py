@@ -14,14 +14,14 @@ LARGE = SMALL + b"".join(b"ffffffff8100%04x t f%d\n" % (16 * i, i) for i in rang
 # Faults while 48 MB are filled, with what the arguments say done before.
 _PROGRAM = """
 import resource, sys
-from kallsymsd.core import _native
+from kallsymsd.core.native import allocator
 from kallsymsd.engine import memory
 if "fit" in sys.argv: memory.fit(0)
 if "touch" in sys.argv: memory.touch()
 if "ready" in sys.argv: memory.fit(32 << 20); memory.prepare(32 << 20)
 if "small" in sys.argv: memory.prepare(7 << 20)
 before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
-for _ in range(2): _native.touch_memory(48 << 20)
+for _ in range(2): allocator.touch_memory(48 << 20)
 print((resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before) * resource.getpagesize() >> 20)
 """
 

@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """One token table after the other: each made from the last one, each compared with one made from nothing."""
 
-import struct
-
-from kallsymsd.core import _native, incremental, pipeline
+from kallsymsd.core import incremental, pipeline
 from kallsymsd.core.dialects import BY_NAME, LTO_CLANG
 from kallsymsd.core.incremental import Change
+from kallsymsd.core.native.alignment import align
+from kallsymsd.core.native.replay import Replay
+from kallsymsd.core.native.strings import Strings
 from kallsymsd.core.symbols import NO_PERCPU, SymbolTable
 from kallsymsd.core.tables import Tables
 from tests.reference.tokens import compress
@@ -16,13 +17,9 @@ DIALECT = BY_NAME["v6.6"]
 
 def symbols_of(strings: list[bytes]) -> SymbolTable:
     """A symbol table of these strings, in this order."""
-    starts = [0]
-    for string in strings:
-        starts.append(starts[-1] + len(string) + 1)
     return SymbolTable(
         bytes(8 * len(strings)),
-        b"".join(string + b"\0" for string in strings),
-        struct.pack(f"={len(starts)}I", *starts),
+        Strings.of(strings),
         text_address=0,
         percpu=NO_PERCPU,
         origin=None,
@@ -44,20 +41,9 @@ def update(old: Tables, strings: list[bytes]) -> tuple[Tables, Change]:
 
 def outcome(old: Tables, strings: list[bytes]) -> str:
     """How far the replay of ``old``'s steps comes for these strings."""
-    new = symbols_of(strings)
-    before = old.symbols
-    source, removed, added = _native.align(before.strings, before.starts, new.strings, new.starts)
-    replay = _native.Replay.start(
-        old.tokens,
-        _native.select(before.strings, before.starts, removed),
-        _native.select(new.strings, new.starts, added),
-        new.strings,
-        new.starts,
-        old.codes,
-        old.code_starts,
-        source,
-        len(new.strings) // incremental.TAKEN_SHARE,
-    )
+    new = Strings.of(strings)
+    room = len(new.data) // incremental.TAKEN_SHARE
+    replay = Replay.start(old.tokens, align(old.symbols.strings, new), old.codes, room)
     if replay is None:
         return "other bytes"
     if replay.stuck:
@@ -77,7 +63,7 @@ def assert_same(made: Tables, right: Tables) -> None:
     """Everything that is written, and the history, on which later updates rest."""
     assert made.tokens.pairs == right.tokens.pairs
     assert made.tokens.dump() == right.tokens.dump()
-    for column in ("codes", "code_starts", "names", "markers", "expansions", "by_name", "seqs_of_names"):
+    for column in ("codes", "names", "markers", "expansions", "by_name", "seqs_of_names"):
         assert getattr(made, column) == getattr(right, column), column
 
 
@@ -86,7 +72,7 @@ def assert_as_specified(made: Tables, strings: list[bytes]) -> None:
     right = compress(strings)
     assert made.expansions == right.expansions
     zero = made.tokens.zero_pair
-    written = made.codes[:-1].split(b"\0") if strings else []
+    written = made.codes.data[:-1].split(b"\0") if strings else []
     if zero:
         written = [codes.replace(bytes(zero), b"\0") for codes in written]
     assert written == right.compressed

@@ -280,7 +280,7 @@ class Session:
     def _classify_update(self, before: TreeState, after: TreeState, how: How) -> None:
         """An update's own report must be true: count what it says by looking at both maps."""
         old, new = before.tables, after.tables
-        gone, come = (Counter(tables.symbols.strings.split(b"\0")) for tables in (old, new))
+        gone, come = (Counter(tables.symbols.strings.data.split(b"\0")) for tables in (old, new))
         assert how.changed == (gone - come).total() + (come - gone).total()
         assert (
             how.kept == _common(old.tokens.pairs, new.tokens.pairs)

@@ -9,8 +9,13 @@ import pytest
 from hypothesis import event, example, given
 from hypothesis import strategies as st
 
-from kallsymsd.core import _native, incremental, pipeline
+from kallsymsd.core import incremental, pipeline
 from kallsymsd.core.dialects import BY_NAME, LTO_CLANG
+from kallsymsd.core.native import simd
+from kallsymsd.core.native.alignment import Alignment, align
+from kallsymsd.core.native.carryover import merge_name_order, splice
+from kallsymsd.core.native.nameorder import name_order
+from kallsymsd.core.native.strings import Strings
 from tests.incremental.chain import symbols_of
 from tests.strategies import spelled
 
@@ -58,9 +63,8 @@ def _numbers(column: bytes) -> list[int]:
     return list(struct.unpack(f"={len(column) // 4}I", column))
 
 
-def _align(old: list[bytes], new: list[bytes]) -> tuple[bytes, bytes, bytes]:
-    before, after = symbols_of(old), symbols_of(new)
-    return _native.align(before.strings, before.starts, after.strings, after.starts)
+def _align(old: list[bytes], new: list[bytes]) -> Alignment:
+    return align(Strings.of(old), Strings.of(new))
 
 
 #: Neither the nearest agreement nor the 48 symbols that are looked ahead must matter.
@@ -80,8 +84,8 @@ def test_each_symbol_has_at_most_one_partner_an_equal_one_and_none_is_left_over_
     pair: tuple[list[bytes], list[bytes]],
 ) -> None:
     old, new = pair
-    columns = _align(old, new)
-    source, removed, added = (_numbers(column) for column in columns)
+    pairs = _align(old, new)
+    source, removed, added = (_numbers(column) for column in (pairs.source, pairs.removed, pairs.added))
     partners = [origin for origin in source if origin != NEW]
     assert len(source) == len(new)
     assert all(old[origin] == new[at] for at, origin in enumerate(source) if origin != NEW)
@@ -111,11 +115,10 @@ def _by_name(strings: list[bytes], cut: bytes) -> list[int]:
 @example(pair=([], [b"tb", b"ta"]), cut=b".")
 def test_the_merged_name_order_is_that_of_sorting(pair: tuple[list[bytes], list[bytes]], cut: bytes) -> None:
     old, new = pair
-    before, after = symbols_of(old), symbols_of(new)
-    source, _, added = _align(old, new)
+    pairs = _align(old, new)
     old_order = struct.pack(f"={len(old)}I", *_by_name(old, cut))
-    assert _numbers(_native.name_order(before.strings, before.starts, cut)) == _by_name(old, cut)
-    merged = _native.merge_name_order(old_order, len(old), source, added, after.strings, after.starts, cut)
+    assert _numbers(name_order(pairs.old, cut)) == _by_name(old, cut)
+    merged = merge_name_order(old_order, pairs, cut)
     assert _numbers(merged) == _by_name(new, cut)
 
 
@@ -140,12 +143,12 @@ def test_spliced_codes_are_the_old_ones_of_partners_and_the_new_ones_of_the_othe
 ) -> None:
     # Codes that tell where they come from; a rename that is seen.
     old, new = pair
-    before = symbols_of([b"o" + string for string in old])
-    source, _, added = _align(old, new)
-    fresh = b"".join(b"n" + new[at] + b"\0" for at in _numbers(added))
+    before = Strings.of([b"o" + string for string in old])
+    pairs = _align(old, new)
+    fresh = b"".join(b"n" + new[at] + b"\0" for at in _numbers(pairs.added))
     rename = bytes.maketrans(b"noab", b"onba")
-    spliced = _native.splice(before.strings, before.starts, source, fresh, rename)
-    letters = [b"n" if origin == NEW else b"o" for origin in _numbers(source)]
+    spliced = splice(before, pairs.source, fresh, rename)
+    letters = [b"n" if origin == NEW else b"o" for origin in _numbers(pairs.source)]
     right = b"".join(letter + string + b"\0" for letter, string in zip(letters, new, strict=True))
     assert spliced == right.translate(rename)
 
@@ -165,13 +168,13 @@ def test_all_codes_get_the_numbers_that_they_have_now(
     first = rng.randrange(1, 256 - moved) if moved < 255 else 1
     old = list(range(first, first + moved)) if neighbours else rng.sample(codes, moved)
     rename = bytes.maketrans(bytes(old), bytes(rng.sample(old, moved)))
-    before = symbols_of([bytes(rng.choices(codes, k=length)) for length in lengths])
+    before = Strings.of([bytes(rng.choices(codes, k=length)) for length in lengths])
     everything = struct.pack(f"={len(lengths)}I", *range(len(lengths)))
-    chosen = _native.variant()
-    if not _native.choose_variant(variant.encode()):
+    chosen = simd.variant()
+    if not simd.choose_variant(variant.encode()):
         pytest.skip(f"this machine has no {variant}")
     try:
-        spliced = _native.splice(before.strings, before.starts, everything, b"", rename)
+        spliced = splice(before, everything, b"", rename)
     finally:
-        _native.choose_variant(chosen.encode())
-    assert spliced == before.strings.translate(rename)
+        simd.choose_variant(chosen.encode())
+    assert spliced == before.data.translate(rename)

@@ -8,7 +8,9 @@ import pytest
 from hypothesis import event, example, given
 from hypothesis import strategies as st
 
-from kallsymsd.core import _native, incremental
+from kallsymsd.core import incremental
+from kallsymsd.core.native import simd
+from kallsymsd.core.native.tokentable import TokenTable
 from tests import strategies
 from tests.incremental import chain
 from tests.strategies import HOSTILE, spelled
@@ -135,7 +137,7 @@ CORNERS: dict[str, Chain] = {
 
 @pytest.mark.parametrize("name", CORNERS)
 def test_the_corners_of_the_algorithm_come_out_as_specified(variant: str, name: str) -> None:
-    assert _native.variant() == variant
+    assert simd.variant() == variant
     _follow(CORNERS[name])
     tables = chain.cold(CORNERS[name][0])
     for strings in CORNERS[name][1:]:
@@ -146,7 +148,7 @@ def test_the_corners_of_the_algorithm_come_out_as_specified(variant: str, name: 
 @given(bags=_chains(), share=st.sampled_from((1, 1, 4, 1000)))
 @example(bags=[[b"aaa"], [b"aaa", b"aaaa"], [b"aa"]], share=1)
 def test_a_chain_of_updates_stays_equal_to_cold_runs(variant: str, bags: Chain, share: int) -> None:
-    assert _native.variant() == variant
+    assert simd.variant() == variant
     incremental.TAKEN_SHARE = share
     for kind in _follow(bags):
         event(kind)
@@ -214,7 +216,7 @@ def test_every_way_to_update_a_table_is_taken(share: int, monkeypatch: pytest.Mo
 
 def test_a_table_that_was_stored_can_be_updated_like_one_that_was_not() -> None:
     tables = chain.cold(NEARLY_FULL)
-    loaded = _native.TokenTable.load(tables.tokens.dump())
+    loaded = TokenTable.load(tables.tokens.dump())
     assert loaded.dump() == tables.tokens.dump()
     tables.tokens = loaded
     updated, _ = chain.update(tables, [*NEARLY_FULL, b"cd", b"a"])
@@ -224,4 +226,4 @@ def test_a_table_that_was_stored_can_be_updated_like_one_that_was_not() -> None:
 @pytest.mark.parametrize("size", [0, 3, 4, 1000])
 def test_bytes_that_are_no_table_are_refused(size: int) -> None:
     with pytest.raises(ValueError, match="not a token table"):
-        _native.TokenTable.load(bytes(size))
+        TokenTable.load(bytes(size))

@@ -202,7 +202,7 @@ def test_no_file_is_mapped() -> None:
     # Whoever cuts it short would kill who looks at it: SIGBUS.
     for package in (kallsyms_client, kallsymsd):
         for path in Path(package.__path__[0]).rglob("*.p*"):
-            if path.suffix in (".py", ".pyx", ".pxi"):
+            if path.suffix in (".py", ".pyx", ".pxd"):
                 for call in re.findall(r"\bmmap\((.*)", path.read_text()):
                     assert call.startswith("-1, "), path
 

@@ -14,7 +14,7 @@
 /* Before a name: the address, a blank, the type, a blank. */
 #define PLAIN_FRONT 19
 
-/* Columns of symbols, see _native.pyx, and how far they are filled. */
+/* The columns of symbols (mapreader.pyx), and how far they are filled. */
 struct columns {
 	uint64_t *address;
 	uint32_t *start;	/* where each string begins in strings; written behind the last one, too, by who is done */

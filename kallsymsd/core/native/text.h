@@ -38,6 +38,21 @@ static inline void store_be32(uint8_t *at, uint32_t value)
 	memcpy(at, &value, sizeof(value));
 }
 
+/* isspace() in the C locale. */
+static inline int is_space(uint8_t byte)
+{
+	return byte == ' ' || (uint8_t)(byte - '\t') < 5;
+}
+
+static const char HEX_DIGITS[] = "0123456789abcdef";
+
+/* 16 plus the value of a hex digit of either case, 0 for any other byte. */
+static const uint8_t hex_digit[256] = {
+	['0'] = 16, 17, 18, 19, 20, 21, 22, 23, 24, 25,
+	['A'] = 26, 27, 28, 29, 30, 31,
+	['a'] = 26, 27, 28, 29, 30, 31,
+};
+
 /* Decode 8 lower-case hex digits; 0 for anything else. */
 static inline int plain_hex8(const uint8_t *digits, uint64_t *value)
 {

@@ -1,0 +1,6 @@
+# SPDX-License-Identifier: GPL-2.0-only
+from kallsymsd.core.native.alignment import Alignment
+from kallsymsd.core.native.strings import Strings
+
+def splice(codes: Strings, source: bytes, added_codes: bytes, rename: bytes) -> bytes: ...
+def merge_name_order(old_order: bytes, alignment: Alignment, cut: bytes) -> bytes: ...

@@ -1,0 +1,12 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Declares Strings for the other native modules."""
+
+from libc.stdint cimport uint8_t, uint32_t
+
+
+cdef class Strings:
+    cdef readonly bytes data
+    cdef readonly bytes starts
+    cdef const uint8_t *byte     # of data
+    cdef const uint32_t *start   # count + 1 numbers: those of starts
+    cdef size_t count
