@@ -44,10 +44,10 @@ def run(program: bytes, arguments: list[bytes]) -> None:
 
 
 def say(lines: bytes) -> None:
-    """Write to standard error, even if the package kallsymsd cannot be imported."""
+    """Write to standard error, also if kallsymsd is missing or descriptors have run out."""
     try:
         from kallsymsd.protocol import messages
-    except ImportError:
+    except (ImportError, OSError):
         posix.write(2, lines)
     else:
         messages.say(lines)

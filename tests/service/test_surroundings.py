@@ -110,7 +110,7 @@ def test_a_limit_that_may_not_be_raised_prevents_a_start(monkeypatch: pytest.Mon
 
     monkeypatch.setattr(resource, "getrlimit", lambda _: (4096, resource.RLIM_INFINITY))
     monkeypatch.setattr(resource, "setrlimit", forbidden)
-    with pytest.raises(LimitedError, match="the size of files must not be limited as here, to 4096"):
+    with pytest.raises(LimitedError, match="the size of files must not be limited to 4096"):
         lift_limits()
     assert surroundings.raise_descriptor_limit(8192) == 4096
 
@@ -160,7 +160,7 @@ def test_a_limited_build_starts_none_that_harms_others(home: Home, which: int, l
     while any(home.daemons()) or not home.log.exists() or not home.log.read_text():
         assert not home.socket.exists()
     (line,) = home.log.read_text().splitlines()
-    assert "must not be limited as here" in line
+    assert "must not be limited to" in line
     run = home.kallsyms(*ARGUMENTS)
     assert (run.status, run.out, run.err) == (0, PLAIN, b"")
 
