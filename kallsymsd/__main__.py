@@ -229,7 +229,7 @@ def _make_engine(configuration: Configuration, descriptors: int) -> "Engine":
     # Imported late: the socket must accept connections before these modules are loaded.
     from kallsymsd.engine.engine import Engine  # noqa: PLC0415  see above
     from kallsymsd.engine.store import Store, StoreUnavailableError  # noqa: PLC0415  see above
-    from kallsymsd.engine.treestates import Trees  # noqa: PLC0415  see above
+    from kallsymsd.engine.trees import Trees  # noqa: PLC0415  see above
 
     store, problem = None, ""
     try:
@@ -245,7 +245,7 @@ def _make_engine(configuration: Configuration, descriptors: int) -> "Engine":
         store,
         trees,
         no_store=problem,
-        ready=memory.ready,
+        prepare=memory.prepare,
         give_back=memory.give_back,
         descriptors=descriptors,
     )

@@ -37,7 +37,7 @@ class Oracle:
 
     def run(self, options: Collection[str], map_text: bytes) -> Outcome:
         """Run the tool on a map with long options (without their dashes)."""
-        with tempfile.TemporaryDirectory(prefix="oracle-", dir=_scratch()) as directory:
+        with tempfile.TemporaryDirectory(prefix="oracle-", dir=scratch()) as directory:
             in_map = Path(directory, "in.map")
             in_map.write_bytes(map_text)
             return self.run_file(options, in_map)
@@ -52,7 +52,7 @@ class Oracle:
         posix_spawn and plain files: subprocess costs several times as much as a run of the tool on a small
         map, and a heavy proof makes tens of thousands of runs.
         """
-        with tempfile.TemporaryFile(dir=_scratch()) as out, tempfile.TemporaryFile(dir=_scratch()) as err:
+        with tempfile.TemporaryFile(dir=scratch()) as out, tempfile.TemporaryFile(dir=scratch()) as err:
             child = os.posix_spawn(
                 self.tool,
                 [os.fspath(self.tool), *arguments],
@@ -70,7 +70,7 @@ class Oracle:
 
 
 @functools.cache
-def _scratch() -> str | None:
+def scratch() -> str | None:
     """A directory in memory, if the machine has one."""
     shared = "/dev/shm"  # noqa: S108 - files there get unguessable names
     return shared if os.access(shared, os.W_OK) else None

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The client's own computation, for when there is no daemon to ask."""
+"""The client's own computation, for when no daemon answers."""
 
 import posix
 
-from kallsyms_client.failures import ClientError, DeferError
+from kallsyms_client.failures import ClientError
+from kallsyms_client.locate import import_with_site
 from kallsymsd.core.dialects import exact
 from kallsymsd.core.errors import InputError
 from kallsymsd.engine.result import BuildResult
@@ -11,24 +12,24 @@ from kallsymsd.protocol.regular import Reader
 from kallsymsd.protocol.wire import MAP, BuildRequest
 
 _CHUNK = 1 << 20
-# Most bytes at a time: memory is taken for so many before it shows whether they are there.
+# Most bytes read at a time: memory for them is allocated before it is known whether they exist.
 _MOST = 1 << 30
 
 
 def build(request: BuildRequest, map_text: bytes) -> BuildResult:
-    """The same answer that the daemon gives."""
+    """Compute the same answer that the daemon gives."""
     try:
         from kallsymsd.engine import cold
     except ImportError:
-        _find_imports()
+        import_with_site("kallsymsd.engine.cold")
         from kallsymsd.engine import cold
     return cold.build(request, map_text)
 
 
 def read_input(request: BuildRequest, descriptor: int, size: int) -> bytes:
-    """The map that the request is about; OSError when its input cannot be read.
+    """The request's map; OSError if the input cannot be read.
 
-    ClientError for an ELF file that has none. ``size`` is what a regular file is expected to have, else -1.
+    ClientError for an ELF file without one. ``size`` is the expected size of a regular file, -1 for others.
     """
     if request.source == MAP:
         return read_map(descriptor, size)
@@ -37,7 +38,7 @@ def read_input(request: BuildRequest, descriptor: int, size: int) -> bytes:
     try:
         from kallsymsd.elf import vmlinux
     except ImportError:
-        _find_imports()
+        import_with_site("kallsymsd.elf.vmlinux")
         from kallsymsd.elf import vmlinux
     try:
         reader = Reader(descriptor, size)
@@ -46,23 +47,10 @@ def read_input(request: BuildRequest, descriptor: int, size: int) -> bytes:
         raise ClientError(error.render(request.map_path)) from error
 
 
-def _find_imports() -> None:
-    """What we import may lie in site-packages where kallsymsd itself does not."""
-    import site
-
-    site.main()
-    try:
-        from kallsymsd.elf import vmlinux  # noqa: F401  all that is not Python's own
-        from kallsymsd.engine import cold  # noqa: F401  likewise
-    except ImportError as error:
-        message = f"kallsyms: cannot compute: {error}; install kallsymsd again\n"
-        raise DeferError(message.encode()) from error
-
-
 def read_map(descriptor: int, size: int) -> bytes:
-    """All of a map; OSError when it cannot be read. ``size`` is what a regular file is expected to have.
+    """The whole map; OSError if it cannot be read. ``size`` is the expected size of a regular file, else -1.
 
-    A regular file is read without moving its offset, which the daemon shares that was asked before.
+    A regular file is read without moving its offset, which is shared with the daemon that was asked before.
     """
     chunks = []
     done = 0

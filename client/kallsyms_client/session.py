@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """One run: from the command line to written files.
 
-Until the result is written, a run that the daemon answers imports nothing but sys, posix, time, errno, fcntl,
-_socket, its own package and the dialect table; a test holds it to that.
+Until the output is written, a run that the daemon answers imports nothing but sys, posix, time, errno, fcntl,
+_socket, its own package, kallsymsd.protocol and the dialect table; a test checks that.
 """
 
 import posix
@@ -15,40 +15,89 @@ from kallsymsd import __version__
 from kallsymsd.core.dialects import BY_NAME, DIALECTS, GETLINE, Dialect, exact, find
 from kallsymsd.protocol import asking, wire
 from kallsymsd.protocol.messages import say, strerror
-from kallsymsd.protocol.received import Piece
+from kallsymsd.protocol.received import Output, Piece
 
-# Reasons for going without a daemon that are no trouble.
+# Reasons for computing without a daemon that need no warning.
 _SILENT = ("absent", "input", "starting")
 
-_LARGEST_MAP = 1 << 25  # of all kernels; an amd64 kernel with everything in it has 15 MB
+# Bytes that no kernel's map exceeds; an amd64 kernel with everything in it has 15 MB.
+_LARGEST_MAP = 1 << 25
 
 Environment = dict[bytes, bytes]
 
 
-class _Result:
-    """A reply, with its parts as they are to be written.
+class _Source:
+    """Where the answer comes from, as $KALLSYMSD says: the daemon, or this process.
 
-    maker       says who made it unless the daemon did
-    unanswered  why the daemon did not although it was to be asked
-    verified    whose result equals it, with KALLSYMSD=verify
+    maker       who computed the last answer, if not the daemon; for --verbose
+    unanswered  why the daemon did not answer although it was asked, else None
+    verified    whose answer equals the last one, with KALLSYMSD=verify
     """
 
-    __slots__ = ("binary", "how", "maker", "message", "status", "sysmap", "text", "unanswered", "verified")
+    __slots__ = ("_environment", "maker", "unanswered", "verified")
 
-    def __init__(
-        self,
-        status: int,
-        how: wire.How,
-        message: bytes,
-        files: tuple[tuple[Piece, ...], tuple[Piece, ...], tuple[Piece, ...]],
-    ) -> None:
-        self.status = status
-        self.how = how
-        self.message = message
-        self.text, self.binary, self.sysmap = files
+    def __init__(self, environment: Environment) -> None:
+        self._environment = environment
         self.maker = b""
         self.unanswered: asking.UnansweredError | None = None
         self.verified = b""
+
+    def obtain(self, request: wire.BuildRequest, descriptor: int) -> Output:
+        """The answer to ``request``."""
+        environment = self._environment
+        policy = environment.get(b"KALLSYMSD") or b"auto"
+        if policy not in (b"auto", b"off", b"require", b"verify"):
+            raise failure(b"KALLSYMSD=%b: must be auto, off, require or verify" % policy)
+        if policy == b"verify":
+            try:
+                from kallsyms_client import verifymode
+            except ImportError:
+                from kallsyms_client.locate import import_with_site
+
+                import_with_site("kallsyms_client.verifymode")
+                from kallsyms_client import verifymode
+
+            if not verifymode.is_nested(environment):
+                request.verify = True
+                descriptor = verifymode.as_file(descriptor, request.map_path)
+                output = self._ask_or_compute(request, descriptor, policy)
+                self.verified = verifymode.check(request, descriptor, environment, output)
+                return output
+            policy = b"off"
+        return self._ask_or_compute(request, descriptor, policy)
+
+    def _ask_or_compute(self, request: wire.BuildRequest, descriptor: int, policy: bytes) -> Output:
+        size = _regular_size(descriptor)
+        if policy == b"off":
+            return self._compute(request, descriptor, size, "KALLSYMSD=off")
+        self.maker, self.unanswered = b"", None
+        try:
+            if size < 0:
+                raise asking.UnansweredError("the input is not a regular file", "input")
+            return asking.ask(request, descriptor, _expected(request, size), self._environment)
+        except asking.UnansweredError as error:
+            unanswered = error
+        if policy == b"require":
+            if unanswered.outdated:
+                from kallsyms_client.aftermath import settle
+
+                settle(unanswered, self._environment)
+            raise failure(f"KALLSYMSD=require: {unanswered}".encode())
+        output = self._compute(request, descriptor, size, str(unanswered))
+        self.unanswered = unanswered
+        if unanswered.reason not in _SILENT:
+            say(f"kallsyms: warning: {unanswered}; computed without it. {_remedy(unanswered)}\n".encode())
+        return output
+
+    def _compute(self, request: wire.BuildRequest, descriptor: int, size: int, why: str) -> Output:
+        from kallsyms_client import inprocess
+
+        made = inprocess.build(request, _read_input(request, descriptor, size))
+        self.maker = b" (in-process: %b)" % why.encode()
+        text, binary, sysmap = (
+            (Piece(part, 0, len(part)),) for part in (made.text, made.binary, made.sysmap)
+        )
+        return Output(made.reply, text, binary, sysmap)
 
 
 def run(program: bytes, arguments: list[bytes], environment: Environment) -> None:
@@ -78,36 +127,37 @@ def run(program: bytes, arguments: list[bytes], environment: Environment) -> Non
 def _build(
     command: Command, dialect: Dialect, options: int, named: filearguments.Files, environment: Environment
 ) -> None:
-    """Make the tables, or nothing but a map."""
+    """Write the tables, or only a map."""
     try:
-        # Whatever it is: the kernel's tool reads pipes too, and waits for who writes to one.
+        # Any kind of file: the kernel's own tool reads pipes too, and waits for a writer.
         descriptor = posix.open(named.input, posix.O_RDONLY | posix.O_CLOEXEC)
     except OSError as error:
         raise ClientError(named.input + b": " + strerror(error) + b"\n") from error
     request = _request(command, dialect, options, named)
     if not named.tables and named.sysmap is not None:
-        # The daemon has no part in making nothing but the map.
+        # Without tables there is nothing to ask the daemon for.
         map_text = _read_input(request, descriptor, _regular_size(descriptor))
         write(FileArgument(named.sysmap, Piece(map_text, 0, len(map_text))))
         return
-    result = _obtain(request, descriptor, environment)
-    if result.status == wire.OK:
-        say(result.message)
+    source = _Source(environment)
+    output = source.obtain(request, descriptor)
+    if output.ok:
+        say(output.reply.message)
         try:
-            _deliver(result, named, verbose=command.verbose)
+            _deliver(output, named, source, verbose=command.verbose)
         except FileError as error:
             if not named.optional or error.path != named.binary or _is_for_want_of_space(error):
                 raise
             named.go_without_binary()
-            result = _obtain(_request(command, dialect, options, named), descriptor, environment)
-            if result.status == wire.OK:
-                _deliver(result, named, verbose=command.verbose)
-    if result.unanswered is not None:
+            output = source.obtain(_request(command, dialect, options, named), descriptor)
+            if output.ok:
+                _deliver(output, named, source, verbose=command.verbose)
+    if source.unanswered is not None:
         from kallsyms_client.aftermath import settle
 
-        settle(result.unanswered, environment)
-    if result.status != wire.OK:
-        raise ClientError(result.message)
+        settle(source.unanswered, environment)
+    if not output.ok:
+        raise ClientError(output.reply.message)
 
 
 def _request(
@@ -131,7 +181,7 @@ def _request(
 
 
 def _is_for_want_of_space(error: FileError) -> bool:
-    """Whether there is no room for a .bin, or the disk is broken: more text will not help."""
+    """Whether the disk is full or broken: then writing more text instead of a .bin will not help."""
     import errno
 
     return error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EIO)
@@ -148,21 +198,21 @@ def _patch(command: Command, dialect: Dialect, options: int, environment: Enviro
     patchmode.run(command, dialect, options, environment)
 
 
-def _deliver(result: _Result, named: filearguments.Files, *, verbose: bool) -> None:
-    """Write the result, and say how it was made."""
+def _deliver(output: Output, named: filearguments.Files, source: _Source, *, verbose: bool) -> None:
+    """Write the answer, and say how it was made."""
     before = []
     if named.binary is not None:
-        before.append(FileArgument(named.binary, *result.binary))
+        before.append(FileArgument(named.binary, *output.binary))
     if named.sysmap is not None:
-        before.append(FileArgument(named.sysmap, *result.sysmap))
+        before.append(FileArgument(named.sysmap, *output.sysmap))
     if named.assembly is None:
-        write(StandardOutput(*result.text), *before)
+        write(StandardOutput(*output.text), *before)
     else:
-        write(FileArgument(named.assembly, *result.text), *before)
+        write(FileArgument(named.assembly, *output.text), *before)
     if verbose:
-        say(b"kallsyms: " + result.how.describe().encode() + result.maker + b"\n")
-        if result.verified:
-            say(b"kallsyms: equal to the result of %b\n" % result.verified)
+        say(b"kallsyms: " + output.reply.describe().encode() + source.maker + b"\n")
+        if source.verified:
+            say(b"kallsyms: equal to the result of %b\n" % source.verified)
 
 
 def _choose_dialect(command: Command, environment: Environment) -> tuple[Dialect, bytes]:
@@ -188,59 +238,8 @@ def _choose_dialect(command: Command, environment: Environment) -> tuple[Dialect
 def _working_directory() -> bytes:
     try:
         return posix.getcwdb()
-    except OSError:  # removed; it is for display and watching only
+    except OSError:  # removed; the path is only for display and watching
         return b""
-
-
-def _obtain(request: wire.BuildRequest, descriptor: int, environment: Environment) -> _Result:
-    """The result, from the daemon or made here, as $KALLSYMSD wants it."""
-    policy = environment.get(b"KALLSYMSD") or b"auto"
-    if policy not in (b"auto", b"off", b"require", b"verify"):
-        raise failure(b"KALLSYMSD=%b: must be auto, off, require or verify" % policy)
-    if policy == b"verify":
-        from kallsyms_client import verifymode
-
-        if not verifymode.is_nested(environment):
-            request.verify = True
-            descriptor = verifymode.as_file(descriptor, request.map_path)
-            result = _ask_or_compute(request, descriptor, environment, policy)
-            result.verified = verifymode.check(
-                request,
-                descriptor,
-                environment,
-                status=result.status,
-                files=(result.text, result.binary, result.sysmap),
-            )
-            return result
-        policy = b"off"
-    return _ask_or_compute(request, descriptor, environment, policy)
-
-
-def _ask_or_compute(
-    request: wire.BuildRequest, descriptor: int, environment: Environment, policy: bytes
-) -> _Result:
-    size = _regular_size(descriptor)
-    if policy == b"off":
-        return _compute(request, descriptor, size, "KALLSYMSD=off")
-    try:
-        if size < 0:
-            raise asking.UnansweredError("the input is not a regular file", "input")
-        reply, made = asking.ask(request, descriptor, _expected(request, size), environment)
-    except asking.UnansweredError as error:
-        unanswered = error
-    else:
-        return _Result(reply.status, reply.how, reply.message, (made.text, made.binary, made.sysmap))
-    if policy == b"require":
-        if unanswered.outdated:
-            from kallsyms_client.aftermath import settle
-
-            settle(unanswered, environment)
-        raise failure(f"KALLSYMSD=require: {unanswered}".encode())
-    result = _compute(request, descriptor, size, str(unanswered))
-    result.unanswered = unanswered
-    if unanswered.reason not in _SILENT:
-        say(f"kallsyms: warning: {unanswered}; computed without it. {_remedy(unanswered)}\n".encode())
-    return result
 
 
 def _remedy(unanswered: asking.UnansweredError) -> str:
@@ -250,34 +249,24 @@ def _remedy(unanswered: asking.UnansweredError) -> str:
 
 
 def _expected(request: wire.BuildRequest, size: int) -> int:
-    """Bytes of the map that the request is about, or more; most of a linked kernel are not symbols."""
+    """At least the bytes of the request's map; most bytes of a linked kernel are not symbols."""
     return size if request.source == wire.MAP else min(size, _LARGEST_MAP)
 
 
 def _regular_size(descriptor: int) -> int:
-    """Size of a regular file, -1 for anything else."""
+    """Size of a regular file in bytes, -1 for anything else."""
     status = posix.fstat(descriptor)
     return status.st_size if status.st_mode & 0o170000 == 0o100000 else -1
 
 
-def _compute(request: wire.BuildRequest, descriptor: int, size: int, why: str) -> _Result:
-    from kallsyms_client import inprocess
-
-    made = inprocess.build(request, _read_input(request, descriptor, size))
-    text, binary, sysmap = ((Piece(part, 0, len(part)),) for part in (made.text, made.binary, made.sysmap))
-    result = _Result(made.status, made.how, made.message, (text, binary, sysmap))
-    result.maker = b" (in-process: %b)" % why.encode()
-    return result
-
-
 def _read_input(request: wire.BuildRequest, descriptor: int, size: int) -> bytes:
-    """The map, in this process."""
+    """The map, read in this process."""
     from kallsyms_client import inprocess
 
     try:
         return inprocess.read_input(request, descriptor, size)
     except OSError as error:
-        # Kernels with the older parser say nothing of it, or never end.
+        # Tools with the older parser report no error here, or never end.
         dialect = exact(request.dialect)
         is_told = request.source == wire.MAP and dialect.parser == GETLINE
         name = b"read_symbol" if is_told else request.map_path

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """KALLSYMSD=verify: every answer is compared with a second opinion before it is written.
 
-The second opinion is that of the tree's own tool, where one was kept, and of the library in this process
-otherwise, which remembers nothing. The tool prints plain assembly. Where a .bin is to be written too, the
-library makes both forms: its plain assembly must be the tool's, and its .S and .bin those to be written.
+The second opinion comes from the kernel's own tool, if it was kept, and otherwise from the library in this
+process, which remembers nothing. The tool prints plain assembly. If a .bin is to be written too, the library
+makes both forms: its plain assembly must equal the tool's, and its .S and .bin those to be written.
 """
 
 import os
@@ -19,14 +19,14 @@ from kallsymsd.core.dialects import OPTION_BITS, exact
 from kallsymsd.core.errors import InputError
 from kallsymsd.core.tables import Tables
 from kallsymsd.core.target import Target
-from kallsymsd.engine import form
+from kallsymsd.engine.encode import encode
 from kallsymsd.protocol import notes, places, wire
 from kallsymsd.protocol.messages import strerror
-from kallsymsd.protocol.received import Piece
+from kallsymsd.protocol.received import Output, Piece
 
-# Set for the tree's own tool: should that be this program after all, it computes and asks nobody.
+# Set for the kernel's own tool: if that turns out to be this program, it computes without a daemon.
 _GUARD = b"KALLSYMSD_VERIFYING"
-# Seconds that the tree's own tool may take; with some maps the one of 6.1 never ends.
+# Seconds that the kernel's own tool may take; with some maps that of v6.1 never ends.
 _PATIENCE = 120
 
 _LIBRARY = b"the library"
@@ -35,15 +35,14 @@ Environment = dict[bytes, bytes]
 
 
 def is_nested(environment: Environment) -> bool:
-    """Whether we are the second opinion."""
+    """Whether this process gives the second opinion."""
     return _GUARD in environment
 
 
 def original_tool(environment: Environment) -> bytes:
-    """The kernel's own tool that was put aside when this program took its place, b"" if there is none.
+    """The kernel's own tool, which was set aside when this program took its place; b"" if there is none.
 
-    That is $KALLSYMSD_ORIGINAL, else scripts/kallsyms.orig in the working directory, which is the object
-    tree.
+    $KALLSYMSD_ORIGINAL, else scripts/kallsyms.orig in the working directory, which is the object tree.
     """
     given = environment.get(b"KALLSYMSD_ORIGINAL", b"")
     if given:
@@ -55,7 +54,7 @@ def original_tool(environment: Environment) -> bytes:
 
 
 def as_file(descriptor: int, name: bytes) -> int:
-    """``descriptor``, or a memory file of what it gives if that can be read only once."""
+    """``descriptor``, or if it can be read only once, a memory file with its contents."""
     if os.path.isfile(descriptor):
         return descriptor
     try:
@@ -67,38 +66,29 @@ def as_file(descriptor: int, name: bytes) -> int:
     return memory
 
 
-def check(
-    request: wire.BuildRequest,
-    descriptor: int,
-    environment: Environment,
-    *,
-    status: int,
-    files: tuple[Sequence[Piece], Sequence[Piece], Sequence[Piece]],
-) -> bytes:
-    """Compare what is about to be written for the input in ``descriptor`` with the second opinion.
+def check(request: wire.BuildRequest, descriptor: int, environment: Environment, output: Output) -> bytes:
+    """Compare ``output``, about to be written for the input in ``descriptor``, with the second opinion.
 
-    ``files`` are the .S, the .bin and the map.
-    Returns who gave that. Raises ClientError with the first difference.
+    Returns who gave the second opinion. Raises ClientError with the first difference.
     """
     dialect = exact(request.dialect)
-    # A tool that writes files (v7.4, the mail of 2024) is not asked, nor is one about a map that is ours.
+    # Tools that write files (v7.4, mail-2024) are not run, and none is for a map that kallsyms made itself.
     is_asked = not dialect.positionals and request.source == wire.MAP
     tool = original_tool(environment) if is_asked else b""
-    text, binary, sysmap = files
     tables, expected = _compute(request, descriptor)
     if expected is None:
-        if status == wire.OK:
+        if output.ok:
             raise _difference(environment, _LIBRARY, "to it this map is bad input")
-    elif status != wire.OK:
+    elif not output.ok:
         raise _difference(environment, _LIBRARY, "it makes tables of this map")
     elif tables is not None:
-        difference = between_texts(_bytes(text), expected[0], tables)
+        difference = between_texts(_bytes(output.text), expected[0], tables)
         if request.form == wire.INCBIN and not difference:
             target = Target(request.bits, request.big_endian)
-            difference = between_bins(_bytes(binary), expected[1], tables, target)
-        elif not difference and _bytes(binary) != expected[1]:
+            difference = between_bins(_bytes(output.binary), expected[1], tables, target)
+        elif not difference and _bytes(output.binary) != expected[1]:
             difference = "the .bin"
-        if not difference and _bytes(sysmap) != expected[2]:
+        if not difference and _bytes(output.sysmap) != expected[2]:
             difference = "the map"
         if difference:
             raise _difference(environment, _LIBRARY, difference)
@@ -110,12 +100,12 @@ def check(
 def _compute(
     request: wire.BuildRequest, descriptor: int
 ) -> tuple[Tables | None, tuple[bytes, bytes, bytes] | None]:
-    """What the library makes of the input: tables, and text, .bin and map; None for what it refuses."""
+    """Tables, and text, .bin and map, that the library makes of the input; None for what it refuses."""
     tables = None
     map_text = read_input(request, descriptor, posix.fstat(descriptor).st_size)
     try:
         tables = pipeline.build(map_text, exact(request.dialect), request.options)
-        made = form.encode(request, tables)
+        made = encode(request, tables)
     except InputError:
         return tables, None
     return tables, (made.text, made.binary, map_text if request.sysmap else b"")
@@ -132,7 +122,7 @@ def _ask_tool(
         return tool
     try:
         plain = assembly.plain(tables)
-    except InputError:  # a name that assembly cannot hold, whatever the tool prints
+    except InputError:  # assembly cannot represent a name, whatever the tool prints
         return _LIBRARY
     if printed is None:
         raise _difference(environment, tool, "it fails with this map")
@@ -143,10 +133,10 @@ def _ask_tool(
 
 
 def _run(tool: bytes, request: wire.BuildRequest, descriptor: int, environment: Environment) -> bytes | None:
-    """What the tool prints, None if it fails."""
+    """What the tool prints; None if it fails."""
     options = [f"--{name}" for name, bit in OPTION_BITS.items() if request.options & bit]
     try:
-        done = subprocess.run(  # noqa: S603 - the tool that the build used to run
+        done = subprocess.run(  # noqa: S603 - the build itself runs this tool
             [tool, *options, f"/proc/self/fd/{descriptor}"],
             env={**environment, _GUARD: b"1"},
             pass_fds=(descriptor,),
@@ -168,7 +158,7 @@ def _bytes(pieces: Sequence[Piece]) -> bytes:
 
 
 def _difference(environment: Environment, whose: bytes, difference: str) -> ClientError:
-    """The end of a run that was about to write something wrong; it is counted."""
+    """The error of a run that was about to write something wrong, which is also counted."""
     place = places.made_cache_directory(environment)
     if place:
         notes.count(place, "wrong", 0.0)

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""State: what was asked before, what was answered, and how the next answer is made.
+"""What the daemon remembers, and how it answers the next request.
 
-    request + map -> Question (cache key) -> Answer (sealed memory), from memory, from the store, or computed
+    request + map -> Question -> Answer (sealed memory files), from memory, from the store, or computed
 
-Nothing here knows sockets or threads; the objects may be called from several threads.
+Nothing here knows sockets or starts threads for requests. All objects may be called from several threads.
 """

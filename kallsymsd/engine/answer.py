@@ -1,80 +1,63 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""An answer as it goes to clients: text, binary and map in sealed memory files."""
+"""An answer as it is sent to clients: text, binary and map in sealed memory files."""
 
 from kallsymsd.engine.memoryfile import Fronts, MemoryFile
 from kallsymsd.engine.result import BuildResult
-from kallsymsd.protocol.wire import OK, BuildReply, How
+from kallsymsd.protocol.wire import OK, BuildReply, Value, put
 
 
-class Answer:
-    """Outcome of a request, immutable and ready to be sent to any number of clients.
+class Answer(Value):
+    """The answer to a request, immutable: any number of clients can be sent it.
 
-    status         wire.OK or wire.BAD_INPUT
-    how            how it was made when it was made; ready for as long as no client has been given it
-    text_length    bytes of assembly text
-    binary_length  bytes of the .bin
-    map_length     bytes of the map, if that was asked for
-    message        lines for standard error, with final newline unless empty
-    changed        what BuildResult says of it
-    files          none unless the status is OK; else one with text, binary and map, or two: the front of the
-                   binary, which other answers may have, too; text, rest of the binary, and map
+    reply    what is said of it to the client that it was computed for
+    files    none for bad input; else one file with text, binary and map, or two: the front of the binary,
+             which other answers may share; and text, rest of the binary, and map
+    changed  what BuildResult says
     """
 
-    __slots__ = (
-        "__weakref__",
-        "binary_length",
-        "changed",
-        "files",
-        "how",
-        "map_length",
-        "message",
-        "status",
-        "text_length",
-    )
+    __slots__ = ("__weakref__", "changed", "files", "reply")
 
-    def __init__(self, result: BuildResult, fronts: Fronts | None = None) -> None:
-        """Seal ``result``, sharing what is in ``fronts``. OSError when there is no memory or descriptor."""
-        self.status = result.status
-        self.how = result.how
-        self.text_length = len(result.text)
-        self.binary_length = sum(len(piece) for piece in result.pieces)
-        self.map_length = len(result.sysmap)
-        self.message = result.message
-        self.changed = result.changed
-        self.files: tuple[MemoryFile, ...] = ()
-        if result.ok:
-            front, pieces = None, result.pieces
-            if fronts is not None and result.front is not None:
-                front = fronts.file(result.front)
-            if front is not None and result.front is not None:
-                pieces = pieces[len(result.front.tables) :]
-            own = MemoryFile((result.text, *pieces, result.sysmap))
-            self.files = (own,) if front is None else (front, own)
+    reply: BuildReply
+    files: tuple[MemoryFile, ...]
+    changed: tuple[bytes, ...]
+
+    def __init__(
+        self, reply: BuildReply, files: tuple[MemoryFile, ...] = (), changed: tuple[bytes, ...] = ()
+    ) -> None:
+        put(self, "reply", reply)
+        put(self, "files", files)
+        put(self, "changed", changed)
+
+    @classmethod
+    def of(cls, result: BuildResult, fronts: Fronts | None = None) -> "Answer":
+        """The answer with ``result``, sealed."""
+        return cls(result.reply, seal(result, fronts), result.changed)
 
     @property
     def ok(self) -> bool:
         """Whether there are tables."""
-        return self.status == OK
+        return self.reply.status == OK
 
     @property
     def size(self) -> int:
-        """Bytes of text, binary and map, also of what others share."""
-        return self.text_length + self.binary_length + self.map_length
-
-    def reply(self, how: How) -> BuildReply:
-        """The reply that hands this answer to a client; ``how`` tells how the client's request was met."""
-        return BuildReply(
-            self.status,
-            how,
-            text_length=self.text_length,
-            binary_length=self.binary_length,
-            map_length=self.map_length,
-            message=self.message,
-        )
+        """Bytes of text, binary and map, shared ones included."""
+        return self.reply.length
 
     def parts(self) -> list[bytes]:
         """Text, binary and map, read back, in that order; OSError unless all could be read (2 GiB)."""
         *fronts, own = self.files
-        parts = [own.read(0, self.text_length)]
+        text = self.reply.text_length
+        parts = [own.read(0, text)]
         parts += [front.read(0, front.size) for front in fronts]
-        return [*parts, own.read(self.text_length, own.size - self.text_length)]
+        return [*parts, own.read(text, own.size - text)]
+
+
+def seal(result: BuildResult, fronts: Fronts | None = None) -> tuple[MemoryFile, ...]:
+    """The files of an answer, which share what is in ``fronts``. OSError without memory or descriptors."""
+    made = result.assembly
+    if made is None:
+        return ()
+    if fronts is None or made.front is None or (front := fronts.file(made.front)) is None:
+        return (MemoryFile((made.text, *made.pieces, result.sysmap)),)
+    rest = made.pieces[len(made.front.tables) :]
+    return front, MemoryFile((made.text, *rest, result.sysmap))

@@ -71,14 +71,14 @@ class BytesDisk(diskcache.Disk):  # type: ignore[misc]  # diskcache has no types
     def fetch(self, mode: object, filename: object, value: object, read: object) -> bytes:
         """Read a value. DamagedError unless the row is of the one kind that :meth:`store` makes.
 
-        OSError when the file is gone, or is none that can be read.
+        OSError when the file is missing or cannot be read.
         """
         if mode != MODE_BINARY or value is not None or read:
             raise DamagedError(f"value of mode {mode!r}")
         return read_regular(str(self._path(filename)), self.most, follow=False)
 
     def remove(self, file_path: object) -> None:
-        """Remove a value's file, and directories that are empty then; one that is gone is no error."""
+        """Remove a value's file, and directories that are empty then; a missing file is no error."""
         with contextlib.suppress(OSError):
             path = self._path(file_path)
             path.unlink(missing_ok=True)
@@ -105,7 +105,7 @@ class BytesDisk(diskcache.Disk):  # type: ignore[misc]  # diskcache has no types
 
 
 class BytesCache(diskcache.Cache):  # type: ignore[misc]  # as above
-    """A cache of such a disk, on a connection that somebody else makes and closes, for all threads.
+    """A cache with such a disk, for all threads, on a connection that the caller makes and closes.
 
     What diskcache does with connections is left out: it retries for a minute what another process has locked,
     and has SQLite do what the database says.

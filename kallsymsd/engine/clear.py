@@ -1,17 +1,17 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Removes what is stored."""
+"""Removes stored answers and states."""
 
 from kallsymsd.core.dialects import DIALECTS, OPTION_BITS
-from kallsymsd.engine.key import tree_key
+from kallsymsd.engine.keys import tree_key
 from kallsymsd.engine.store import Store
 from kallsymsd.protocol.wire import ASM, BuildRequest
 
 
 def clear(store: Store, tree: bytes | None) -> None:
-    """Remove what is stored of ``tree``, or everything.
+    """Remove the stored states of ``tree``; None: everything that is stored.
 
-    Of a tree, that is its states: answers are stored under the contents of their maps, which may be another
-    tree's too, and leave the store when it is full.
+    The answers of a single tree stay until the store is full: they are stored by the contents of their maps,
+    which other trees may share.
     """
     if tree is None:
         store.clear()

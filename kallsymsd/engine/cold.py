@@ -1,17 +1,17 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""A build without memory of earlier ones; what the client runs when it has no daemon."""
+"""Computes an answer without a daemon's memory; the client runs this when no daemon answers."""
 
 from kallsymsd.core import pipeline
 from kallsymsd.core.dialects import exact
 from kallsymsd.core.errors import InputError
-from kallsymsd.engine.form import encode
+from kallsymsd.engine.encode import encode
 from kallsymsd.engine.result import BuildResult
 from kallsymsd.engine.stopwatch import Stopwatch
-from kallsymsd.protocol.wire import OK, BuildRequest, How
+from kallsymsd.protocol.wire import BuildRequest, How
 
 
 def build(request: BuildRequest, map_text: bytes) -> BuildResult:
-    """Compute the answer to ``request`` for the map whose contents are ``map_text``."""
+    """Compute the answer to ``request`` for a map with the contents ``map_text``."""
     watch = Stopwatch()
     try:
         tables = pipeline.build(map_text, exact(request.dialect), request.options, watch.lap)
@@ -21,4 +21,4 @@ def build(request: BuildRequest, map_text: bytes) -> BuildResult:
     watch.lap("write")
     how = How(symbols=tables.num_syms, steps=len(tables.tokens.pairs), stages=watch.stages)
     sysmap = map_text if request.sysmap else b""
-    return BuildResult(OK, how, text=made.text, pieces=made.pieces, sysmap=sysmap, message=tables.warnings)
+    return BuildResult(how, made, sysmap=sysmap, message=tables.warnings)

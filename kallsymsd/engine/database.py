@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The database of the store: opened only if it is one that diskcache makes, and never waited for.
+"""The store's database: opened only if it looks as diskcache makes it, and never waited for.
 
 SQLite runs what a database holds (views, triggers, rules for columns), maps a WAL index into memory, and
-follows the name at the end of a journal. diskcache sets whatever the table Settings says, and retries for a
-minute what is locked. So all of that is looked at before diskcache gets the connection, and each statement
-has a deadline. The connection keeps the file locked: nobody changes it afterwards, and nothing waits for it.
+follows the name at the end of a journal. diskcache applies whatever the table Settings says, and retries a
+locked database for a minute. So the database is checked before diskcache gets the connection, and each
+statement has a deadline. The connection keeps the file locked: no other process changes it afterwards, and
+nothing waits for it.
 """
 
 import os
@@ -20,7 +21,7 @@ from diskcache.core import DBNAME
 from kallsymsd.engine.bytesdisk import BytesCache, DamagedError
 from kallsymsd.protocol.regular import open_regular
 
-#: What diskcache is told. What begins with "sqlite_" is told SQLite at each opening, whatever the table says.
+#: Settings of diskcache. Those that begin with "sqlite_" are set at each opening, whatever the table says.
 SETTINGS: Mapping[str, str | int] = {
     "eviction_policy": "least-recently-stored",  # reading then writes nothing
     "statistics": 0,
@@ -29,7 +30,7 @@ SETTINGS: Mapping[str, str | int] = {
     "disk_min_file_size": 0,
     "sqlite_auto_vacuum": 1,
     "sqlite_cache_size": 8192,
-    # Neither the database nor a WAL index is mapped: whoever truncates a mapped file kills the daemon.
+    # Neither the database nor a WAL index is mapped: truncating a mapped file would kill the daemon.
     "sqlite_mmap_size": 0,
     "sqlite_journal_mode": "truncate",
     # A power failure may cost the cache, which is then set aside; no request waits for a disk.
@@ -47,15 +48,15 @@ _PRAGMAS = (
     "trusted_schema = OFF",
     "cell_size_check = ON",
 )
-# Rows of the table Settings that count, and change.
+# Rows of the table Settings that are counts, and so change.
 _COUNTS = ("count", "size", "hits", "misses")
 _LARGEST = 1 << 53
 
 #: Seconds that one statement may take while the database is opened, and after that.
 OPENING, WORKING = 20.0, 5.0
-# Instructions of SQLite's machine between two looks at the clock.
+# Instructions of SQLite's virtual machine between two checks of the clock.
 _STEPS = 10_000
-# Longest text or blob in bytes; a row of ours has 200, a trigger 150.
+# Longest text or blob in bytes; a row of the cache has 200, a trigger 150.
 _LONGEST = 1 << 16
 # Most rows, each of which knows a value file.
 _MOST_ROWS = 1 << 20
@@ -64,16 +65,16 @@ _SLACK = 16 << 20
 
 # SQLite's file formats: https://sqlite.org/fileformat.html
 _MAGIC = b"SQLite format 3\0"
-_ROLLBACK = b"\1\1"  # versions of the format for who writes and who reads; 2 is WAL
+_ROLLBACK = b"\1\1"  # versions of the format for writing and for reading; 2 is WAL
 _SUPER_JOURNAL = b"\xd9\xd5\x05\xf9\x20\xa1\x63\xd7"
 
 Schema = frozenset[tuple[object, ...]]
 
 
 class Database(sqlite3.Connection):
-    """A connection whose statements end in time: sqlite3.OperationalError, SQLITE_INTERRUPT otherwise.
+    """A connection whose statements have a deadline: sqlite3.OperationalError, SQLITE_INTERRUPT after that.
 
-    Threads may use it one after the other.
+    Several threads may use it, one at a time.
 
     patience  seconds for each statement
     """
@@ -106,10 +107,10 @@ def is_locked(error: Exception) -> bool:
 
 
 def open_database(directory: Path, limit: int) -> tuple[Database, set[str]]:
-    """The database in ``directory``, an empty one if there is none, and the value files that its rows name.
+    """The database in ``directory``, created if missing, and the value files that its rows name.
 
-    ``limit`` is what a store may have, in bytes. Raises DamagedError, OSError or an error of sqlite3 for one
-    that is not sound or not as diskcache makes it; see also is_locked().
+    ``limit`` is the size of a store in bytes. Raises DamagedError, OSError or an error of sqlite3 for a
+    database that is damaged or not as diskcache makes it; see also is_locked().
     """
     path = directory / DBNAME
     _check_files(path, limit)
@@ -124,10 +125,10 @@ def open_database(directory: Path, limit: int) -> tuple[Database, set[str]]:
 
 
 def _check_files(path: Path, limit: int) -> None:
-    """Look at what SQLite would open, before it does."""
+    """Check the files that SQLite would open, before it does."""
     for suffix in ("-wal", "-shm"):
         if os.path.lexists(f"{path}{suffix}"):
-            raise DamagedError(f"{path.name}{suffix}, which is never made")
+            raise DamagedError(f"{path.name}{suffix} exists, which kallsymsd never creates")
     for name in (path, Path(f"{path}-journal")):
         try:
             descriptor = open_regular(str(name), follow=False)
@@ -140,7 +141,7 @@ def _check_files(path: Path, limit: int) -> None:
             if name == path:
                 head = os.pread(descriptor, 20, 0)
                 if head and (head[:16], head[18:]) != (_MAGIC, _ROLLBACK):
-                    raise DamagedError(f"{name.name} is no database of ours")
+                    raise DamagedError(f"{name.name} is not a database that kallsymsd made")
             elif os.pread(descriptor, 8, max(0, size - 8)) == _SUPER_JOURNAL:
                 raise DamagedError(f"{name.name} names another file")
         finally:
@@ -148,9 +149,9 @@ def _check_files(path: Path, limit: int) -> None:
 
 
 def _checked(database: Database) -> set[str]:
-    """The value files that the rows name; DamagedError unless all is as diskcache makes it."""
+    """The value files that the rows name; DamagedError unless the database is as diskcache makes it."""
     schema = _schema(database)
-    if not schema:  # nothing but what the file is made with
+    if not schema:  # a new file
         return set()
     expected, settings = _pattern()
     if schema != expected:
@@ -164,13 +165,13 @@ def _checked(database: Database) -> set[str]:
     if len(rows) != len(settings) or any(
         found.get(key) != value for key, value in settings.items() if key not in (*_COUNTS, "size_limit")
     ):
-        raise DamagedError("the settings are not those that were made")
+        raise DamagedError("the settings are not those that kallsymsd sets")
     (verdict,) = database.execute("PRAGMA quick_check(1)").fetchone()
     if verdict != "ok":
         raise DamagedError(str(verdict))
     counted = database.execute("SELECT count(*), coalesce(sum(size), 0) FROM Cache").fetchone()
     if counted != (found["count"], found["size"]):
-        raise DamagedError("the rows are not as many, or not as large, as they should be")
+        raise DamagedError("number or size of the rows is not what Settings says")
     names = database.execute(f"SELECT filename FROM Cache LIMIT {_MOST_ROWS + 1}").fetchall()  # noqa: S608  a number
     if len(names) > _MOST_ROWS:
         raise DamagedError("too many rows")
@@ -185,7 +186,7 @@ def _schema(database: Database) -> Schema:
 
 @cache
 def _pattern() -> tuple[Schema, dict[str, object]]:
-    """Tables and settings as the diskcache that is installed makes them, in memory."""
+    """Tables and settings as the installed diskcache makes them, in memory."""
     database = Database(":memory:")
     try:
         BytesCache("/", database, **SETTINGS)

@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What kind of file system a path lies on."""
+"""The type of the file system that a path is on."""
 
 import re
 from pathlib import Path
 
 from kallsymsd.protocol.regular import read_regular
 
-#: Types, as in /proc/self/mountinfo, whose locks and caching another machine (or a foreign program) decides.
+#: Types, as in /proc/self/mountinfo, whose locks and caching depend on another machine or program.
 REMOTE = frozenset(
     {"9p", "afs", "ceph", "cifs", "gfs2", "lustre", "ncpfs", "nfs", "nfs4", "smb3", "virtiofs"}
 )
@@ -17,7 +17,7 @@ _MOST = 1 << 26
 
 
 def filesystem_type(path: Path, mounts: Path = _MOUNTS) -> str:
-    """Type of the file system that ``path`` lies on, as ``mounts`` names it; "" if that is unknown.
+    """Type of the file system that ``path`` is on, as ``mounts`` names it; "" if unknown.
 
     Python has no statfs, and st_dev does not lead to the mount on btrfs; the longest mount point does.
     """
@@ -37,10 +37,10 @@ def filesystem_type(path: Path, mounts: Path = _MOUNTS) -> str:
 
 
 def is_remote(kind: str) -> bool:
-    """Whether locks and databases on a file system of this type are not to be relied on."""
+    """Whether locks and databases cannot be relied on with a file system of this type."""
     return kind in REMOTE or kind.startswith("fuse.")
 
 
 def _unescape(field: str) -> str:
-    """Undo the octal that space, tab, newline and backslash are written as."""
+    """Decode space, tab, newline and backslash, which are written in octal."""
     return re.sub(r"\\([0-7]{3})", lambda match: chr(int(match[1], 8)), field)

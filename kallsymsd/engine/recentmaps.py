@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The last maps with the answers about them, in memory: what a repeated request needs."""
+"""The last maps and their answers, in memory, for repeated requests."""
 
 from __future__ import annotations
 
@@ -8,23 +8,23 @@ from collections import OrderedDict
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from kallsymsd.engine.key import digest
+from kallsymsd.engine.keys import digest
 
 if TYPE_CHECKING:
     from kallsymsd.engine.answer import Answer
 
-#: Bytes of maps and answers kept: two passes of a large kernel's link, about 11 MB each. What answers
-#: share counts for each of them: it stays until the last one goes.
+#: Bytes of maps and answers kept: two passes of a large kernel's link, about 11 MB each. Files that answers
+#: share count for each of them, since they stay until the last one goes.
 LIMIT = 24 << 20
 
-#: Maps kept, however small.
+#: Most maps kept, however small.
 MOST = 400
 
-#: Descriptors of answers kept: each answer holds one or two, and a process may have few thousand.
+#: Most descriptors of answers kept: each answer holds one or two, and a process has only a few thousand.
 MOST_DESCRIPTORS = 2048
 
-#: Answers about one map. A build has two or three; what has ever new names for its .bin has no end of them,
-#: and is not to push out the maps of other builds.
+#: Most answers about one map. A build has two or three. A build that always names its .bin differently has
+#: ever more, and must not push out the maps of other builds.
 MOST_ANSWERS = 32
 
 # Bytes compared before the rest.
@@ -32,10 +32,10 @@ _END = 4096
 
 
 class MapText:
-    """Contents of a map.
+    """A map.
 
-    text     the bytes
-    answers  answers about this map, by kallsymsd.engine.key.form_key
+    text     its contents
+    answers  answers about it, by kallsymsd.engine.keys.form_key
     """
 
     def __init__(self, text: bytes) -> None:
@@ -44,16 +44,16 @@ class MapText:
 
     @cached_property
     def digest(self) -> bytes:
-        """Digest of the contents, made on demand: it costs more than an update of the tables."""
+        """Digest of the contents, computed on demand: it costs more than an update of the tables."""
         return digest(self.text)
 
 
 class RecentMaps:
-    """The most recently seen maps and their answers, up to ``limit`` bytes.
+    """The most recently used maps and their answers, up to ``limit`` bytes.
 
-    Those not seen for longest are dropped first, the last one never, but some of its answers. A map is found
-    by comparing, which is cheaper than any hash. As long as a map is in here, no other object has the same
-    contents.
+    The least recently used maps are dropped first. The last map is never dropped, but its answers may be. A
+    map is found by comparing, which is cheaper than any hash. While a map is in here, no other object has the
+    same contents.
     """
 
     def __init__(self, limit: int = LIMIT, descriptors: int = MOST_DESCRIPTORS) -> None:
@@ -66,14 +66,14 @@ class RecentMaps:
         self._lock = threading.Lock()
 
     def alike(self, size: int) -> list[bytes]:
-        """Contents of the maps of that many bytes, those seen last first."""
+        """Contents of the maps of that many bytes, the most recently used first."""
         with self._lock:
             return [known.text for known in reversed(self._maps) if len(known.text) == size]
 
     def find(self, content: bytes) -> MapText:
-        """The map with this ``content``: the one in memory, else a new one, which is remembered."""
-        # The lock is held while maps are compared: the interpreter's is anyway, and two threads with the same
-        # new map must not make two of it.
+        """The map with this ``content``: the one in memory, else a new one, which is kept."""
+        # The lock is held while maps are compared: the interpreter's is held anyway, and two threads with
+        # the same new map must not make two objects of it.
         with self._lock:
             known = self._known(content)
             if known is None:
@@ -84,7 +84,7 @@ class RecentMaps:
         return known
 
     def add(self, contents: MapText, form: bytes, answer: Answer) -> None:
-        """Remember an answer about a map."""
+        """Keep an answer about a map."""
         with self._lock:
             if contents not in self._maps:
                 return
@@ -98,19 +98,19 @@ class RecentMaps:
                 self._drop_answer(contents, next(iter(contents.answers)))
 
     def forget(self, contents: MapText) -> None:
-        """Forget a map and its answers: it turned out not to be worth its memory."""
+        """Drop a map that is not worth its memory, and its answers."""
         with self._lock:
             if contents in self._maps:
                 self._drop(contents)
 
     def let_go(self) -> None:
-        """Free the answers of maps that were dropped: half a millisecond, for which no client is to wait."""
+        """Free dropped answers. Takes half a millisecond, so call it when no client waits."""
         with self._lock:
             dropped, self._dropped = self._dropped, []
         dropped.clear()
 
     def clear(self) -> None:
-        """Forget all maps and answers."""
+        """Drop all maps and answers."""
         with self._lock:
             for contents in list(self._maps):
                 self._drop(contents)
@@ -118,7 +118,7 @@ class RecentMaps:
 
     def _known(self, content: bytes) -> MapText | None:
         size = len(content)
-        # What moved in a map has moved at its end, too: most others are told apart there.
+        # Where addresses moved, they moved at the map's end too: most maps differ there.
         end = content[-_END:]
         for known in reversed(self._maps):
             if len(known.text) == size and known.text.endswith(end) and known.text == content:
@@ -126,7 +126,7 @@ class RecentMaps:
         return None
 
     def _remember(self, contents: MapText, more: int) -> None:
-        """Make a map, grown by ``more`` bytes, the one seen last. The caller holds the lock."""
+        """Make a map, grown by ``more`` bytes, the most recently used. The caller holds the lock."""
         self._size += more
         self._maps[contents] = self._maps.pop(contents, 0) + more
         while len(self._maps) > 1 and (
@@ -141,7 +141,7 @@ class RecentMaps:
         contents.answers = {}
 
     def _drop_answer(self, contents: MapText, form: bytes) -> None:
-        """Drop one answer about a map that is in here, if there is such a one."""
+        """Drop one answer about a map that is in here, if it has that answer."""
         answer = contents.answers.pop(form, None)
         if answer is not None:
             self._maps[contents] -= answer.size

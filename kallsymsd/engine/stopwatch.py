@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Times the stages of a computation."""
+"""Measures the stages of a computation."""
 
 from time import perf_counter_ns
 
@@ -10,11 +10,20 @@ class Stopwatch:
     """Microseconds spent in each of wire.STAGES."""
 
     def __init__(self) -> None:
-        self.stages = [0] * len(STAGES)
+        self._stages = [0] * len(STAGES)
         self._since = perf_counter_ns()
 
+    @property
+    def stages(self) -> tuple[int, ...]:
+        """What was counted so far, as How has it."""
+        return tuple(self._stages)
+
     def lap(self, stage: str) -> None:
-        """Book the time since the last lap to ``stage``."""
+        """Count the time since the last lap, or the start, to ``stage``."""
         now = perf_counter_ns()
-        self.stages[STAGES.index(stage)] += (now - self._since) // 1000
+        self._stages[STAGES.index(stage)] += (now - self._since) // 1000
         self._since = now
+
+    def spent(self, stage: str) -> int:
+        """Microseconds counted to ``stage``."""
+        return self._stages[STAGES.index(stage)]

@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Answers on disk. Hides diskcache: nothing else in the project knows of it.
+"""Answers and states on disk. Hides diskcache: nothing outside the store knows of it.
 
 A value in the cache is (integers little-endian)
 
     magic "KSST" · u16 schema · u16 zero · u64 length of payload · XXH3-128 of key and payload · payload
 
-verified at each read. The key is under the checksum, so that files that changed places do not pass either.
+verified at each read. The checksum covers the key, so that swapped files are found too.
 """
 
 import os
@@ -23,7 +23,7 @@ import xxhash
 from kallsymsd.engine.bytesdisk import BytesCache, sweep
 from kallsymsd.engine.database import SETTINGS, Database, is_locked, open_database
 from kallsymsd.engine.filesystem import filesystem_type, is_remote
-from kallsymsd.engine.key import SCHEMA
+from kallsymsd.engine.keys import SCHEMA
 from kallsymsd.protocol.lock import Lock
 from kallsymsd.protocol.private import private_directory
 
@@ -33,21 +33,21 @@ HEADER_SIZE = 32
 #: Bytes on disk, unless told otherwise.
 DEFAULT_LIMIT = 512 << 20
 
-# A disk that keeps damaging the cache is not to be tried for ever.
+# Damaged databases after which the store gives up, for a disk that keeps damaging them.
 _MAX_RESETS = 3
 
-# Errors of writing that say nothing about what is stored already: busy, locked, read-only, full.
+# Errors of writing that say nothing about what is stored: busy, locked, read-only, full.
 _HARMLESS = frozenset(
     {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_FULL}
 )
 
-# Seconds that clients' requests wait for the store to be open, counted from its making.
+# Seconds from its creation that clients' requests wait for the store to open.
 _FIRST = 0.5
-# Seconds between two attempts to open what another process has locked.
+# Seconds between two attempts to open a database that another process has locked.
 _PAUSE = 0.5
-# Seconds that a client's request waits for another thread to be done with the store; that others wait.
+# Seconds to wait for another thread to be done with the store: for a client's request, for others.
 _SHORT, _LONG = 0.5, 10.0
-# Seconds that closing waits for that.
+# The same for closing.
 _CLOSING = 1.0
 
 # Stands for all keys.
@@ -57,30 +57,29 @@ _T = TypeVar("_T")
 
 
 class StoreUnavailableError(Exception):
-    """The cache directory cannot be used; the text names it, says why and what to do, in one line."""
+    """The cache directory cannot be used; the text is one line: the directory, why, and what to do."""
 
 
 class Store:
     """Bytes by key in a private directory, up to a limit. One process at a time uses a directory.
 
-    Never raises after it was made: what is damaged is a miss, and the damaged thing is removed; when the
-    database itself is damaged, or not one that we make, all of it is set aside and an empty one takes its
-    place. Nor does it wait: it is opened in a thread of its own, and whoever comes before that is done has a
-    miss; so has whoever finds it in use for too long.
+    Never raises once created. A damaged entry is a miss and is removed. A database that is damaged, or that
+    kallsymsd did not make, is set aside and replaced by an empty one. Nor does it keep a request waiting: the
+    store opens in a thread of its own; until then, and when it is in use for too long, a request has a miss.
 
-    entries, bytes  what is stored now, as of the last change
-    limit           bytes on disk above which the least recently stored entries go
-    damaged         entries and databases that were found damaged
-    evictions       entries that went because of the limit
-    problem         why nothing is stored (any more); "" as long as all is well
+    entries, bytes  what is stored, as of the last change
+    limit           bytes on disk above which the least recently stored entries are removed
+    damaged         entries and databases found damaged
+    evictions       entries removed because of the limit
+    problem         why nothing is stored (any more); "" if all is well
     """
 
     def __init__(self, directory: Path, limit: int = DEFAULT_LIMIT, *, patience: float = 30.0) -> None:
-        """Open or make the store below ``directory``, which is made 0700 and must be ours alone.
+        """Open or create the store below ``directory``, which is created 0700 and must be private.
 
-        Waits until it is open, ``patience`` seconds at most; it goes on opening after that. Raises
-        StoreUnavailableError when another process uses it or it lies on a remote file system, and
-        NotPrivateError when it is not ours.
+        Waits up to ``patience`` seconds until it is open; opening goes on after that. Raises
+        StoreUnavailableError if another process uses the directory or it is on a remote file system, and
+        NotPrivateError if it is not private.
         """
         self.limit = limit
         self.entries = 0
@@ -92,7 +91,7 @@ class Store:
         kind = filesystem_type(directory)
         if is_remote(kind):
             raise StoreUnavailableError(
-                f"{directory}: lies on {kind}, where locks are not to be relied on; "
+                f"{directory}: is on {kind}, where locks cannot be relied on; "
                 "name a local directory with --cache-dir"
             )
         self._directory = directory.absolute() / "store"
@@ -103,7 +102,7 @@ class Store:
         self._largest = limit // 4
         self._cache: diskcache.Cache | None = None
         self._database: Database | None = None
-        # Keys that were removed while the database could not be asked, or are about to be.
+        # Keys still to be removed from the database.
         self._removed: set[bytes] = set()
         self._closing = threading.Event()
         self._is_tried = threading.Event()  # open, or never to be
@@ -122,11 +121,11 @@ class Store:
 
     @property
     def is_opening(self) -> bool:
-        """Whether it is not open yet; it may be later."""
+        """Whether the store is not open yet, but may be later."""
         return not self._is_tried.is_set()
 
     def get(self, key: bytes) -> bytes | memoryview | None:
-        """The payload stored under ``key``, or None. A view: payloads are large and get taken apart."""
+        """The payload stored under ``key``, or None. A view, since payloads are large and taken apart."""
 
         def fetch(cache: diskcache.Cache) -> bytes | memoryview | None:
             value = cache.get(key)
@@ -144,7 +143,7 @@ class Store:
     def put(self, key: bytes, *payload: bytes) -> bool:
         """Store the parts of ``payload``, one after the other, under ``key``; whether that worked.
 
-        Payloads above a quarter of the limit are not worth what they would push out.
+        Payloads above a quarter of the limit are not stored: they would push out too much.
         """
         if sum(len(part) for part in payload) > self._largest:
             return False
@@ -161,7 +160,7 @@ class Store:
         return self._guarded(insert, otherwise=False)
 
     def reject(self, key: bytes) -> None:
-        """Remove the entry under ``key``, as damaged: its bytes are as they were put, but make no sense."""
+        """Remove the entry under ``key`` as damaged: its checksum is right, but it cannot be decoded."""
         self.damaged += 1
         self.remove(key)
 
@@ -175,14 +174,15 @@ class Store:
         self.remove(_ALL)
 
     def close(self) -> None:
-        """Close the store and let others use its directory. What takes longer than a second is left to the
-        end of the process.
+        """Close the store and release its directory.
+
+        After a second without success, that is left to the end of the process.
         """
         self._closing.set()
         if not self._mutex.acquire(timeout=_CLOSING):
             return
         try:
-            # Else the thread that opens it still works there: it does the rest.
+            # While the store opens, the thread that opens it will close it.
             if not self.is_opening:
                 self._shut()
                 self._lock.close()
@@ -200,7 +200,7 @@ class Store:
             self._remove(self._cache)
             return action(self._cache)
         except OSError as error:
-            if not self._directory.exists():  # somebody has emptied the cache directory
+            if not self._directory.exists():  # the cache directory was emptied
                 self._reset(error)
             return otherwise
         except diskcache.Timeout:  # a transaction could not begin
@@ -209,7 +209,7 @@ class Store:
             if error.sqlite_errorcode & 0xFF not in _HARMLESS:
                 self._reset(error)
             return otherwise
-        # What diskcache raises on damaged rows is of every kind: TypeError, ValueError, KeyError ...
+        # diskcache raises anything for damaged rows: TypeError, ValueError, KeyError ...
         except Exception as error:  # noqa: BLE001  see above
             self._reset(error)
             return otherwise
@@ -217,7 +217,7 @@ class Store:
             self._mutex.release()
 
     def _remove(self, cache: diskcache.Cache) -> None:
-        """Do what remove() has noted, before anything is asked for."""
+        """Remove the keys that remove() left, before anything is read."""
         if not self._removed:
             return
         while self._removed:
@@ -229,17 +229,17 @@ class Store:
                 raise
         self._count(cache)
 
-    # Opening and closing the database; but for the waiting, the caller holds the mutex.
+    # Opening and closing the database. The caller holds the mutex, except in _begin().
 
     def _begin(self) -> None:
-        """Open the database as soon as nobody has it locked: the job of a thread."""
+        """Open the database once no other process has it locked; a thread's job."""
         while not self._closing.is_set():
             try:
                 opened = self._opened()
             except Exception as error:  # noqa: BLE001  as above
                 if is_locked(error):
                     self.problem = (
-                        f"{self._directory}: is locked by another program; nothing is stored until it is done"
+                        f"{self._directory}: is locked by another program; nothing is stored meanwhile"
                     )
                     self._closing.wait(_PAUSE)
                     continue
@@ -258,7 +258,7 @@ class Store:
                 self._lock.close()
 
     def _opened(self) -> tuple[Database, diskcache.Cache]:
-        """The database, which is made if there is none, and what uses it."""
+        """The database, created if missing, and the cache that uses it."""
         if self._directory.is_symlink():
             raise NotADirectoryError(f"{self._directory} is a link")
         self._directory.mkdir(mode=0o700, exist_ok=True)
@@ -282,7 +282,7 @@ class Store:
         self._database = self._cache = None
 
     def _reset(self, error: Exception) -> None:
-        """Set the damaged database aside and begin an empty one; give up when that happens too often."""
+        """Replace the damaged database by an empty one; give up when that happens too often."""
         self._shut()
         self.entries = self.bytes = 0
         self.damaged += 1
@@ -296,7 +296,7 @@ class Store:
             self._directory.rename(aside)
             _discard(aside)
         except FileNotFoundError:
-            pass  # somebody removed the whole cache
+            pass  # the whole cache was removed
         except OSError as problem:
             self.problem = f"{self._directory}: {problem.strerror}; remove it"
             return
@@ -308,7 +308,7 @@ class Store:
 
 
 def _discard(path: Path) -> None:
-    """Remove what is at ``path``, as far as that goes; no link is followed."""
+    """Remove what is at ``path`` as far as possible; no link is followed."""
     if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path, ignore_errors=True)
     else:
@@ -324,6 +324,6 @@ def _header(key: bytes, payload: Sequence[bytes | memoryview]) -> bytes:
 
 
 def _verified(key: bytes, value: bytes) -> memoryview | None:
-    """The payload of a stored value, or None if one byte of it is not as it was put."""
+    """The payload of a stored value; None if any byte of it has changed."""
     payload = memoryview(value)[HEADER_SIZE:]
     return payload if value[:HEADER_SIZE] == _header(key, (payload,)) else None

@@ -2,29 +2,23 @@
 """Layout of an answer in the store: u32 length of the reply, the reply as on the wire, text, binary, map."""
 
 from kallsymsd.engine.answer import Answer
-from kallsymsd.engine.result import BuildResult
+from kallsymsd.engine.memoryfile import MemoryFile
 from kallsymsd.protocol.wire import OK, BuildReply, WireError
 
 
 def encode(answer: Answer) -> list[bytes]:
     """``answer``, whose status is OK, for the store, in pieces."""
-    reply = answer.reply(answer.how).encode()
+    reply = answer.reply.encode()
     return [len(reply).to_bytes(4, "little"), reply, *answer.parts()]
 
 
-def decode(entry: bytes | memoryview) -> BuildResult:
-    """What :func:`encode` was given; WireError for anything it could not have written."""
+def decode(entry: bytes | memoryview) -> Answer:
+    """What :func:`encode` was given, sealed again; WireError for anything it could not have written.
+
+    OSError when there is no memory or descriptor for it.
+    """
     end = 4 + int.from_bytes(entry[:4], "little")
     reply = BuildReply.decode(bytes(entry[4:end]))
-    binary_at = end + reply.text_length
-    map_at = binary_at + reply.binary_length
-    if reply.status != OK or map_at + reply.map_length != len(entry):
+    if reply.status != OK or end + reply.length != len(entry):
         raise WireError(f"stored answer of {len(entry)} bytes does not match its own header")
-    return BuildResult(
-        OK,
-        reply.how,
-        text=bytes(entry[end:binary_at]),
-        pieces=(entry[binary_at:map_at],),
-        sysmap=bytes(entry[map_at:]),
-        message=reply.message,
-    )
+    return Answer(reply, (MemoryFile((entry[end:],)),))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Asks the daemon. Every wait has a deadline, and nothing the daemon says is trusted unchecked."""
+"""Asks the daemon. Every wait has a deadline, and nothing that the daemon sends is trusted unchecked."""
 
 import _socket
 import posix
@@ -9,26 +9,26 @@ import time
 from kallsymsd.protocol import received, wire
 from kallsymsd.protocol.places import MAX_SOCKET_PATH, named_sockets, standard_sockets
 from kallsymsd.protocol.private import flaw
-from kallsymsd.protocol.received import Made
+from kallsymsd.protocol.received import Output
 from kallsymsd.protocol.users import is_anybodys, is_us, peer_uid
 
 #: Seconds to wait for a connection: the daemon's queue may be full.
 CONNECT = 0.1
-#: Seconds without a frame after which the daemon counts as stuck; it sends one every 0.1 s while it works.
+#: Seconds without a frame until the daemon counts as stuck; it sends one every 0.1 s while it works.
 SILENCE = 0.4
 
 _INT = 4
-# Seconds between two attempts to get into a full queue.
+# Seconds between two attempts to connect to a full queue.
 _PAUSE = 0.005
 
 
 class UnansweredError(Exception):
-    """The daemon did not answer; the text says which and why.
+    """The daemon did not answer; the text says which daemon and why.
 
-    reason    a key of tally.REASONS; "absent" and "starting" are no trouble
-    waited    seconds waited in vain: for the connection, and since the last sign of life; all of them for a
-              daemon that is too slow
-    outdated  path and protocol of a daemon that is older than we are, None for others
+    reason    a key of notes.REASONS; "absent" and "starting" are not problems
+    waited    seconds waited in vain: for the connection, and since the last frame; for a daemon that is too
+              slow, the whole wait
+    outdated  path and protocol of a daemon that is older than this client, None otherwise
     """
 
     def __init__(
@@ -41,7 +41,7 @@ class UnansweredError(Exception):
 
 
 class _RefusedError(Exception):
-    """The daemon did what it should not have done, or said why it cannot."""
+    """The daemon broke the protocol, or said why it cannot answer."""
 
     def __init__(self, text: str, reason: str, *, is_older: bool = False) -> None:
         super().__init__(text)
@@ -51,12 +51,12 @@ class _RefusedError(Exception):
 
 def ask(
     request: wire.BuildRequest, input_descriptor: int, input_size: int, environment: dict[bytes, bytes]
-) -> tuple[wire.BuildReply, Made]:
-    """The daemon's reply to ``request``, and what came with it.
+) -> Output:
+    """The daemon's answer to ``request``.
 
     ``input_size`` is in bytes. Raises UnansweredError.
     """
-    sock, path, waited = _connect(environment)
+    sock, path, waited = connect(environment)
     conversation = _Conversation(sock, input_size)
     try:
         return conversation.build(request, input_descriptor)
@@ -83,13 +83,13 @@ def ask(
 class _Conversation:
     """One request on one connection.
 
-    is_heard  whether anything has come
-    waited    seconds since the last frame. Counted wait by wait, and none as more than it was granted:
-              neither a slow machine nor a client that was stopped is to pass for a silent daemon
+    is_heard  whether the daemon sent anything
+    waited    seconds since the last frame. Counted wait by wait, each as no more than was granted for it, so
+              that a daemon does not count as silent when the machine is slow or the client was stopped
     """
 
     def __init__(self, sock: _socket.socket, input_size: int) -> None:
-        """``input_size`` decides on the seconds for the answer, however many signs of life there are."""
+        """``input_size`` limits the seconds for the answer, however many heartbeats come."""
         self.waited = 0.0
         self._before_last_frame = 0.0
         self._patience = wire.patience(input_size)
@@ -99,21 +99,22 @@ class _Conversation:
         self._received = bytearray()
         self._descriptors: list[int] = []
 
-    def build(self, request: wire.BuildRequest, input_descriptor: int) -> tuple[wire.BuildReply, Made]:
-        """Send the request, wait for the reply."""
+    def build(self, request: wire.BuildRequest, input_descriptor: int) -> Output:
+        """Send the request and wait for the reply."""
         try:
             self._send(wire.preamble() + wire.frame(wire.BUILD, request.encode()), input_descriptor)
         except (BrokenPipeError, ConnectionResetError):
-            pass  # it hung up; it may have said why before
+            pass  # it hung up; before that, it may have said why
         wire.check_preamble(self._take(wire.PREAMBLE_SIZE))
         while True:
             kind, length = wire.parse_header(self._take(wire.HEADER_SIZE))
             body = self._take(length)
             if kind == wire.REPLY:
                 reply = wire.BuildReply.decode(body)
-                front = received.check(reply, request, self._descriptors, self._input_size)
-                descriptors, self._descriptors = self._descriptors, []
-                return reply, Made(reply, descriptors, front)
+                descriptors = tuple(self._descriptors)
+                front = received.check(reply, request, descriptors, self._input_size)
+                self._descriptors.clear()  # they are the caller's now
+                return Output.received(reply, descriptors, front)
             if kind == wire.FAILURE:
                 raise _RefusedError(_one_line(body), "refused")
             if kind == wire.VERSION:
@@ -134,13 +135,13 @@ class _Conversation:
             try:
                 sent = self._sock.sendmsg([data], ancillary)
             except TimeoutError:
-                continue  # to be told which limit that was
+                continue  # _prepare_to_wait() says which limit that was
             finally:
                 self._count_wait(before, granted)
             data, ancillary = data[sent:], []
 
     def _take(self, size: int) -> bytes:
-        """The next ``size`` bytes; TimeoutError when too much time has passed since the last frame."""
+        """The next ``size`` bytes; TimeoutError if too much time has passed since the last frame."""
         while len(self._received) < size:
             before, granted = self._prepare_to_wait()
             try:
@@ -166,7 +167,7 @@ class _Conversation:
         return taken
 
     def _prepare_to_wait(self) -> tuple[float, float]:
-        """Grant the next call on the socket what is left; the time, and how much that is."""
+        """Grant the next call on the socket the time left; the current time, and the seconds granted."""
         silence = SILENCE - self.waited
         patience = self._patience - self._before_last_frame - self.waited
         if patience <= 0:
@@ -189,7 +190,7 @@ class _Conversation:
 
 
 def _is_ready(path: bytes) -> bool:
-    """Whether a daemon says that it serves the socket ``path``. Else one is starting, or leaving."""
+    """Whether a daemon says that it serves the socket ``path``. Otherwise one is starting or stopping."""
     from kallsymsd.protocol.lock import is_ready
 
     try:
@@ -199,21 +200,24 @@ def _is_ready(path: bytes) -> bool:
 
 
 def _one_line(text: bytes) -> str:
-    """What the daemon says, made fit for a terminal."""
+    """What the daemon says, safe for a terminal."""
     words = " ".join(text.decode("utf-8", "replace").split())
     return "".join(letter if letter.isprintable() else "?" for letter in words)
 
 
 def _is_older(theirs: str, ours: str) -> bool:
-    """Whether version ``theirs`` is before ``ours``; False if that cannot be said."""
+    """Whether version ``theirs`` is before ``ours``; False if that is unknown."""
     try:
         return [int(part) for part in theirs.split(".")] < [int(part) for part in ours.split(".")]
     except ValueError:
         return False
 
 
-def _connect(environment: dict[bytes, bytes]) -> tuple[_socket.socket, bytes, float]:
-    """A connection to the first daemon found, its path, and the seconds waited for it."""
+def connect(environment: dict[bytes, bytes]) -> tuple[_socket.socket, bytes, float]:
+    """A connection to the first daemon found, its path, and the seconds waited for it.
+
+    Raises UnansweredError.
+    """
     why = ""
     for places in (named_sockets, standard_sockets):
         for path in places(environment):
@@ -246,7 +250,7 @@ def _connect(environment: dict[bytes, bytes]) -> tuple[_socket.socket, bytes, fl
                 ) from error
             if is_anybodys(peer):
                 sock.close()
-                why = why or f"{shown}: of which user it is cannot be told in this namespace"
+                why = why or f"{shown}: its user cannot be told in this user namespace"
                 continue
             if not is_us(peer):
                 sock.close()
@@ -256,7 +260,7 @@ def _connect(environment: dict[bytes, bytes]) -> tuple[_socket.socket, bytes, fl
 
 
 def _connect_within(sock: _socket.socket, path: bytes) -> float:
-    """Connect; the seconds waited for that. BlockingIOError after CONNECT seconds."""
+    """Connect; the seconds waited. BlockingIOError after CONNECT seconds."""
     waited = 0.0
     sock.settimeout(CONNECT)
     while True:
@@ -272,8 +276,8 @@ def _connect_within(sock: _socket.socket, path: bytes) -> float:
 
 
 def _flaw(directory: bytes) -> str:
-    """Why somebody else may have made what is in the directory of a socket; "" if nobody can have."""
+    """Why another user may have created what is in a socket's directory; "" if that is impossible."""
     try:
         return flaw(directory)
     except OSError:
-        return ""  # connecting says what is wrong
+        return ""  # connecting reports what is wrong

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What came with a daemon's reply, and whether it is fit to be written.
+"""What a client writes: pieces of the memory files that a daemon sent, or of the client's own memory.
 
-A daemon of ours sends memory files that nobody can change any more. Anything else is refused: a file that
-shrinks while it is copied, or one of gigabytes for a small map, is worse than no answer.
+kallsymsd sends memory files that can no longer be changed. The client refuses anything else: a file that
+shrinks while it is copied, or gigabytes for a small map, would be worse than no answer.
 """
 
 import fcntl
@@ -14,26 +14,26 @@ from kallsymsd.protocol import wire
 #: Most descriptors of a reply.
 MOST = 2
 
-# <linux/fcntl.h>, which the module fcntl has all of since Python 3.8; what only memory files can have.
+# From <linux/fcntl.h>. Only memory files can have these seals.
 _SEALS = fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_WRITE
 
-# Bytes that any answer may have, and bytes more for each of the input, which is that of a map. The shortest
-# line of a map has some 6 bytes. In a .bin it takes at most 8 for its address, 3 for its place in the order,
-# and hardly more than its name; in plain assembly, or a listing, each byte of that takes 6, and a comment
-# has the name.
+# Bytes that any answer may have, and further bytes for each byte of the map. The shortest line of a map has
+# about 6 bytes. In a .bin a symbol takes at most 8 bytes for its address, 3 for its place in the order, and
+# hardly more than its name. In plain assembly, or a listing, each of these bytes takes 6, and a comment has
+# the name.
 _FREE = 2 << 20
 _BINARY = 16
 _TEXT = 128
-# A map that is made of a linked kernel has at most four times the bytes of its symbols, unless many symbols
-# share long names.
+# A map made from a linked kernel has at most four times the bytes of its symbols, unless many symbols share
+# long names.
 _MAP = 16
 
 
 class Piece:
-    """Bytes to be written: ``length`` of them from ``start`` in a descriptor or a bytes object.
+    """``length`` bytes to be written, from ``start`` in a descriptor or a bytes object.
 
-    A file may consist of several. The offset of the descriptor is never moved: the daemon hands it to several
-    clients.
+    A file may consist of several pieces. The descriptor's offset is never moved, since the daemon sends the
+    same open file to several clients.
     """
 
     __slots__ = ("length", "source", "start")
@@ -44,7 +44,7 @@ class Piece:
         self.length = length
 
     def write(self, descriptor: int) -> None:
-        """Write all to ``descriptor``; OSError when that fails."""
+        """Write all bytes to ``descriptor``; OSError when that fails."""
         start, end = self.start, self.start + self.length
         if isinstance(self.source, bytes):
             rest = memoryview(self.source)[start:end]
@@ -55,8 +55,8 @@ class Piece:
             while start < end and (sent := posix.sendfile(descriptor, self.source, start, end - start)):
                 start += sent
         except OSError:
-            # Not every descriptor takes a sendfile, one with O_APPEND does not. What is really wrong with
-            # the others, a write will say.
+            # Some descriptors do not support sendfile, for example with O_APPEND. If there is another error,
+            # writing will report it.
             pass
         while start < end:
             chunk = posix.pread(self.source, min(end - start, 1 << 18), start)
@@ -65,7 +65,7 @@ class Piece:
             start += posix.write(descriptor, chunk)
 
     def read(self) -> bytes:
-        """All of it, or as much as there is."""
+        """All bytes, or as many as there are."""
         if isinstance(self.source, bytes):
             return self.source[self.start : self.start + self.length]
         parts = []
@@ -76,29 +76,55 @@ class Piece:
         return b"".join(parts)
 
 
-class Made:
-    """What came with a reply.
+class Output:
+    """An answer as a client writes it, wherever it was computed.
 
-    descriptors           memory files, the caller's to close; none unless the status is OK
-    text, binary, sysmap  where the .S, the .bin and the map are in them
+    reply                 what is said of it
+    text, binary, sysmap  contents of the .S, the .bin and the map; empty unless the status is OK
+    descriptors           memory files that they are in, to be closed by the caller
     """
 
-    __slots__ = ("binary", "descriptors", "sysmap", "text")
+    __slots__ = ("binary", "descriptors", "reply", "sysmap", "text")
 
-    def __init__(self, reply: wire.BuildReply, descriptors: list[int], front: int) -> None:
-        """The first ``front`` bytes of the .bin are in the first file, all else in the last."""
+    def __init__(
+        self,
+        reply: wire.BuildReply,
+        text: "tuple[Piece, ...]",
+        binary: "tuple[Piece, ...]",
+        sysmap: "tuple[Piece, ...]",
+        descriptors: "tuple[int, ...]" = (),
+    ) -> None:
+        self.reply = reply
+        self.text = text
+        self.binary = binary
+        self.sysmap = sysmap
         self.descriptors = descriptors
+
+    @classmethod
+    def received(cls, reply: wire.BuildReply, descriptors: "tuple[int, ...]", front: int) -> "Output":
+        """What a daemon sent: ``front`` bytes of the .bin in the first file, all else in the last."""
         first, last = (descriptors[0], descriptors[-1]) if descriptors else (-1, -1)
         middle, rest = reply.text_length, reply.binary_length - front
-        self.text = (Piece(last, 0, middle),)
-        self.binary = Piece(first, 0, front), Piece(last, middle, rest)
-        self.sysmap = (Piece(last, middle + rest, reply.map_length),)
+        return cls(
+            reply,
+            (Piece(last, 0, middle),),
+            (Piece(first, 0, front), Piece(last, middle, rest)),
+            (Piece(last, middle + rest, reply.map_length),),
+            descriptors,
+        )
+
+    @property
+    def ok(self) -> bool:
+        """Whether there is anything to write."""
+        return self.reply.status == wire.OK
 
 
-def check(reply: wire.BuildReply, request: wire.BuildRequest, descriptors: list[int], input_size: int) -> int:
-    """How many bytes of the .bin are in a file of their own; WireError for what is no answer to ``request``.
+def check(
+    reply: wire.BuildReply, request: wire.BuildRequest, descriptors: "tuple[int, ...]", input_size: int
+) -> int:
+    """Bytes of the .bin that are in a file of their own; WireError unless this is an answer to ``request``.
 
-    ``input_size`` is in bytes. OSError for descriptors that say nothing of themselves.
+    ``input_size`` is in bytes. OSError for descriptors that cannot be asked.
     """
     count = len(descriptors)
     if count not in ((1, MOST) if reply.status == wire.OK else (0,)):
@@ -125,9 +151,9 @@ def check(reply: wire.BuildReply, request: wire.BuildRequest, descriptors: list[
 
 
 def _check_sealed(descriptor: int) -> None:
-    """WireError unless it can be read, and what is in it stays as it is."""
+    """WireError unless the file can be read and its contents can never change."""
     try:
-        # Only memory files have seals; what is open with O_PATH does not tell them.
+        # Only memory files have seals; F_GET_SEALS fails for descriptors opened with O_PATH.
         mode = fcntl.fcntl(descriptor, fcntl.F_GETFL) & posix.O_ACCMODE
         seals = fcntl.fcntl(descriptor, fcntl.F_GET_SEALS)
     except OSError:
@@ -137,7 +163,7 @@ def _check_sealed(descriptor: int) -> None:
 
 
 def _text_growth(request: wire.BuildRequest) -> int:
-    """Bytes of text for each of the input: none where all columns are in the .bin."""
+    """Bytes of text for each byte of the input: 0 if all columns are in the .bin."""
     dialect = BY_NAME[request.dialect]
     is_relative = request.options & OPTION_BITS["base-relative"] or not dialect.absolute_form
     has_column = request.options & OPTION_BITS["pc-relative"] or not is_relative

@@ -1,20 +1,20 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The build's part of the protocol: what a client asks for and what it gets, in frames (docs/protocol.md).
+"""The build's part of the protocol: requests and replies in frames (docs/protocol.md).
 
-Pure: bytes in, bytes out, and no imports but the layout of frames, which is had from here too. The client and
-the daemon both use it. All integers are little-endian.
+Pure: bytes in, bytes out. Imports only the layout of frames, and exports it too. Client and daemon both use
+it. All integers are little-endian.
 """
 
-from kallsymsd.protocol.frames import *  # noqa: F403  the protocol has one name for those who use it
+from kallsymsd.protocol.frames import *  # noqa: F403  users import the whole protocol from here
 from kallsymsd.protocol.frames import Reader, WireError, string
 
 # Forms of output.
 ASM = 0  # what the kernel's own tool makes: plain assembly; since v7.4 a .S and a .bin
 INCBIN = 1  # a short .S and a .bin
 
-# What the descriptor of a request gives.
+# What is in the descriptor of a request.
 MAP = 0
-ELF = 1  # a linked kernel, of which the map is made first
+ELF = 1  # a linked kernel, from which the map is made first
 
 # Status of a reply.
 OK = 0
@@ -29,19 +29,39 @@ MADE = ("cold", "incremental", "addresses", "hit")
 
 #: Stages of a computation, in order; a reply has the time of each in microseconds.
 STAGES = ("read", "parse", "diff", "sort", "tokens", "encode", "write")
+_NO_TIME = (0,) * len(STAGES)
 
 
 def patience(input_size: int) -> float:
-    """Seconds that a client waits for a daemon that is alive, for a map or linked file of that many bytes.
+    """Seconds that a client waits for a daemon that is alive, given the input's size in bytes.
 
-    About twenty times what the client takes to make the answer alone, starting included (0.12 s for a map of
-    11 MB). The daemon lets nobody join a computation that is older than that.
+    About twenty times what the client itself needs for the answer, including its start (0.12 s for a map of
+    11 MB). No request joins a computation in the daemon that is older than that.
     """
     return min(2.0 + input_size / 4e6, 20.0)
 
 
+class Value:
+    """Base of immutable types: :data:`put` sets the fields while the object is made, nothing sets them later.
+
+    Not NamedTuple or a frozen dataclass: importing typing or dataclasses takes longer than a client does.
+    """
+
+    __slots__ = ()
+
+    def __setattr__(self, name: str, value: object) -> None:
+        raise AttributeError(f"{type(self).__name__}.{name} cannot be changed")
+
+    def __delattr__(self, name: str) -> None:
+        raise AttributeError(f"{type(self).__name__}.{name} cannot be deleted")
+
+
+#: Sets a field of a Value in its __init__.
+put = object.__setattr__
+
+
 class BuildRequest:
-    """What a client asks for. All that decides the output is in here, nothing is taken from the daemon.
+    """What a client asks for. The output depends on nothing but this and the input.
 
     version     version of the client's package; a daemon of another version must not answer
     dialect     name of a dialect (kallsymsd.core.dialects.exact)
@@ -50,12 +70,12 @@ class BuildRequest:
     bits        32 or 64 (INCBIN only, else 0)
     big_endian  byte order of the target (INCBIN only)
     debug       put the listing into the .S
-    source      MAP or ELF: what the descriptor gives
-    sysmap      send the map, too (ELF only)
-    verify      asked to compare the answer: no build's request, and not counted as one
-    bin_name    name that the .S includes, as the assembler will open it; empty for ASM, but where the tool of
-                the dialect makes a .bin
-    map_path    where the map, or the ELF file, was opened, absolute: for display and watching
+    source      MAP or ELF: what is in the descriptor
+    sysmap      send the map too (ELF only)
+    verify      asked only to compare the answer: not a build's request, and not counted as one
+    bin_name    name of the .bin in the .S, as the assembler will open it; empty for ASM unless the dialect's
+                tool makes a .bin
+    map_path    absolute path of the map, or of the ELF file: for display and watching
     tree        the object tree: the client's working directory
     """
 
@@ -158,73 +178,61 @@ class BuildRequest:
         )
 
 
-class How:
-    """How a result was made.
+class How(Value):
+    """How the tables of an answer were made.
 
     made     COLD, INCREMENTAL, ADDRESSES or HIT
-    ready    the work was done ahead of the request
     symbols  entries in the tables
-    changed  symbols that were added, removed or renamed since the last state (INCREMENTAL)
-    kept     token steps that stand as they were (INCREMENTAL)
+    changed  symbols added, removed or renamed since the last map (INCREMENTAL)
+    kept     token steps kept from the last table (INCREMENTAL)
     steps    token steps in all
     stages   microseconds of each of STAGES
     """
 
-    __slots__ = ("changed", "kept", "made", "ready", "stages", "steps", "symbols")
+    __slots__ = ("changed", "kept", "made", "stages", "steps", "symbols")
+
+    made: int
+    symbols: int
+    changed: int
+    kept: int
+    steps: int
+    stages: "tuple[int, ...]"
 
     def __init__(
         self,
         made: int = COLD,
         *,
-        ready: bool = False,
         symbols: int = 0,
         changed: int = 0,
         kept: int = 0,
         steps: int = 0,
-        stages: "list[int] | None" = None,
+        stages: "tuple[int, ...]" = _NO_TIME,
     ) -> None:
-        self.made = made
-        self.ready = ready
-        self.symbols = symbols
-        self.changed = changed
-        self.kept = kept
-        self.steps = steps
-        self.stages = stages if stages is not None else [0] * len(STAGES)
+        put(self, "made", made)
+        put(self, "symbols", symbols)
+        put(self, "changed", changed)
+        put(self, "kept", kept)
+        put(self, "steps", steps)
+        put(self, "stages", stages)
 
-    def encode(self) -> bytes:
-        """42 bytes: u8 made, u8 ready, u32 symbols, u32 changed, u16 kept, u16 steps, then a u32 a stage."""
-        return b"".join(
-            (
-                bytes((self.made, self.ready)),
-                self.symbols.to_bytes(4, "little"),
-                self.changed.to_bytes(4, "little"),
-                self.kept.to_bytes(2, "little"),
-                self.steps.to_bytes(2, "little"),
-                *(min(stage, 0xFFFFFFFF).to_bytes(4, "little") for stage in self.stages),
-            )
+    def plus(self, stage: str, microseconds: int) -> "How":
+        """The same, with more time spent in ``stage``."""
+        at = STAGES.index(stage)
+        stages = *self.stages[:at], self.stages[at] + microseconds, *self.stages[at + 1 :]
+        return How(
+            self.made,
+            symbols=self.symbols,
+            changed=self.changed,
+            kept=self.kept,
+            steps=self.steps,
+            stages=stages,
         )
 
-    @classmethod
-    def take(cls, reader: Reader) -> "How":
-        """Read what :meth:`encode` wrote."""
-        made, ready = reader.take(2)
-        if made >= len(MADE) or ready > 1:
-            raise WireError("reply with an unknown way of making")
-        return cls(
-            made,
-            ready=bool(ready),
-            symbols=reader.number(4),
-            changed=reader.number(4),
-            kept=reader.number(2),
-            steps=reader.number(2),
-            stages=[reader.number(4) for _ in STAGES],
-        )
-
-    def describe(self) -> str:
+    def describe(self, *, precomputed: bool = False) -> str:
         """One line for a person, such as ``incremental: 11 of 30488 symbols changed, token table kept to step
         172 of 190, 6.1 ms``.
         """
-        word = MADE[self.made] + (" (ready)" if self.ready else "")
+        word = MADE[self.made] + (" (precomputed)" if precomputed else "")
         if self.made == INCREMENTAL:
             kept = (
                 "token table kept"
@@ -237,8 +245,8 @@ class How:
         return f"{word}: {what}, {sum(self.stages) / 1000:.1f} ms"
 
 
-class BuildReply:
-    """What the daemon answers. What was made is in the descriptors: the .S, the .bin, the map.
+class BuildReply(Value):
+    """What is said of an answer. Its contents are in descriptors: the .S, the .bin, the map.
 
     status         OK or BAD_INPUT
     how            how the tables were made
@@ -246,9 +254,26 @@ class BuildReply:
     binary_length  bytes of the .bin (0 without a name for it)
     map_length     bytes of the map (0 unless asked for)
     message        lines for standard error: warnings, or the error; with final newline unless empty
+    precomputed    the work was done, or begun, before the client asked that gets this reply
     """
 
-    __slots__ = ("binary_length", "how", "map_length", "message", "status", "text_length")
+    __slots__ = (
+        "binary_length",
+        "how",
+        "map_length",
+        "message",
+        "precomputed",
+        "status",
+        "text_length",
+    )
+
+    status: int
+    how: How
+    text_length: int
+    binary_length: int
+    map_length: int
+    message: bytes
+    precomputed: bool
 
     def __init__(
         self,
@@ -259,20 +284,41 @@ class BuildReply:
         binary_length: int = 0,
         map_length: int = 0,
         message: bytes = b"",
+        precomputed: bool = False,
     ) -> None:
-        self.status = status
-        self.how = how
-        self.text_length = text_length
-        self.binary_length = binary_length
-        self.map_length = map_length
-        self.message = message
+        put(self, "status", status)
+        put(self, "how", how)
+        put(self, "text_length", text_length)
+        put(self, "binary_length", binary_length)
+        put(self, "map_length", map_length)
+        put(self, "message", message)
+        put(self, "precomputed", precomputed)
+
+    def delivered(self, how: How, *, precomputed: bool) -> "BuildReply":
+        """The reply to a client that gets the same answer, made ``how`` for that client."""
+        return BuildReply(
+            self.status,
+            how,
+            text_length=self.text_length,
+            binary_length=self.binary_length,
+            map_length=self.map_length,
+            message=self.message,
+            precomputed=precomputed,
+        )
 
     def encode(self) -> bytes:
-        """Body of a REPLY frame: u8 status, How, u64 lengths of text, binary and map, string message."""
+        """Body of a REPLY frame: u8 status, made, precomputed, u32 symbols, changed, u16 kept, steps, a u32
+        each stage, u64 lengths of text, binary and map, string message.
+        """
+        how = self.how
         return b"".join(
             (
-                bytes((self.status,)),
-                self.how.encode(),
+                bytes((self.status, how.made, self.precomputed)),
+                how.symbols.to_bytes(4, "little"),
+                how.changed.to_bytes(4, "little"),
+                how.kept.to_bytes(2, "little"),
+                how.steps.to_bytes(2, "little"),
+                *(min(stage, 0xFFFFFFFF).to_bytes(4, "little") for stage in how.stages),
                 self.text_length.to_bytes(8, "little"),
                 self.binary_length.to_bytes(8, "little"),
                 self.map_length.to_bytes(8, "little"),
@@ -284,10 +330,19 @@ class BuildReply:
     def decode(cls, body: bytes) -> "BuildReply":
         """The reply in a REPLY frame's body; WireError for anything malformed."""
         reader = Reader(body)
-        status = reader.number(1)
+        status, made, precomputed = reader.take(3)
         if status not in (OK, BAD_INPUT):
             raise WireError(f"reply with unknown status {status}")
-        how = How.take(reader)
+        if made >= len(MADE) or precomputed > 1:
+            raise WireError("reply with a field out of range")
+        how = How(
+            made,
+            symbols=reader.number(4),
+            changed=reader.number(4),
+            kept=reader.number(2),
+            steps=reader.number(2),
+            stages=tuple([reader.number(4) for _ in STAGES]),
+        )
         text_length, binary_length, map_length = reader.number(8), reader.number(8), reader.number(8)
         message = reader.string()
         reader.end()
@@ -298,9 +353,14 @@ class BuildReply:
             binary_length=binary_length,
             map_length=map_length,
             message=message,
+            precomputed=bool(precomputed),
         )
 
     @property
     def length(self) -> int:
-        """Bytes of all that was made."""
+        """Bytes of text, binary and map together."""
         return self.text_length + self.binary_length + self.map_length
+
+    def describe(self) -> str:
+        """How the tables were made, in one line for a person."""
+        return self.how.describe(precomputed=self.precomputed)

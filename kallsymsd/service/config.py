@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """The daemon's settings: one table; from the configuration file, the environment and the command line.
 
-The later of these three wins. Nothing here decides what a build's answer is: that is in each request.
+Later ones override earlier ones. No setting affects a build's answer, which depends on the request alone.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ T = TypeVar("T")
 
 _LARGEST = 1 << 20
 _LONGEST = 1 << 31  # seconds
-# Bytes of the file, and characters of a line: a path has up to 4,096. tomllib takes time that grows with the
+# Most bytes of the file, and characters of a line: a path has up to 4,096. tomllib's time grows with the
 # square of a line's length.
 _MAX_FILE = 1 << 16
 _MAX_LINE = 5000
-# Digits in a row that Python makes no number of.
+# More digits in a row than Python converts to a number.
 _MAX_DIGITS = 4300
-# Brackets in a line that nobody writes.
+# More brackets than a line reasonably has.
 _DEEP = 50
 _TRUE = frozenset({"1", "on", "true", "yes"})
 _FALSE = frozenset({"0", "off", "false", "no"})
@@ -38,18 +38,18 @@ FILE_VARIABLE = "KALLSYMSD_CONFIG"
 
 
 class ConfigurationError(Exception):
-    """A setting cannot be used; the text is one line that says where it is and what is wrong."""
+    """A setting cannot be used; the text is one line: where it is and what is wrong."""
 
 
 class Setting(Generic[T]):
     """A setting.
 
-    name     key in the configuration file, and with two dashes in front the flag
-    parse    its value from text, or from what TOML has; ValueError says what is expected instead
-    default  its value, given the environment, when it is set nowhere
-    shown    that, for a person
+    name     key in the configuration file, and with two leading dashes the flag
+    parse    converts text or a TOML value; its ValueError says what is expected instead
+    default  the value if it is set nowhere, given the environment
+    shown    the default, for help texts
     metavar  stands for the value in help texts; "" for a switch
-    help     what it is, for a person
+    help     what it is, for help texts
     """
 
     def __init__(
@@ -129,25 +129,30 @@ MEMORY_LIMIT = Setting(
     "memory-limit", _mebibytes, lambda _: 512, "512", "MIB", "memory for the tables of trees in use"
 )
 IDLE_EXIT = Setting(
-    "idle-exit", _seconds, lambda _: 3600, "3600", "SECONDS", "end after that long without a client; 0: never"
+    "idle-exit",
+    _seconds,
+    lambda _: 3600,
+    "3600",
+    "SECONDS",
+    "exit after that long without a client; 0: never",
 )
-WATCH = Setting("watch", _switch, lambda _: True, "on", "", "compute ahead when a map is written again")
+WATCH = Setting("watch", _switch, lambda _: True, "on", "", "precompute answers when maps are written")
 
-#: Every setting, in the order of display. The socket is none: clients do not read the file.
+#: Every setting, in the order of display. The socket is not one: clients do not read the file.
 TABLE: tuple[Setting[Any], ...] = (CACHE_DIR, CACHE_LIMIT, MEMORY_LIMIT, IDLE_EXIT, WATCH)
 
 _BY_NAME = {setting.name: setting for setting in TABLE}
 
 
 class Configuration:
-    """The value of each setting, and where that comes from."""
+    """The value of each setting, and where it comes from."""
 
     def __init__(self, values: Mapping[str, tuple[Any, str]]) -> None:
         """``values`` has value and origin by the setting's name."""
         self._values = values
 
     def __getitem__(self, setting: Setting[T]) -> T:
-        value: T = self._values[setting.name][0]  # as its parse() made it
+        value: T = self._values[setting.name][0]  # as its parse() returned it
         return value
 
     def origin(self, setting: Setting[Any]) -> str:
@@ -163,7 +168,7 @@ class Configuration:
 
 
 def add_flags(parser: argparse.ArgumentParser) -> None:
-    """Give ``parser`` a flag for each setting. Those that are not there become None."""
+    """Give ``parser`` a flag for each setting. Flags that are not given become None."""
     for setting in TABLE:
         text = f"{setting.help} (default: {setting.shown})"
         if setting.metavar:
@@ -174,9 +179,9 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
 
 
 def load(flags: Mapping[str, Any], environment: Mapping[str, str]) -> Configuration:
-    """The configuration for this command line (what add_flags() made of it) and environment.
+    """The configuration for this environment and command line, parsed with add_flags().
 
-    Raises ConfigurationError for a value that is none, and for a key in the file that no setting has.
+    Raises ConfigurationError for an invalid value, and for a key in the file that is not a setting.
     """
     path = file_path(environment)
     in_file = _read(path, required=bool(environment.get(FILE_VARIABLE)))
@@ -185,7 +190,7 @@ def load(flags: Mapping[str, Any], environment: Mapping[str, str]) -> Configurat
         flag, variable = flags.get(setting.name), environment.get(setting.variable, "")
         if flag is not None:
             if setting is CACHE_DIR:
-                flag = _absolute(flag)  # a person may name one below where they are
+                flag = _absolute(flag)  # it may be relative on a command line
             values[setting.name] = _parsed(setting, flag, setting.flag), setting.flag
         elif variable:
             values[setting.name] = _parsed(setting, variable, setting.variable), setting.variable
@@ -200,7 +205,7 @@ def load(flags: Mapping[str, Any], environment: Mapping[str, str]) -> Configurat
 def file_path(environment: Mapping[str, str]) -> Path | None:
     """The configuration file: $KALLSYMSD_CONFIG, else kallsymsd/config.toml by the XDG rules.
 
-    None where there is no home directory that it could be in.
+    None without a home directory that it could be in.
     """
     named = environment.get(FILE_VARIABLE, "")
     if named:
@@ -235,15 +240,15 @@ def _parsed(setting: Setting[Any], value: object, place: str) -> object:
 
 
 def _shown(value: object) -> str:
-    """The begin of a value, for a person."""
+    """The beginning of a value, for a message."""
     try:
         return f"{value!r:.60}"
-    except (ValueError, RecursionError):  # a number of thousands of digits, a table in thousands of others
+    except (ValueError, RecursionError):  # thousands of digits, or tables nested thousands of times
         return f"so large a {type(value).__name__}"
 
 
 def _read(path: Path | None, *, required: bool) -> dict[str, tuple[object, str]]:
-    """Value and place of each key in the file."""
+    """Value of each key in the file, and its place."""
     if path is None:
         return {}
     try:
@@ -267,7 +272,7 @@ def _read(path: Path | None, *, required: bool) -> dict[str, tuple[object, str]]
 
 
 def _decoded(path: Path, data: bytes) -> str:
-    """The file's text, in lines that can be dealt with."""
+    """The file's text; ConfigurationError unless its lines are UTF-8 and short enough."""
     for number, line in enumerate(data.split(b"\n"), 1):
         if len(line) > _MAX_LINE:
             raise ConfigurationError(f"{path}:{number}: has more than {_MAX_LINE} characters")
@@ -280,7 +285,7 @@ def _decoded(path: Path, data: bytes) -> str:
 
 def _parse(path: Path, text: str) -> dict[str, Any]:
     """What the file says, as TOML."""
-    import tomllib  # noqa: PLC0415  most have no such file, and loading it takes as long as starting Python
+    import tomllib  # noqa: PLC0415  few users have this file, and loading takes as long as starting Python
 
     try:
         return tomllib.loads(text)
@@ -288,7 +293,7 @@ def _parse(path: Path, text: str) -> dict[str, Any]:
         said = re.fullmatch(r"(.*) \(at line ([0-9]+), column [0-9]+\)", str(error), re.DOTALL)
         place, what = (f"{path}:{said[2]}", said[1]) if said else (str(path), str(error))
         raise ConfigurationError(f"{place}: {what}") from None
-    except ValueError:  # which it lets through
+    except ValueError:  # tomllib does not catch this one
         number = _first_line(text, lambda line: bool(re.search(rf"[0-9_]{{{_MAX_DIGITS}}}", line)))
         raise ConfigurationError(f"{path}:{number}: a number has too many digits") from None
     except RecursionError:
@@ -297,12 +302,12 @@ def _parse(path: Path, text: str) -> dict[str, Any]:
 
 
 def _first_line(text: str, is_meant: Callable[[str], bool]) -> int:
-    """Number of the first line that is meant; 1 if there is none."""
+    """Number of the first line for which ``is_meant`` is true; 1 if there is none."""
     return next((number for number, line in enumerate(text.splitlines(), 1) if is_meant(line)), 1)
 
 
 def _line(text: str, key: str) -> int:
-    """Number of the line that sets ``key`` at the top level; tomllib does not tell."""
+    """Number of the line that sets ``key`` at the top level, which tomllib does not report."""
     quoted = re.escape(key)
     pattern = re.compile(rf"""\s*\[*\s*["']?{quoted}["']?\s*[=.\]]""")
     return next((number for number, line in enumerate(text.splitlines(), 1) if pattern.match(line)), 1)

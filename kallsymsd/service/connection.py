@@ -17,25 +17,25 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from kallsymsd.engine.answer import Answer
-    from kallsymsd.service.builds import Ticket
+    from kallsymsd.service.ticket import Ticket
 
 _CHUNK = 1 << 16
-# A request carries one descriptor. The kernel closes what does not fit and says so (MSG_CTRUNC).
+# A request carries one descriptor. The kernel closes those that do not fit, and sets MSG_CTRUNC.
 _MAX_DESCRIPTORS = 2
 _DESCRIPTOR_SIZE = array.array("i").itemsize
 _ANCILLARY = socket.CMSG_SPACE(_MAX_DESCRIPTORS * _DESCRIPTOR_SIZE)
 
 
 class HungUpError(Exception):
-    """The peer closed the connection or its sending side; both mean that it wants nothing any more."""
+    """The peer closed the connection, or its sending side: either way it no longer wants an answer."""
 
 
 class ShortError(wire.WireError):
-    """A descriptor was lost because this process may have no more of them."""
+    """A descriptor was lost because this process has no more left."""
 
 
 class _Outgoing:
-    """Bytes to be sent; the answer's descriptors go with the first of them."""
+    """Bytes to be sent; the answer's descriptors go with the first byte."""
 
     __slots__ = ("answer", "rest")
 
@@ -48,11 +48,11 @@ class Connection:
     """A client.
 
     sock      its socket, non-blocking
-    ticket    its build that is under way, if any
-    deadline  when to give it up, in seconds of the loop's clock
-    closing   nothing more is read; the connection ends when all is sent
+    ticket    its request under way, if any
+    deadline  when to end the connection, in seconds of the loop's clock
+    closing   nothing more is read; the connection ends when everything is sent
     closed    it has ended
-    events    what the loop waits for, of epoll's
+    events    epoll events that the loop waits for
     """
 
     def __init__(self, sock: socket.socket, accepts: frozenset[int]) -> None:
@@ -69,30 +69,30 @@ class Connection:
 
     @property
     def has_output(self) -> bool:
-        """Whether something waits to be sent."""
+        """Whether data waits to be sent."""
         return bool(self._out)
 
     @property
     def queued(self) -> int:
-        """Bytes that wait to be sent."""
+        """Bytes waiting to be sent."""
         return sum(len(each.rest) for each in self._out)
 
     @property
     def has_input(self) -> bool:
-        """Whether there may be a frame that was read and not taken."""
+        """Whether there may be a frame that was read but not taken yet."""
         return self._frames is not None and not self._decoder.is_empty
 
     def receive(self) -> Frame | None:
-        """The next frame that is complete; what is in the socket is read, once, if nothing else is left.
+        """The next complete frame, if any; reads the socket once unless there is data left.
 
-        One at a time: its answer may have to wait to be sent, and then so has the next request. Raises
-        HungUpError, and WireError for a peer that leaves the protocol.
+        One at a time: while its answer waits to be sent, the next request must wait too. Raises HungUpError,
+        and WireError for a peer that breaks the protocol.
         """
         if not self.has_input:
             self._read()
         frame = next(self._frames, None) if self._frames is not None else None
         if frame is None:
-            self._frames = None  # the rest of the next one has to come first
+            self._frames = None  # the rest of the next frame has to come first
         return frame
 
     def _read(self) -> None:
@@ -122,11 +122,11 @@ class Connection:
         return self._descriptors.popleft()
 
     def send(self, data: bytes, answer: Answer | None = None) -> None:
-        """Send ``data``, and the answer's descriptors with it, as soon as the socket takes it."""
+        """Queue ``data``, and with it the answer's descriptors, for flush()."""
         self._out.append(_Outgoing(data, answer))
 
     def flush(self) -> bool:
-        """Send what the socket takes; whether it took anything. Raises HungUpError when the peer is gone."""
+        """Send as much as the socket takes; whether it took any. Raises HungUpError if the peer is gone."""
         sent_any = False
         while self._out:
             first = self._out[0]
@@ -148,7 +148,7 @@ class Connection:
         return sent_any
 
     def close(self) -> None:
-        """Let the client go."""
+        """End the connection."""
         self.closed = True
         self.sock.close()
         while self._descriptors:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What kallsymsctl asks, but for the loop's own affairs. Answered at once, whatever is being computed."""
+"""Answers kallsymsctl's commands, at once, whatever is being computed."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Control:
         status: Callable[[], Mapping[str, Any]],
         stop: Callable[[], Mapping[str, Any]],
     ) -> None:
-        """``status`` and ``stop`` are the loop's own answers."""
+        """``status`` and ``stop`` give the loop's own answers."""
         self._builds = builds
         self._tally = tally
         self._workers = workers
@@ -43,7 +43,7 @@ class Control:
         }
 
     def answer(self, message: Mapping[str, Any]) -> Mapping[str, Any]:
-        """The answer to ``message``, with the key ``error`` if there is none."""
+        """The answer to ``message``; it has the key ``error`` if the command fails."""
         name = message.get("command")
         command = self._commands.get(name) if isinstance(name, str) else None
         return command(message) if command is not None else {"error": f"unknown command {name!r:.100}"}
@@ -52,16 +52,16 @@ class Control:
         return self._tally.snapshot(self._builds.store).message()
 
     def _zero(self, _: Mapping[str, Any]) -> Mapping[str, Any]:
-        """The counters as they were, which begin at zero again."""
+        """The counters before they are reset."""
         before = self._tally.snapshot(self._builds.store).message()
         self._tally.zero()
         return before
 
     def _stock(self, message: Mapping[str, Any]) -> Mapping[str, Any]:
-        """What was measured counts for answers from now on."""
+        """Use measured costs for answers from now on."""
         stock = costs.read(message)
         if stock is None:
-            return {"error": "these costs make no sense"}
+            return {"error": "these costs are not valid"}
         self._tally.learn(stock)
         return {}
 
@@ -70,13 +70,13 @@ class Control:
         return {"requests": history.entries(str(message.get("tree", ""))), "fallbacks": history.fallbacks()}
 
     def _clear(self, message: Mapping[str, Any]) -> Mapping[str, Any]:
-        """Memory is cleared by the time of the answer, the disk by a worker."""
+        """Clear memory before the answer, and the disk in a worker."""
         tree = message.get("tree")
         if tree is not None and not isinstance(tree, bytes):
-            return {"error": "a tree is named by bytes"}
+            return {"error": "the name of a tree must be bytes"}
         engine = self._builds.engine
         if engine is None:
-            return {"error": "it is still starting; try again"}
+            return {"error": "the daemon is still starting; try again"}
         self._workers.submit(lambda: engine.clear_store(tree))
         return {"trees": engine.forget(tree)}
 

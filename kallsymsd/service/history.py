@@ -18,28 +18,28 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from kallsymsd.engine.recentmaps import MapText
-    from kallsymsd.service.builds import Outcome, Ticket
+    from kallsymsd.service.ticket import Outcome, Ticket
 
 #: Requests remembered.
 MOST = 200
 
-#: Requests that clients met without us and noted, remembered.
+#: Requests remembered that clients met without the daemon.
 MOST_NOTED = 100
 
-#: Requests told about at once. Comparing the maps of each takes milliseconds, in which nobody is answered.
+#: Requests in one answer. Comparing the maps of each takes milliseconds, while no client is answered.
 TOLD = 20
 
-# Trees whose last map is known, as long as the engine keeps it.
+# Trees whose last map is known, as long as it is in the engine.
 _MOST_TREES = 256
-# Characters of a line that are shown.
+# Characters shown of a line.
 _SHOWN = 200
 
 
 class _Entry:
     """A request, and the maps that show why it was answered as it was.
 
-    Comparing them costs as much as answering a request, so it waits until somebody asks. The engine keeps two
-    or three maps; the difference of those it has dropped is not known any more.
+    Comparing the maps costs as much as answering a request, so that is left until a user asks. The engine
+    keeps two or three maps; if it has dropped one of these, the difference can no longer be found.
     """
 
     __slots__ = (
@@ -49,6 +49,7 @@ class _Entry:
         "_how",
         "_last",
         "_made",
+        "_precomputed",
         "_shared",
         "_time",
         "_why",
@@ -65,8 +66,9 @@ class _Entry:
     ) -> None:
         self.request = request
         self._time = now
-        # Not the outcome itself, with which the answer would stay in memory.
+        # Not the outcome itself, which would keep the answer in memory.
         self._how = outcome.how
+        self._precomputed = outcome.precomputed
         self._shared = outcome.shared
         self._made = _made(outcome)
         self._why = _why(outcome, is_first=last is None)
@@ -76,7 +78,7 @@ class _Entry:
         self._difference: list[Any] | None = None
 
     def message(self) -> dict[str, Any]:
-        """For a person; only now, as most are never asked about."""
+        """What to show to the user; made only now, since most are never asked about."""
         request, how = self.request, self._how
         return {
             "time": self._time,
@@ -85,7 +87,7 @@ class _Entry:
             "dialect": request.dialect,
             "options": request.options,
             "made": self._made,
-            "ready": how.ready,
+            "ready": self._precomputed,
             "shared": self._shared,
             "symbols": how.symbols,
             "changed": how.changed,
@@ -98,7 +100,7 @@ class _Entry:
         }
 
     def _found(self) -> list[Any]:
-        """Number and text of the first line that differs from the last map's; empty if none is known."""
+        """Number and texts of the first line that differs from the last map's; empty if not known."""
         if self._difference is None:
             last = self._last() if self._last is not None else None
             contents = self._contents() if self._contents is not None else None
@@ -114,16 +116,16 @@ class History:
         self._clock = clock
         self._entries: deque[_Entry] = deque(maxlen=MOST)
         self._noted: deque[Fallback] = deque(maxlen=MOST_NOTED)
-        # Weakly: what the engine has dropped is not to be kept for the sake of an explanation.
+        # Weak references: an explanation must not keep what the engine has dropped.
         self._maps: OrderedDict[tuple[bytes, str, int], weakref.ref[MapText]] = OrderedDict()
         self._lock = threading.Lock()
 
     def last_map(self, request: BuildRequest, contents: MapText) -> MapText | None:
-        """The map before ``contents`` in the request's tree, if it is in memory; none before an empty one."""
+        """The map before ``contents`` in the request's tree, if it is in memory; None before an empty map."""
         key = request.tree, request.dialect, request.options
         with self._lock:
             known = self._maps.pop(key, None)
-            # Links of kernels since v6.11 begin with an empty map; it says nothing about the tree.
+            # Links since v6.11 begin with an empty map, which says nothing about the tree.
             newest = weakref.ref(contents) if contents.text else known
             if newest is not None:
                 self._maps[key] = newest
@@ -138,46 +140,46 @@ class History:
         contents: MapText | None = None,
         last: MapText | None = None,
     ) -> None:
-        """A request about ``contents`` was answered; ``last`` is what last_map() gave."""
+        """A request about ``contents`` was answered; ``last`` is what last_map() returned."""
         entry = _Entry(ticket.request, outcome, self._clock(), last, contents)
         with self._lock:
             self._entries.append(entry)
 
     def fall_back(self, noted: Iterable[object]) -> None:
-        """Clients have noted that they met requests themselves; what else they note is not told here."""
+        """Add what clients recorded about requests that they met without the daemon; ignore other records."""
         with self._lock:
             self._noted.extend(each for each in noted if isinstance(each, Fallback))
 
     def fallbacks(self) -> list[dict[str, Any]]:
-        """What clients have noted, oldest first: reason, time, and device and inode of the tree."""
+        """The requests met without the daemon, oldest first: reason, time, device and inode of the tree."""
         with self._lock:
             return [{"reason": each.reason, "time": each.time, "tree": each.tree} for each in self._noted]
 
     def entries(self, tree: str = "") -> list[dict[str, Any]]:
-        """The last requests from ``tree`` (default: from all trees), at most TOLD, oldest first."""
+        """The last requests from ``tree`` (default: all trees), at most TOLD, oldest first."""
         with self._lock:
             found = [each for each in self._entries if not tree or tree == path_text(each.request.tree)]
         return [each.message() for each in found[-TOLD:]]
 
 
 def _made(outcome: Outcome) -> str:
-    """What became of the request, in a word."""
+    """The outcome of the request, in a word."""
     if outcome.answer is None:
         return "failure"
     return MADE[outcome.how.made] if outcome.answer.ok else "bad input"
 
 
 def _why(outcome: Outcome, *, is_first: bool) -> str:
-    """Why the answer was not there already, in one line; "" for a hit."""
+    """Why the answer was not a hit, in one line; "" for a hit."""
     how = outcome.how
     if outcome.answer is None:
         return outcome.failure
     if not outcome.answer.ok:
-        return outcome.answer.message.decode("utf-8", "replace").partition("\n")[0]
+        return outcome.answer.reply.message.decode("utf-8", "replace").partition("\n")[0]
     if how.made == HIT:
         return ""
     if outcome.is_empty:
-        return "the map is empty: with that a link begins, before there are symbols"
+        return "the map is empty: a link begins with that, before there are symbols"
     if how.made == ADDRESSES:
         return "the map differs from the last one in addresses only"
     if how.made == INCREMENTAL and not how.changed:
@@ -191,7 +193,7 @@ def _why(outcome: Outcome, *, is_first: bool) -> str:
 
 
 def _first(outcome: Outcome) -> list[str]:
-    """The first symbol removed and the first one added, "" for none; empty unless that was found out."""
+    """The first symbol removed and the first one added, "" for none; empty unless known."""
     if outcome.answer is None or outcome.how.made != INCREMENTAL:
         return []
     return [
@@ -201,7 +203,7 @@ def _first(outcome: Outcome) -> list[str]:
 
 
 def _difference(last: MapText | None, contents: MapText | None) -> list[Any]:
-    """Number and text of the first line that differs from the last map's; empty if there is none."""
+    """Number and texts of the first line that differs from the last map's; empty if there is none."""
     if last is None or contents is None or last is contents:
         return []
     found = mapdiff.first(last.text, contents.text)

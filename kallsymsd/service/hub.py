@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""All clients' sockets in one epoll: accepting, sending, and ending connections in order."""
+"""All clients' sockets in one epoll: accepts clients, sends, and ends connections cleanly."""
 
 import contextlib
 import logging
@@ -18,17 +18,17 @@ from kallsymsd.service.connection import Connection, HungUpError, ShortError
 
 _log = logging.getLogger("kallsymsd")
 
-#: Seconds a client may take for its request, or for taking what it is sent.
+#: Seconds a client may take to send its request, or to read what it is sent.
 PEER_LIMIT = 30.0
-# Seconds without accepting when descriptors or memory are short.
+# Seconds without accepting after descriptors or memory ran out.
 _ACCEPT_PAUSE = 0.1
-# Seconds between two looks at the clock while a client is connected.
+# Seconds between two checks of the clock while a client is connected.
 _TICK = 1.0
-# Events dealt with in one turn; more wait for the next.
+# Events handled in one turn; others wait for the next.
 _MOST_EVENTS = 64
-#: Connections above which the one that has said nothing for longest ends, as it would when its time is up.
+#: Connections above which the longest silent one is ended, as if its time were up.
 MOST_CONNECTIONS = 1024
-#: Bytes waiting to be sent above which the connection that has taken nothing for longest ends.
+#: Bytes waiting to be sent above which the connection that has read nothing for longest is ended.
 MOST_QUEUED = 64 << 20
 
 _ACCEPTS = frozenset({wire.BUILD, wire.CONTROL})
@@ -37,7 +37,7 @@ _ACCEPTS = frozenset({wire.BUILD, wire.CONTROL})
 class Hub:
     """The listener and its connections. Belongs to one thread.
 
-    connections  those that are open, by descriptor
+    connections  open ones by descriptor
     """
 
     def __init__(
@@ -51,8 +51,8 @@ class Hub:
     ) -> None:
         """``take`` is called with each frame, and may raise WireError; ``gone`` when a connection ends.
 
-        short  is called when there are no descriptors or memory for a client
-        most   connections to have, but for those that wait for an answer
+        short  is called when descriptors or memory have run out
+        most   most connections, not counting those that wait for an answer
         """
         self.connections: dict[int, Connection] = {}
         self._listener = listener
@@ -60,12 +60,12 @@ class Hub:
         self._gone = gone
         self._short = short
         self._most = most
-        self._unread: set[Connection] = set()  # those of which frames are left that can be taken now
+        self._unread: set[Connection] = set()  # connections with frames that can be taken now
         self._uid = own_uid()
         self._is_anybody = is_anybodys(self._uid)
-        self._accepts = True  # the epoll has the listener
-        self._accept_at = math.inf  # when to accept again, while that is paused
-        self._is_short = False  # of descriptors or memory, as of the last attempt
+        self._accepts = True  # the listener is in the epoll
+        self._accept_at = math.inf  # when to accept again, while accepting is paused
+        self._is_short = False  # of descriptors or memory, at the last attempt
         self._woken = False
         self._waits = False
         self._epoll = select.epoll()
@@ -76,21 +76,21 @@ class Hub:
         self._epoll.register(listener, select.EPOLLIN)
 
     def wake(self) -> None:
-        """Make :meth:`turn` return; from any thread, and from signal handlers."""
-        # turn() writes _waits, then reads _woken; this writes _woken, then reads _waits. So one of them sees
-        # what the other wrote: turn() does not wait, or is sent a byte.
+        """Make :meth:`turn` return; may be called from any thread and from signal handlers."""
+        # turn() writes _waits, then reads _woken; this writes _woken, then reads _waits. So at least one sees
+        # what the other wrote: either turn() does not wait, or it is sent a byte.
         self._woken = True
         if self._waits:
-            # Full: it returns anyway. Closed: nobody waits any more.
+            # Full: turn() returns anyway. Closed: no thread waits any more.
             with contextlib.suppress(OSError):
                 self._wake_in.send(b"\0")
 
     def turn(self, until: float) -> None:
-        """Wait for something to happen, at most until then (inf: any time), and deal with it."""
+        """Wait for events, at most until then (inf: for ever), and handle them."""
         self._waits = True
         ready = self._epoll.poll(0.0 if self._woken or self._unread else self._timeout(until), _MOST_EVENTS)
         self._waits = False
-        self._woken = False  # whoever says so looks after this turn at what there is to do
+        self._woken = False  # the caller looks for work after each turn
         for descriptor, events in ready:
             connection = self.connections.get(descriptor)
             if connection is not None:
@@ -99,11 +99,11 @@ class Hub:
                 with contextlib.suppress(BlockingIOError):
                     self._wake_out.recv(4096)
             elif self._accepts and descriptor == self._listener.fileno():
-                # One: it is rare that there are more, and asking costs. After a shortage all of them, or each
-                # would begin another one, to be logged.
+                # One, since there are rarely more, and asking costs. After a shortage all of them: otherwise
+                # each client would begin another shortage, which is logged.
                 while self._accept() and self._is_short:
                     pass
-        # One frame of each: others are not to wait for all that one has sent.
+        # One frame of each, so that no client waits for all that another has sent.
         unread, self._unread = self._unread, set()
         for connection in unread:
             self._ready(connection, select.EPOLLIN)
@@ -117,12 +117,12 @@ class Hub:
                 self.drop(connection)
 
     def send(self, connection: Connection, data: bytes, answer: Answer | None = None) -> None:
-        """Send ``data``, and with it the descriptor of ``answer``."""
+        """Send ``data``, and with it the descriptors of ``answer``."""
         connection.send(data, answer)
         self._flush(connection)
 
     def fail(self, connection: Connection, text: str, kind: int = wire.FAILURE) -> None:
-        """Tell a client in one line that it must do without us, and end the connection."""
+        """Tell a client in one line why it must go without the daemon, and end the connection."""
         line = " ".join(text.split()).encode("utf-8", "backslashreplace")
         connection.closing = True
         connection.deadline = time.monotonic() + PEER_LIMIT
@@ -136,7 +136,7 @@ class Hub:
         self._gone(connection)
 
     def stop_accepting(self) -> None:
-        """Take those that have connected so far, and no more."""
+        """Accept the clients that have connected so far, and no more."""
         while self._accepts and self._accept():
             pass
         self._stop_listening()
@@ -156,7 +156,7 @@ class Hub:
         return max(0.0, due - now) if due < math.inf else None
 
     def _accept(self) -> bool:
-        """Take one who has connected; False if there is none, or no means to."""
+        """Accept a client; False if there is none, or no descriptor or memory for it."""
         try:
             sock, _ = self._listener.accept()
         except BlockingIOError:
@@ -165,8 +165,8 @@ class Hub:
         except ConnectionAbortedError:
             return True
         except OSError as error:
-            # No descriptor or memory left. The client stays in the backlog; asking again at once would
-            # only burn CPU, and saying so each time only fill the log.
+            # No descriptor or memory left. The client stays in the backlog. Trying again at once would only
+            # burn CPU, and logging it each time would only fill the log.
             if not self._is_short:
                 _log.error("cannot accept clients for now: %s", error.strerror)
             self._is_short = True
@@ -184,11 +184,11 @@ class Hub:
         self.connections[sock.fileno()] = connection
         if len(self.connections) > self._most:
             silent = [each for each in self.connections.values() if each.ticket is None]
-            if len(silent) > 1:  # the new one is to say what it wants
+            if len(silent) > 1:  # keep the new one, which has just come
                 self._drop_first(silent)
         self._epoll.register(sock, connection.events)
         self.send(connection, wire.preamble())
-        self._ready(connection, select.EPOLLIN)  # most have sent their request by now
+        self._ready(connection, select.EPOLLIN)  # most clients have sent their request by now
         return True
 
     def _stop_listening(self) -> None:
@@ -197,7 +197,7 @@ class Hub:
             self._epoll.unregister(self._listener)
 
     def _ready(self, connection: Connection, events: int) -> None:
-        # Whatever is neither is an error or the end, which sending and receiving will say.
+        # Other events are errors or the end of the connection, which sending and receiving will report.
         if events & ~select.EPOLLIN and connection.has_output:
             self._flush(connection)
         if events & ~select.EPOLLOUT and _is_to_be_read(connection):
@@ -232,7 +232,7 @@ class Hub:
             self.drop(connection)
             return
         if connection.has_output:
-            events = select.EPOLLOUT  # who does not read is not read from
+            events = select.EPOLLOUT  # nothing is read from a client that does not read
             self._limit_queued()
         else:
             events = 0 if connection.closing else select.EPOLLIN
@@ -248,7 +248,7 @@ class Hub:
             del waiting[self._drop_first(list(waiting))]
 
     def _drop_first(self, connections: list[Connection]) -> Connection:
-        """End the one of ``connections`` whose time is up first."""
+        """End the one of ``connections`` whose deadline comes first."""
         first = min(connections, key=lambda each: each.deadline)
         self.drop(first)
         return first

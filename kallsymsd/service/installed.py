@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Tells whether the daemon's own files were replaced since it started: an upgrade, most often."""
+"""Finds out whether the daemon's own files were replaced since it started, usually by an upgrade."""
 
 from collections.abc import Iterator
 from importlib.util import find_spec
@@ -17,15 +17,15 @@ Identity = tuple[int, int, int, int]
 
 
 class Installed:
-    """The installed files as they are when this is made."""
+    """The installed files as they are when this object is created."""
 
     def __init__(self, packages: tuple[Path, ...] = _PACKAGES) -> None:
-        """``packages`` are directories of programs."""
+        """``packages`` are directories with programs."""
         self._packages = packages
         self._at_start = dict(self._look())
 
     def replaced(self) -> Path | None:
-        """A file that is not what it was, or None. Touches the disk, so it is for a worker to call."""
+        """A file that has changed, or None. Touches the disk, so only workers call it."""
         now = dict(self._look())
         changed = (path for path, identity in self._at_start.items() if now.get(path) != identity)
         return next(changed, None)
@@ -37,5 +37,5 @@ class Installed:
                     try:
                         status = path.stat()
                     except OSError:
-                        continue  # as good as gone
+                        continue  # as if it were deleted
                     yield path, (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns)

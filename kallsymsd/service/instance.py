@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""One daemon for each socket: the lock beside it, and the socket itself."""
+"""One daemon for each socket: the lock beside the socket, and the socket itself."""
 
 import contextlib
 import os
@@ -12,10 +12,10 @@ from kallsymsd.protocol.lock import OLDER, Lock
 from kallsymsd.protocol.paths import BadPathError, check_socket_path, lock_path
 from kallsymsd.protocol.private import private_directory
 
-#: Clients that may wait to be accepted; a parallel build starts many at once.
+#: Most clients that wait to be accepted; a parallel build starts many at once.
 BACKLOG = 1024
 
-# What the lock's file says while a socket is being made: whichever is there then is the daemon's.
+# What the lock file says while a socket is being created: any socket that is there then is the daemon's.
 _ANY = "any"
 
 
@@ -26,27 +26,27 @@ class AlreadyRunningError(Exception):
 class Instance:
     """The right to serve a socket, and the listening socket.
 
-    listener   listens; non-blocking
-    path       where
-    inherited  the service manager owns the socket and goes on listening when we end
+    listener   the listening socket, non-blocking
+    path       where it listens
+    inherited  the service manager owns the socket, and goes on listening after this daemon ends
     """
 
     def __init__(self, path: Path, inherited: socket.socket | None = None) -> None:
         """Take the lock beside ``path`` and listen there, or on the socket ``inherited``.
 
-        A socket file that is there already is replaced if nobody listens at it and the lock's file says that
-        it is a daemon's, which is gone. Raises AlreadyRunningError, NotPrivateError, or BadPathError when
-        something else is in the way, or the directory lies on another machine.
+        An existing socket file is replaced if no process listens at it and the lock file says that a daemon
+        left it. Raises AlreadyRunningError, NotPrivateError, or BadPathError if something else is in the way
+        or the directory is on another machine.
         """
         self.path = path
         self.inherited = inherited is not None
-        # What the lock's file says of the socket file, once that is ours: its identity.
+        # The identity of the socket file, as the lock file has it, once this daemon created it.
         self._noted = ""
         check_socket_path(path)
         private_directory(path.parent)
         kind = filesystem_type(path.parent)
         if is_remote(kind):
-            # A daemon there would keep those of all other machines away, and could serve none of them.
+            # A daemon there would lock out those of all other machines, and could not serve their clients.
             raise BadPathError(f"{path}: lies on {kind}; name a place on this machine with KALLSYMSD_SOCKET")
         if not self.inherited and not os.path.lexists(lock_path(path)):
             self._check_place_without_lock()
@@ -59,26 +59,25 @@ class Instance:
                 raise AlreadyRunningError(f"another kallsymsd serves {path}; run: kallsymsctl stop")
             noted = self._lock.read()
             if noted is None:
-                raise BadPathError(f"{lock_path(path)}: is another program's; name another place")
+                raise BadPathError(f"{lock_path(path)}: belongs to another program; name another place")
             if inherited is None:
                 self.listener = self._listen(noted)
             else:
-                self._lock.note(ready=False)  # whoever was killed did not take it back
+                self._lock.note(ready=False)  # a daemon that was killed did not reset it
                 self.listener = inherited
         except BaseException:
             self._lock.close()
             raise
 
     def announce(self) -> None:
-        """Say beside the socket that clients are answered: those who are not, from now on, meet a fault."""
+        """Say in the lock file that clients are answered: from now on, one that is not meets a fault."""
         self._lock.note(self._noted, ready=True)
 
     def withdraw(self) -> None:
-        """Take that back, and remove the socket file: no new client finds us.
+        """Take that back, and remove the socket file: no new client finds this daemon.
 
-        Those that have connected can still be accepted.
-        An inherited socket stays: clients that come now find the next daemon behind it. What has taken the
-        place of ours stays, too.
+        Clients that have connected can still be accepted. An inherited socket stays: clients that come now
+        find the next daemon behind it. A file that has replaced the daemon's own stays too.
         """
         if self._noted and _identity(self.path) == self._noted:
             self.path.unlink(missing_ok=True)
@@ -86,12 +85,12 @@ class Instance:
         self._lock.note(ready=False)
 
     def close(self) -> None:
-        """Stop listening; the next daemon may come."""
+        """Stop listening; the next daemon may start."""
         self.listener.close()
         self._lock.close()
 
     def _listen(self, noted: str) -> socket.socket:
-        """Listen at the path; ``noted`` is what the lock's file says of a socket that is there."""
+        """Listen at the path; ``noted`` is what the lock file says about an existing socket."""
         self._check_place(noted)
         self.path.unlink(missing_ok=True)
         self._lock.note(_ANY, ready=False)
@@ -109,15 +108,15 @@ class Instance:
         return listener
 
     def _check_place_without_lock(self) -> None:
-        """As below, before a lock is made: nothing is to be left beside what is another program's."""
+        """As below, before a lock is created: leave nothing beside another program's file."""
         try:
             self._check_place("")
         except BadPathError:
-            if not os.path.lexists(lock_path(self.path)):  # else a daemon has just begun
+            if not os.path.lexists(lock_path(self.path)):  # else a daemon has just started
                 raise
 
     def _check_place(self, noted: str) -> None:
-        """Raise BadPathError unless nothing is at the path, or a socket that a daemon has left behind."""
+        """Raise BadPathError unless the path is free, or has a socket that a daemon left behind."""
         try:
             if not stat.S_ISSOCK(self.path.lstat().st_mode):
                 raise BadPathError(f"{self.path}: is in the way and not a socket; remove it")
@@ -132,9 +131,9 @@ class Instance:
                 if noted in (_ANY, OLDER) or (noted and noted == _identity(self.path)):
                     return
                 raise BadPathError(
-                    f"{self.path}: is a socket that no kallsymsd has left; remove it if it is of no use"
+                    f"{self.path}: is a socket that no kallsymsd left behind; remove it if it is not needed"
                 ) from None
-            except OSError as error:  # a full queue too, which somebody has
+            except OSError as error:  # also for a full queue, which some process has
                 raise BadPathError(
                     f"{self.path}: is another program's socket ({error.strerror}); name another place"
                 ) from None
@@ -142,9 +141,9 @@ class Instance:
 
 
 def _identity(path: Path) -> str:
-    """What tells the file at ``path`` from all others there were at this place; "" if there is none.
+    """Tells the file at ``path`` from all other files that were ever there; "" if there is none.
 
-    An inode's number may be used again, but not at the time at which it was used first.
+    An inode number may be used again, but not with the same modification time.
     """
     with contextlib.suppress(OSError):
         status = path.lstat()

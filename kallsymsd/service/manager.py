@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The service manager's side of the daemon's life: the socket it passes on, and what it is told.
+"""Talks to the service manager: takes over its socket, and notifies it.
 
-See sd_listen_fds(3) and sd_notify(3); both are a few lines on socket.
+See sd_listen_fds(3) and sd_notify(3). Both need only a few lines with socket.
 """
 
 import contextlib
@@ -9,12 +9,12 @@ import os
 import socket
 from collections.abc import Mapping
 
-# First of the descriptors that are passed on.
+# The first descriptor that is passed on.
 _FIRST = 3
 
 
 class BadSocketError(Exception):
-    """What the service manager passed on is of no use; the text says why, in one line."""
+    """The service manager passed on something unusable; the text says why, in one line."""
 
 
 def inherited_listener(environment: Mapping[str, str]) -> socket.socket | None:
@@ -33,7 +33,7 @@ def inherited_listener(environment: Mapping[str, str]) -> socket.socket | None:
         listener = socket.socket(fileno=_FIRST)
         listens = listener.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN)
     except OSError as error:
-        raise BadSocketError(f"descriptor {_FIRST} is no socket: {error.strerror}") from error
+        raise BadSocketError(f"descriptor {_FIRST} is not a socket: {error.strerror}") from error
     name = listener.getsockname()
     if listener.family != socket.AF_UNIX or listener.type != socket.SOCK_STREAM or not listens or not name:
         listener.close()
@@ -43,13 +43,13 @@ def inherited_listener(environment: Mapping[str, str]) -> socket.socket | None:
 
 
 def notify(environment: Mapping[str, str], state: str) -> None:
-    """Tell the service manager, if one wants to know: ``READY=1`` or ``STOPPING=1``."""
+    """Tell the service manager, if there is one: ``READY=1`` or ``STOPPING=1``."""
     address = environment.get("NOTIFY_SOCKET", "")
     if not address:
         return
     if address.startswith("@"):  # an abstract socket
         address = "\0" + address[1:]
-    # A manager that does not listen is no reason not to serve.
+    # The daemon serves even if the manager does not listen.
     with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sock:
         sock.settimeout(1)
         sock.connect(address)

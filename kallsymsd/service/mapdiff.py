@@ -1,14 +1,14 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Where two maps begin to differ. Compares in bulk: a map has a hundred thousand lines."""
+"""Finds where two maps begin to differ. Compares in bulk: a map has a hundred thousand lines."""
 
 from typing import NamedTuple
 
-# Lines after the first differing one that are searched for a differing name; more would take too long.
+# Lines from the first difference that are searched for a differing name; more would take too long.
 _SEARCHED = 2000
 
 
 class Difference(NamedTuple):
-    """The first lines that differ; an empty text stands for the end of a map.
+    """The first lines that differ; empty at the end of a map.
 
     number    of the line, from 1
     old, new  the lines, without their ends
@@ -22,7 +22,7 @@ class Difference(NamedTuple):
 def first(old: bytes, new: bytes) -> Difference | None:
     """The first difference of two maps, None if there is none.
 
-    Addresses that moved say little: a differing name soon after the first differing line is preferred to it.
+    A differing name soon after the first differing line is preferred: a moved address says little.
     """
     at = _common(old, new)
     if at == max(len(old), len(new)):
@@ -43,12 +43,12 @@ def first(old: bytes, new: bytes) -> Difference | None:
 
 
 def _common(old: bytes, new: bytes) -> int:
-    """Length of the longest common beginning, found by halving: comparing in bulk is a memcmp."""
+    """Length of the longest common prefix, by bisection: comparing in bulk is a memcmp."""
     low, high = 0, min(len(old), len(new))
     view = memoryview(new)
     while low < high:
         middle = (low + high + 1) // 2
-        # Not "==", which goes item by item for a memoryview.
+        # Not "==", which compares a memoryview item by item.
         if old.startswith(view[low:middle], low):
             low = middle
         else:
@@ -57,7 +57,7 @@ def _common(old: bytes, new: bytes) -> int:
 
 
 class _Lines:
-    """Takes lines off a text from an offset on."""
+    """Reads a text line by line from an offset on."""
 
     def __init__(self, text: bytes, at: int) -> None:
         self._text = text
@@ -72,5 +72,5 @@ class _Lines:
 
 
 def _name(line: bytes) -> bytes:
-    """What stands after the address."""
+    """The line without its address."""
     return line.partition(b" ")[2]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Reads a map, or a linked kernel, from a descriptor that a client sent."""
+"""Reads a map or a linked kernel from a client's descriptor."""
 
 import os
 import stat
@@ -12,20 +12,20 @@ from kallsymsd.protocol.regular import Reader, is_longer, read_to_end
 #: Largest map, in bytes; an amd64 kernel with everything in it has about 15 MB.
 MAX_MAP = 1 << 30
 
-# A map that somebody writes while we read is read again this often.
+# How often a map is read if it changes meanwhile.
 _ATTEMPTS = 3
 
-# Bytes that are compared with a known map at a time: they stay in the core's own cache.
+# Bytes compared with a known map at a time; they stay in the CPU core's own cache.
 _PIECE = 256 << 10
-# Bytes at the end that are compared first. What moved in a map has moved there, too.
+# Bytes at the end, compared first: where addresses moved, they moved there too.
 _END = 4096
 
-#: Contents of maps of a size in bytes that the file may well have once more, the likeliest first.
+#: Contents of known maps of a size in bytes, which the file may have, the likeliest first.
 Alike = Callable[[int], Sequence[bytes]]
 
 
 class UnreadableError(Exception):
-    """The descriptor does not give an input; the text says why, in one line."""
+    """The input cannot be read from the descriptor; the text says why, in one line."""
 
 
 def _none_alike(_size: int) -> Sequence[bytes]:
@@ -33,12 +33,13 @@ def _none_alike(_size: int) -> Sequence[bytes]:
 
 
 def read_map(descriptor: int, alike: Alike = _none_alike) -> bytes:
-    """Contents of the file; the very object that ``alike`` gave, where they are the same.
+    """Contents of the file; the very object that ``alike`` returned if they are the same.
 
-    No memory is taken for them then, which would cost more than comparing. Read, never mapped: a mapping of a
-    file that is cut short kills the process. Named offsets, since the client shares the file's position.
-    Raises UnreadableError for anything but a regular file of at most MAX_MAP bytes that is open for reading
-    and keeps still. It has what can be read of it, whatever its size is said to be (0, in procfs).
+    A known map then takes no new memory, which would cost more than comparing. The file is read and never
+    mapped: accessing a mapping of a truncated file kills the process. It is read at explicit offsets, since
+    the client shares its file position. Raises UnreadableError for anything but a regular file of at most
+    MAX_MAP bytes that is open for reading and does not change. The file is read to its end, whatever its size
+    is said to be (0 in procfs).
     """
 
     def read(size: int) -> bytes:
@@ -53,13 +54,13 @@ def read_map(descriptor: int, alike: Alike = _none_alike) -> bytes:
 
 
 def read_elf(descriptor: int, dialect: Dialect, nm: int = 0) -> bytes:
-    """The map of the linked kernel in the file, as ``dialect``'s build makes it with that ``nm``.
+    """The map of the linked kernel in the file, as ``dialect``'s build makes it with ``nm``.
 
-    ``nm`` says whose it is (kallsymsd.elf.nm).
-    Of the file only headers and symbols are read, as a map is. Raises UnreadableError for anything but a
-    regular file that is open for reading and keeps still, and InputError for what is no linked kernel.
+    ``nm`` says which nm that is (kallsymsd.elf.nm). Only headers and symbols of the file are read, in the
+    same way as a map. Raises UnreadableError for anything but a regular file that is open for reading and
+    does not change, and InputError if the file is not a linked kernel.
     """
-    from kallsymsd.elf import vmlinux  # noqa: PLC0415  the daemon listens before that is loaded
+    from kallsymsd.elf import vmlinux  # noqa: PLC0415  the daemon listens before this is loaded
 
     def read(size: int) -> bytes:
         reader = Reader(descriptor, size)
@@ -69,9 +70,9 @@ def read_elf(descriptor: int, dialect: Dialect, nm: int = 0) -> bytes:
 
 
 def _read_still(descriptor: int, what: str, read: Callable[[int], bytes]) -> bytes:
-    """What ``read`` makes of a file of the size it is given, once that does not change meanwhile.
+    """The result of ``read``, called with the file's size, once the file does not change meanwhile.
 
-    What fails to be read, in a file that changed, is read again.
+    If the file changed, an InputError of ``read`` does not count, and the file is read again.
     """
     for _ in range(_ATTEMPTS):
         try:
@@ -94,7 +95,7 @@ def _read_still(descriptor: int, what: str, read: Callable[[int], bytes]) -> byt
 
 
 def is_path_of(path: bytes, descriptor: int) -> bool:
-    """Whether ``path`` names the open file; a client's word for it does not count."""
+    """Whether ``path`` names the open file; the client's word is not trusted."""
     try:
         named, opened = os.stat(path), os.fstat(descriptor)  # noqa: PTH116  a Path costs more than the rest
     except (OSError, ValueError):
@@ -103,7 +104,7 @@ def is_path_of(path: bytes, descriptor: int) -> bool:
 
 
 def _likeliest(descriptor: int, size: int, known: Sequence[bytes]) -> bytes | None:
-    """The first of ``known`` that ends as the file of that size does."""
+    """The first of ``known`` that ends like the file, which has that size."""
     if not known:
         return None
     end = os.pread(descriptor, _END, max(0, size - _END))
@@ -111,12 +112,12 @@ def _likeliest(descriptor: int, size: int, known: Sequence[bytes]) -> bytes | No
 
 
 def _has(descriptor: int, content: bytes) -> bool:
-    """Whether the file has this ``content``, as far as that goes."""
+    """Whether the file begins with this ``content``."""
     piece = memoryview(bytearray(min(_PIECE, len(content))))
     at = 0
     while at < len(content):
         count = os.preadv(descriptor, [piece], at)
-        # Cut short; or, since startswith() copies nothing, there is what differs.
+        # The file is shorter, or differs here. startswith() copies nothing.
         if not count or not content.startswith(piece[:count], at):
             return False
         at += count
@@ -128,5 +129,5 @@ def _identity(status: os.stat_result) -> tuple[int, int, int]:
 
 
 def _pread(descriptor: int, size: int) -> bytes:
-    """All of the file, which is said to have ``size`` bytes."""
+    """The whole file, which is said to have ``size`` bytes."""
     return read_to_end(descriptor, MAX_MAP, size)

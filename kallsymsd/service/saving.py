@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Writes what is not to be lost every few seconds, and takes in what clients have noted."""
+"""Saves counters, answers and states every few seconds, and takes in what clients recorded."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 
 
 class Saving:
-    """Counters, answers, states, and requests that clients met without us. Belongs to the loop's thread.
+    """Belongs to the loop's thread.
 
-    What touches a disk is a worker's job: the home directory may be on a file server, and that may be dead.
+    What touches a disk is a worker's job: the home directory may be on a file server that does not answer.
     """
 
     def __init__(
@@ -32,7 +32,7 @@ class Saving:
         submit: Callable[[Job], None],
         wake: Callable[[], None],
     ) -> None:
-        """``take_noted`` takes the clients' notes away.
+        """``take_noted`` takes away what clients recorded.
 
         submit  has a worker do something
         wake    makes the loop call turn(), from any thread
@@ -46,16 +46,16 @@ class Saving:
         self._is_taking = False
 
     def begin(self) -> None:
-        """Take in what was noted before we were there."""
+        """Take in what clients recorded before the daemon started."""
         self._is_taking = True
         self._submit(self._take)
 
     def due(self) -> float:
-        """When turn() is to be called even if nothing happens; inf for never."""
+        """When turn() must be called even if nothing happens; inf for never."""
         return math.inf if self._is_taking else self._tally.save_due()
 
     def turn(self, now: float) -> None:
-        """Do what is due. Notes are taken right before counters are written: a kill between loses them."""
+        """Do what is due. Records are taken right before counters are written: a kill between loses them."""
         if now >= self.due():
             self.begin()
         while self._taken:
@@ -66,7 +66,7 @@ class Saving:
                 self._submit(self._save_engine)
 
     def finish(self) -> None:
-        """Write everything, in the calling thread, once workers and loop have ended."""
+        """Write everything, in the calling thread, after workers and loop have ended."""
         self._save_engine()
         while self._taken:
             self._fold(self._taken.popleft())

@@ -1,18 +1,16 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The loop: takes requests, sees to it that each is answered in time, and ends in order.
+"""The loop: takes requests, makes sure that each is answered in time, and ends cleanly.
 
-A plain epoll loop, not asyncio: asyncio's streams cannot receive descriptors, so that it would come down
-to add_reader and recvmsg all the same, at seven times the import (the socket has to be there at once).
+A plain epoll loop, not asyncio: asyncio's streams cannot receive descriptors, so it would need add_reader and
+recvmsg anyway, and takes seven times as long to import. The socket has to be there at once.
 """
 
 import logging
-import math
 import os
 import threading
 import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from enum import Enum
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -22,15 +20,18 @@ from kallsymsd.protocol.codec import Frame, decode_message, encode_message
 from kallsymsd.protocol.wire import BuildRequest, WireError
 from kallsymsd.service import waiting
 from kallsymsd.service.ahead.directories import MOST_TREES
-from kallsymsd.service.ahead.precompute import Ahead
+from kallsymsd.service.ahead.precompute import Precomputer
+from kallsymsd.service.ahead.unused import Unused
 from kallsymsd.service.ahead.watcher import Watcher
-from kallsymsd.service.builds import Builds, Outcome, Ticket
+from kallsymsd.service.builds import Builds
 from kallsymsd.service.connection import Connection
 from kallsymsd.service.control import Control
 from kallsymsd.service.hub import MOST_CONNECTIONS, PEER_LIMIT, Hub
 from kallsymsd.service.instance import Instance
+from kallsymsd.service.lifetime import Lifetime, State
 from kallsymsd.service.saving import Saving
 from kallsymsd.service.tally import Tally
+from kallsymsd.service.ticket import Outcome, Ticket
 from kallsymsd.service.waiting import Waiting
 from kallsymsd.service.workers import Workers
 
@@ -42,24 +43,10 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger("kallsymsd")
 
-#: Seconds that stopping may take.
-DRAIN_LIMIT = 5.0
-# Seconds for writing what is not to be lost, where answering has taken all of these.
+# Seconds for saving counters and answers if answering clients used up the time for stopping.
 _LEAST = 1.0
-# Seconds that clients which had just connected get to send their request when we are told to stop.
-_DRAIN_GRACE = 0.1
-# Connections there may always be, however few descriptors.
+# Connections allowed however few descriptors there are.
 _FEWEST_CONNECTIONS = 8
-#: Seconds between two looks at whether our own files were replaced, while there is nothing to do.
-LOOK_INTERVAL = 60.0
-
-
-class State(Enum):
-    """The daemon's life; each state leads to the next and to no other."""
-
-    SERVING = "serving"
-    DRAINING = "draining"  # no new connections; what was asked is answered
-    STOPPED = "stopped"
 
 
 class Server:
@@ -79,32 +66,25 @@ class Server:
         watch: bool = True,
         replaced: "Callable[[], Path | None]" = lambda: None,
         take_noted: "Callable[[], Sequence[Note]]" = list,
+        clock: "Callable[[], float]" = time.time,
     ) -> None:
         """``instance`` is listening already; the server closes it. ``make_engine`` runs in a worker.
 
-        version        of this daemon; it answers only clients of the same one
+        version        of this daemon; it answers only clients of the same version
         tally          counts
         configuration  what status shows
         workers        threads that compute
-        descriptors    that the process may have
+        descriptors    most descriptors of the process
         idle_limit     seconds without a client after which the daemon ends; 0 for never
-        watch          compute ahead when a map is written
+        watch          precompute answers when maps are written
         replaced       says which of the daemon's own files was replaced, if any; a worker calls it
-        take_noted     takes away what clients have noted, which the daemon is to count; a worker calls it
+        take_noted     takes away what clients recorded for the daemon to count; a worker calls it
+        clock          tells the time of day
         """
         self._instance = instance
         self._version = version
         self._tally = tally
         self._configuration = configuration
-        self._began = time.monotonic()
-        self._state = State.SERVING
-        self._idle_limit = idle_limit
-        self._last_client = self._began
-        self._replaced = replaced
-        self._look_at = self._began + LOOK_INTERVAL
-        self._outdated: Path | None = None
-        self._stop_requested = False
-        self._drain_began = 0.0
         self._accepted: deque[Ticket] = deque()
         self._outcomes: deque[tuple[Ticket, Outcome]] = deque()
         self._hub = Hub(
@@ -115,10 +95,15 @@ class Server:
             most=max(_FEWEST_CONNECTIONS, min(MOST_CONNECTIONS, descriptors // 8)),
         )
         self._waiting = Waiting(self._hub, tally)
-        self._builds = Builds(make_engine, self._post)
+        unused = Unused()
+        self._builds = Builds(make_engine, self._post, unused, clock=clock)
         self._workers = Workers(workers)
-        self._ahead = Ahead(
-            lambda ahead: Watcher(ahead.hear, ahead.overflow, enabled=watch),
+        self._lifetime = Lifetime(
+            idle_limit=idle_limit, replaced=replaced, submit=self._workers.submit, wake=self._hub.wake
+        )
+        self._precomputer = Precomputer(
+            lambda precomputer: Watcher(precomputer.hear, precomputer.overflow, enabled=watch),
+            unused,
             submit=lambda job: self._workers.submit(job, ahead=True),
             serve=self._builds.serve,
             tally=tally,
@@ -135,22 +120,22 @@ class Server:
         self._commands = Control(self._builds, tally, self._workers, status=self._status, stop=self._stop)
 
     def run(self) -> None:
-        """Serve until :meth:`request_stop`; then finish what was asked, in DRAIN_LIMIT, and return."""
+        """Serve until :meth:`request_stop`; then answer pending requests within DRAIN_LIMIT, and return."""
         self._workers.submit(self._builds.warm_up)
         self._saving.begin()
-        self._hub.wake()  # the first turn does not wait: it greets those who came while we were starting
+        self._hub.wake()  # the first turn does not wait: clients may have connected already
         try:
             self._turn()
-            if self._state is State.SERVING:
+            if self._lifetime.state is State.SERVING:
                 self._instance.announce()
-            while self._state is not State.STOPPED:
+            while self._lifetime.state is not State.STOPPED:
                 self._turn()
         finally:
             self._close()
 
     def _turn(self) -> None:
         until = self._due()
-        # Last, as a worker that is told earlier waits for the interpreter until we wait for clients.
+        # Last: before that, a worker would wait for the interpreter until this thread waits for clients.
         while self._accepted:
             ticket = self._accepted.popleft()
             self._workers.submit(partial(self._builds.serve, ticket))
@@ -158,13 +143,12 @@ class Server:
         if self._outcomes:
             self._hand_out()
         now = time.monotonic()
-        self._ahead.turn(now)
+        self._precomputer.turn(now)
         self._keep_time(now)
 
     def request_stop(self) -> None:
         """Begin to stop; may be called from a signal handler and from any thread."""
-        self._stop_requested = True
-        self._hub.wake()
+        self._lifetime.request_stop()
 
     # What workers call.
 
@@ -213,12 +197,12 @@ class Server:
         while self._outcomes:
             ticket, outcome = self._outcomes.popleft()
             if ticket.ahead:
-                self._ahead.finished(ticket, outcome)
+                self._precomputer.finished(ticket, outcome)
                 continue
             connection = self._waiting.take(ticket)
             if connection is None:
-                continue  # it has hung up
-            if connection.closing:  # it left the protocol meanwhile
+                continue  # the client hung up
+            if connection.closing:  # the client broke the protocol meanwhile
                 self._tally.hangup(ticket.request)
                 continue
             connection.deadline = now + PEER_LIMIT
@@ -226,12 +210,12 @@ class Server:
             if outcome.answer is None:
                 self._hub.fail(connection, outcome.failure)
                 continue
-            reply = outcome.answer.reply(outcome.how).encode()
-            self._hub.send(connection, wire.frame(wire.REPLY, reply), outcome.answer)
-            self._ahead.answered(ticket, outcome, now)
+            reply = outcome.answer.reply.delivered(outcome.how, precomputed=outcome.precomputed)
+            self._hub.send(connection, wire.frame(wire.REPLY, reply.encode()), outcome.answer)
+            self._precomputer.answered(ticket, outcome, now)
 
     def _spare(self) -> None:
-        """There are no descriptors or memory for a client."""
+        """Descriptors or memory have run out."""
         if self._builds.engine is not None:
             self._builds.engine.spare()
 
@@ -241,113 +225,80 @@ class Server:
             self._tally.hangup(connection.ticket.request)
             self._waiting.abandon(connection.ticket)
 
-    # What is asked about us.
+    # Status.
 
     def _status(self) -> Mapping[str, Any]:
         now = time.monotonic()
         return {
             "version": self._version,
             "pid": os.getpid(),
-            "state": self._state.value,
-            "uptime": now - self._began,
+            "state": self._lifetime.state.value,
+            "uptime": now - self._lifetime.began,
             "clients": len(self._hub.connections),
             "busy": self._busy(now),
-            "watch": self._ahead.status(now),
+            "watch": self._precomputer.status(now),
             "stuck": self._workers.stuck,
             **self._configuration,
         }
 
     def _busy(self, now: float) -> list[Mapping[str, Any]]:
         work = [(what, began, False) for what, began in self._waiting.work()]
-        work += [(what, began, True) for what, began in self._ahead.busy().items()]
+        work += [(what, began, True) for what, began in self._precomputer.busy().items()]
         return [{"what": what, "seconds": now - began, "ahead": ahead} for what, began, ahead in work]
 
     def _stop(self) -> Mapping[str, Any]:
-        # The announcement goes before the answer: whoever has the answer finds no daemon any more.
+        # The announcement is withdrawn before the answer: after it, no client finds this daemon.
         self._drain()
-        return {"state": self._state.value}
+        return {"state": self._lifetime.state.value}
 
     # Time.
 
     def _due(self) -> float:
-        """When something is to be done even if nothing happens; inf for never."""
-        due = min(self._saving.due(), self._ahead.due(), self._waiting.due())
-        if self._state is State.DRAINING:
-            return min(due, time.monotonic() + _DRAIN_GRACE / 2)
-        if not self._hub.connections:
-            idle = self._last_client + self._idle_limit if self._idle_limit else math.inf
-            return min(due, idle, self._look_at)
-        return due
+        """When there is something to do even if nothing happens; inf for never."""
+        return min(
+            self._saving.due(),
+            self._precomputer.due(),
+            self._waiting.due(),
+            self._lifetime.due(is_used=bool(self._hub.connections)),
+        )
 
     def _keep_time(self, now: float) -> None:
-        if self._hub.connections or self._workers.busy:
-            self._last_client = now
-        else:
-            self._look_at_own_files(now)
-        if self._stop_requested or self._is_idle(now):
+        is_used = bool(self._hub.connections) or self._workers.busy
+        if self._lifetime.state is State.SERVING and self._lifetime.is_over(now, is_used=is_used):
             self._drain()
         self._waiting.turn(now)
         self._workers.replace_stuck(waiting.WORK_LIMIT)
         self._saving.turn(now)
-        if self._state is State.DRAINING and self._is_drained(now):
-            self._state = State.STOPPED
-
-    def _look_at_own_files(self, now: float) -> None:
-        """End if they were replaced: an old daemon is not to answer for what is installed now."""
-        if self._outdated is not None:
-            _log.info("%s was replaced", self._outdated)
-            self._drain()
-        elif now >= self._look_at:
-            self._look_at = now + LOOK_INTERVAL
-            self._workers.submit(self._look)
-
-    def _look(self) -> None:
-        """A worker's job."""
-        self._outdated = self._replaced()
-        self._hub.wake()
-
-    def _is_idle(self, now: float) -> bool:
-        """Whether nobody has been there for so long that the daemon is to end."""
-        return self._idle_limit > 0 and now >= self._last_client + self._idle_limit
+        if self._lifetime.state is State.DRAINING:
+            has_output = any(each.has_output for each in self._hub.connections.values())
+            self._lifetime.end(now, is_busy=bool(self._waiting) or has_output)
 
     # The end.
 
     def _drain(self) -> None:
-        if self._state is not State.SERVING:
+        if self._lifetime.state is not State.SERVING:
             return
-        _log.info("stopping")
-        self._state = State.DRAINING
-        self._drain_began = time.monotonic()
+        self._lifetime.drain()
         self._instance.withdraw()
         if not self._instance.inherited:
-            self._hub.stop_accepting()  # clients that connected before the withdrawal are not to notice
-
-    def _is_drained(self, now: float) -> bool:
-        elapsed = now - self._drain_began
-        busy = bool(self._waiting) or any(each.has_output for each in self._hub.connections.values())
-        return elapsed >= DRAIN_LIMIT or (elapsed >= _DRAIN_GRACE and not busy)
+            self._hub.stop_accepting()  # clients that connected before that must not notice
 
     def _close(self) -> None:
         self._instance.withdraw()
         self._hub.close()
-        self._ahead.close()
-        if not self._workers.stop(self._left(0.5)):
+        self._precomputer.close()
+        if not self._workers.stop(self._lifetime.left(0.5)):
             _log.warning("a build was still running")
-        # In a thread that nobody waits for in the end: the disk may be dead, or the database be in use.
+        # In a thread that can be left behind: the disk may be dead, or the database in use.
         finishing = threading.Thread(target=self._finish, name="finish", daemon=True)
         finishing.start()
-        finishing.join(self._left(_LEAST))
+        finishing.join(self._lifetime.left(_LEAST))
         if finishing.is_alive():
             _log.warning("what was not stored yet is lost: the cache directory does not answer")
-        # Last: whoever waits for the lock then finds everything written.
+        # Last: a process that waits for the lock then finds everything written.
         self._instance.close()
 
     def _finish(self) -> None:
         self._saving.finish()
         if self._builds.store is not None:
             self._builds.store.close()
-
-    def _left(self, least: float) -> float:
-        """Seconds that stopping may still take, at least so many."""
-        spent = time.monotonic() - self._drain_began if self._state is not State.SERVING else 0.0
-        return max(DRAIN_LIMIT - spent, least)

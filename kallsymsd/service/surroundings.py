@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What a process inherits and a daemon must not: limits of resources, and the build's place among processes.
+"""Frees the daemon from what it inherits: resource limits, and the build's scheduling and CPU affinity.
 
-Whoever starts a daemon may have limited itself, or all that it starts, for reasons of its own. The daemon
-serves all builds of its user, so it either gets rid of such limits or does not start.
+A process that starts a daemon may run with limits for reasons of its own. The daemon serves all builds of its
+user, so it either lifts such limits or does not start.
 """
 
 import contextlib
@@ -10,14 +10,14 @@ import os
 import resource
 from pathlib import Path
 
-# Below this a limit on memory, or on the size of files, memory files included, makes answers fail that
-# clients would make.
+# With a lower limit on memory, or on the size of files (memory files included), the daemon would fail where
+# clients themselves would not.
 _MUCH = 4 << 30
-# The main thread's own. Other threads have stacks of the size that is asked for.
+# For the main thread. Other threads get stacks of the size that the daemon asks for.
 _STACK = 1 << 20
 _NEVER = -1
 
-# What each limit must be at least, _NEVER: there must be none; its name, and the shell's option that sets it.
+# The least that each limit must be (_NEVER: it must not be set), its name, and the shell's option to set it.
 _LEAST = {
     resource.RLIMIT_FSIZE: (_MUCH, "the size of files", "ulimit -f"),
     resource.RLIMIT_AS: (_MUCH, "memory", "ulimit -v"),
@@ -28,13 +28,13 @@ _LEAST = {
 
 
 class LimitedError(Exception):
-    """No daemon is to run in these surroundings; the text says why and what to do, in one line."""
+    """The daemon must not run with these limits; the text says why and what to do, in one line."""
 
 
 def lift_limits() -> None:
-    """Raise limits that are too low for a daemon, as far as is allowed; LimitedError if that is not enough.
+    """Raise limits that are too low for a daemon, as far as allowed; LimitedError if that is not enough.
 
-    A soft limit is the caller's own; the hard limit is somebody's decision, and stays.
+    Only soft limits are raised. A hard limit is someone's decision and stays.
     """
     for which, (least, name, option) in _LEAST.items():
         soft, hard = resource.getrlimit(which)
@@ -44,11 +44,11 @@ def lift_limits() -> None:
                 resource.setrlimit(which, (hard, hard))
                 soft = hard
         if not _is_enough(soft, least):
-            raise LimitedError(f"{name} must not be limited as here, to {soft}; see {option}")
+            raise LimitedError(f"{name} must not be limited to {soft}; see {option}")
 
 
 def raise_descriptor_limit(wanted: int) -> int:
-    """Ask for ``wanted`` descriptors; how many there may be."""
+    """Ask for ``wanted`` descriptors; how many the process may have."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
     if soft == resource.RLIM_INFINITY or soft >= wanted:
@@ -61,11 +61,11 @@ def raise_descriptor_limit(wanted: int) -> int:
 
 
 def leave_build() -> None:
-    """Take the place of an ordinary process, whatever that of the build is which has started this one.
+    """Run as an ordinary process, whatever the priority and affinity of the build that started this daemon.
 
-    LimitedError if that is not allowed: other builds are not to wait for one that yields to everybody.
+    LimitedError if that is not allowed: other builds must not wait for a daemon that yields to everything.
     """
-    with contextlib.suppress(OSError):  # more than there are is all of them
+    with contextlib.suppress(OSError):  # a set larger than the machine means all CPUs
         os.sched_setaffinity(0, range(os.sysconf("SC_NPROCESSORS_CONF")))
     try:
         if os.sched_getscheduler(0) != os.SCHED_OTHER:
@@ -76,7 +76,7 @@ def leave_build() -> None:
         raise LimitedError(
             f"the build has a low priority, which cannot be raised ({error.strerror}); start one without it"
         ) from error
-    # Neither the first to be killed when memory runs out, nor spared.
+    # Not more and not less likely to be killed when memory runs out.
     with contextlib.suppress(OSError):
         Path("/proc/self/oom_score_adj").write_text("0")
 

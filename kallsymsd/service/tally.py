@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Counts what happens, and has the counters written now and then. Used by the loop's thread only."""
+"""Counts what happens, and has the counters saved regularly. Used only by the loop's thread."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ if TYPE_CHECKING:
     from kallsymsd.engine.store import Store
     from kallsymsd.protocol.notes import Note
     from kallsymsd.protocol.wire import BuildRequest
-    from kallsymsd.service.builds import Outcome
+    from kallsymsd.service.ticket import Outcome
 
-#: Seconds until counters that changed are written.
+#: Seconds until changed counters are written.
 SAVE_INTERVAL = 10.0
 
 _WAYS = {
@@ -36,9 +36,10 @@ _WAYS = {
 
 
 class Tally:
-    """Every request is counted when it ends: once as one, and once as a hit, miss, failure or hang-up.
+    """Counts every request when it ends: once as a request, and once as a hit, miss, failure or hang-up.
 
-    Those of ``verify`` and about an empty map are no build's work; they are counted apart, and nowhere else.
+    Requests of ``verify`` and requests about an empty map do no build's work. They are counted separately,
+    and in no other counter.
     """
 
     def __init__(
@@ -49,9 +50,9 @@ class Tally:
         clock: Callable[[], float] = time.time,
         stock: Stock | None = None,
     ) -> None:
-        """``save`` writes to disk, ``kept`` is where an earlier daemon left off, ``clock`` tells the time.
+        """``save`` writes to disk, ``kept`` is what an earlier daemon saved, ``clock`` tells the time of day.
 
-        ``stock`` is what a pass costs without us, if it was measured.
+        ``stock`` is what a pass costs without kallsymsd, if it was measured.
         """
         self._counters = Counters(kept.figures.counters if kept is not None else None)
         self._latencies = LatencyCounts(kept.figures.latencies if kept is not None else None)
@@ -71,7 +72,7 @@ class Tally:
         self._counters.set(Counter.CACHE_LIMIT, count)
 
     def learn(self, stock: Stock) -> None:
-        """What a pass costs without us was measured."""
+        """The cost of a pass without kallsymsd was measured."""
         self._stock = stock
 
     def failure(self, request: BuildRequest) -> None:
@@ -80,32 +81,29 @@ class Tally:
             self._counters.add(Counter.FAILURES)
 
     def hangup(self, request: BuildRequest) -> None:
-        """A client left without its answer."""
+        """A client hung up before its answer."""
         if self._is_builds(request):
             self._counters.add(Counter.HANGUPS)
 
     def fall_back(self, notes: Iterable[Note]) -> None:
-        """Clients had to help themselves, or linked a kernel."""
+        """Clients recorded that they went without the daemon, or linked a kernel."""
         for key, amount in noted(notes).items():
             self._counters.add(Counter(key), amount)
 
-    def ahead(self) -> None:
-        """An answer was computed before it was asked for."""
-        self._counters.add(Counter.AHEAD)
-
-    def ahead_wasted(self) -> None:
-        """An answer that was made ahead is of no use any more, and nobody has asked for it."""
-        self._counters.add(Counter.AHEAD_WASTED)
+    def precomputed(self, computed: int, unused: int) -> None:
+        """So many answers were precomputed, and so many turned out to be unused."""
+        self._counters.add(Counter.AHEAD, computed)
+        self._counters.add(Counter.AHEAD_WASTED, unused)
 
     def overflow(self) -> None:
         """Events of watched directories were lost."""
         self._counters.add(Counter.WATCH_OVERFLOWS)
 
     def outcome(self, request: BuildRequest, outcome: Outcome, seconds: float) -> None:
-        """A request got its outcome, so long after it came."""
+        """A request got its outcome, ``seconds`` after it came."""
         add = self._counters.add
         answer, how = outcome.answer, outcome.how
-        add(Counter.AHEAD_USED, int(how.ready))
+        add(Counter.AHEAD_USED, int(outcome.precomputed))
         if not self._is_builds(request, is_empty=outcome.is_empty):
             return
         add(Counter.SECONDS, seconds)
@@ -122,7 +120,7 @@ class Tally:
             return
         self._made(outcome, seconds)
         if outcome.shared:
-            return  # what was computed counts for the client that caused it
+            return  # the computation counts for the client that caused it
         for stage, microseconds in zip(STAGES, how.stages, strict=True):
             if microseconds:
                 self._latencies.add(stage, microseconds)
@@ -136,7 +134,7 @@ class Tally:
             add(Counter.TOKEN_STEPS_KEPT, how.kept)
 
     def _made(self, outcome: Outcome, seconds: float) -> None:
-        """A client got tables: in which way, and what that saved."""
+        """A client got tables: count how they were made, and what that saved."""
         add, how = self._counters.add, outcome.how
         known = Costs(self._known_cold(), self._stock)
         add(_WAYS[how.made])
@@ -148,14 +146,14 @@ class Tally:
             add(Counter.SAVED_COLD, costs.saved_cold(known, how.symbols, seconds))
 
     def _is_builds(self, request: BuildRequest, *, is_empty: bool = False) -> bool:
-        """Count a request that has ended; whether it was a build's, so that what became of it counts too."""
+        """Count a request that has ended; whether it was a build's, so that its outcome counts too."""
         if request.verify:
             self._counters.add(Counter.VERIFY_REQUESTS)
             return False
         if is_empty:
             self._counters.add(Counter.EMPTY_REQUESTS)
             return False
-        # Asked for only where a mark is set: the figures are many, and requests come fast.
+        # The figures are taken only if a mark is set: they are many, and requests come fast.
         self._marks.request(
             self._clock(), lambda: Figures(self._counters.snapshot(), self._latencies.snapshot())
         )
@@ -163,12 +161,12 @@ class Tally:
         return True
 
     def _known_cold(self) -> float:
-        """Seconds of a cold run for each symbol; what was known before zero until there is one after it."""
+        """Seconds of a cold run for each symbol; until the first one after zero(), what was known before."""
         symbols = self._counters[Counter.COLD_SYMBOLS]
         return self._counters[Counter.COLD_SECONDS] / symbols if symbols else self._cold_each
 
     def zero(self) -> None:
-        """Begin to count from nothing."""
+        """Reset all counters."""
         self._cold_each = self._known_cold()
         limit = self._counters[Counter.CACHE_LIMIT]
         self._counters = Counters()
@@ -178,11 +176,11 @@ class Tally:
         self._zero = self._clock()
 
     def snapshot(self, store: Store | None) -> Kept:
-        """Everything counted, with what ``store`` says by now. Asks no disk."""
+        """Everything counted, including the store's own counts. Touches no disk."""
         if store is not None:
             self._counters.set(Counter.CACHE_ENTRIES, store.entries)
             self._counters.set(Counter.CACHE_BYTES, store.bytes)
-            # The store counts from its opening, we across restarts.
+            # The store counts since it was opened, the tally across restarts.
             damaged, evictions = store.damaged, store.evictions
             self._counters.add(Counter.CACHE_DAMAGED, damaged - self._damaged)
             self._counters.add(Counter.CACHE_EVICTIONS, evictions - self._evictions)
@@ -191,11 +189,11 @@ class Tally:
         return Kept(figures, list(self._marks), self._marks.last_request, self._zero, self._known_cold())
 
     def save_due(self) -> float:
-        """When the counters are to be written next; never (inf) while nothing has changed."""
+        """When the counters must be written next; never (inf) while nothing has changed."""
         return self._save_at if self._counters.changes != self._saved else math.inf
 
     def take_save(self, now: float, store: Store | None) -> Callable[[], None]:
-        """The job that writes the counters as they are now; for a worker."""
+        """A worker's job that writes the counters as they are now."""
         kept = self.snapshot(store)
         self._saved = self._counters.changes
         self._save_at = now + SAVE_INTERVAL

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""A few threads for what may take time."""
+"""A few threads for jobs that may take time."""
 
 import logging
 import threading
@@ -13,36 +13,37 @@ Job = Callable[[], None]
 
 
 class NoThreadsError(Exception):
-    """The system lets this process have no thread; the text says why, in one line."""
+    """No thread can be started; the text says why, in one line."""
 
 
-#: Threads lost in their jobs above which no more are replaced: whatever holds them would hold all.
+#: Most stuck threads that are replaced: whatever holds them would hold any number.
 MOST_STUCK = 16
 
 
 class Workers:
-    """Runs jobs on a fixed number of threads, in the order they were given, those for clients first.
+    """Runs jobs on a fixed number of threads, in the order given, clients' jobs first.
 
-    Jobs that nobody waits for yet never occupy the last free thread, so a client's job finds one. They run
-    at the same priority of the system's scheduler: a client may join them, and would then wait for a thread
-    that yields to all of its own parallel build.
+    Jobs that no client waits for never occupy the last free thread, so a client's job finds one. All run at
+    the same scheduling priority: a client may join a precomputation, and would then wait for a thread that
+    yields to the client's own parallel build.
 
-    Not concurrent.futures: its threads are waited for when the interpreter ends, without a deadline, and a
-    thread that hangs in a read from a dead file server would hang the daemon with it.
+    Not concurrent.futures: the interpreter waits for its threads at exit, without a deadline. A thread that
+    hangs in a read from a dead file server would hang the daemon.
     """
 
     def __init__(self, count: int) -> None:
         """Start ``count`` threads, at least 2.
 
-        There may be fewer where the system allows no more; NoThreadsError if it allows none.
+        Starts fewer if the system allows no more; NoThreadsError if it allows none.
         """
         self._lock = threading.Lock()
-        # Threads that wait, each until its own lock is released; the last one first, whose memory is still in
-        # the caches. Not a Condition, which is as much again in Python, nor a SimpleQueue, which wakes two.
+        # Waiting threads, each until its own lock is released; the last one first, whose memory is still in
+        # the CPU's caches. Not a Condition, which costs as much again in Python, nor a SimpleQueue, which
+        # wakes two.
         self._idle: list[threading.Lock] = []
         self._urgent: deque[Job] = deque()
         self._ahead: deque[Job] = deque()
-        # By thread: when its job began, and whether that is one that nobody waits for.
+        # By thread: when its job began, and whether no client waits for it.
         self._running: dict[threading.Thread, tuple[float, bool]] = {}
         self._stuck: set[threading.Thread] = set()
         self._threads: set[threading.Thread] = set()
@@ -54,7 +55,7 @@ class Workers:
             raise NoThreadsError(f"no thread can be started ({self._refusal}); see ulimit -u")
 
     def submit(self, job: Job, *, ahead: bool = False) -> None:
-        """Run ``job`` soon; ``ahead`` when nobody waits for it yet. What it raises is logged, and lost."""
+        """Run ``job`` soon; ``ahead`` if no client waits for it yet. Its exceptions are logged."""
         with self._lock:
             (self._ahead if ahead else self._urgent).append(job)
             if self._idle:
@@ -62,7 +63,7 @@ class Workers:
 
     @property
     def busy(self) -> bool:
-        """Whether a job runs or waits, but for those that are lost."""
+        """Whether a job runs or waits, apart from stuck ones."""
         return bool(self._running or self._urgent or self._ahead)
 
     @property
@@ -71,10 +72,10 @@ class Workers:
         return len(self._stuck)
 
     def replace_stuck(self, limit: float) -> None:
-        """Start another thread for each that has been at one job for ``limit`` seconds.
+        """Start another thread for each that has run one job for ``limit`` seconds.
 
-        Such a thread cannot be ended: it waits within the kernel, most likely for a file server. It ends by
-        itself should that job ever be done.
+        Such a thread cannot be ended: it waits in the kernel, most likely for a file server. It ends by
+        itself if its job ever does.
         """
         if not self._running:
             return
@@ -90,7 +91,7 @@ class Workers:
                     self._stuck.add(thread)
 
     def stop(self, timeout: float) -> bool:
-        """End the threads once the clients' jobs are done; False if that takes over ``timeout`` seconds."""
+        """End the threads after the clients' jobs; False if that takes more than ``timeout`` seconds."""
         end = time.monotonic() + timeout
         with self._lock:
             self._stopping = True
@@ -103,12 +104,12 @@ class Workers:
         return not any(thread.is_alive() for thread in threads)
 
     def _start(self) -> bool:
-        """Start another thread; whether there is one."""
+        """Start another thread; whether that worked."""
         thread = threading.Thread(target=self._run, name=f"worker-{self._started + 1}", daemon=True)
         try:
             thread.start()
         except RuntimeError as error:
-            if not self._refusal:  # it is tried again and again
+            if not self._refusal:  # this is tried again and again
                 _log.warning("%s: %s", thread.name, error)
             self._refusal = str(error)
             return False
@@ -123,12 +124,12 @@ class Workers:
         while (job := self._next(signal)) is not None:
             try:
                 job()
-            except Exception:  # noqa: BLE001  one job is not to end the thread
+            except Exception:  # noqa: BLE001  a job must not end the thread
                 _log.exception("a job failed")
             del job  # or it, and all it refers to, would live until the next one comes
 
     def _next(self, signal: threading.Lock) -> Job | None:
-        """The calling thread's next job; None when it is to end. It waits for ``signal``, which it holds."""
+        """The calling thread's next job; None if it must end. Waits for ``signal``, which it holds."""
         me = threading.current_thread()
         with self._lock:
             self._running.pop(me, None)

@@ -176,7 +176,7 @@ def _ahead(job: Job, morning: Morning, recorder: Recorder) -> None:
         texts = [text for count, _, text in morning.edited if count == _AHEAD_COUNT]
         for text in (morning.moved, texts[0]):
             request = tree.rebuild(text, pause=_AHEAD_PAUSE)
-            if request.how.ready:
+            if request.precomputed:
                 recorder.request(AHEAD if request.how.made == ADDRESSES else AHEAD_EDITED, request, _ANY)
 
 

@@ -236,7 +236,7 @@ def _request(request: Request) -> dict[str, Any]:
         "after": request.after,
         "wall": request.wall,
         "made": request.made,
-        "ready": how.ready,
+        "precomputed": request.precomputed,
         "changed": how.changed,
         "kept": how.kept,
         "steps": how.steps,

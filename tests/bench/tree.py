@@ -21,7 +21,8 @@ class Request:
     after  of the daemon, from its reply until it rests
     wall   from request to reply
     stored the daemon wrote to its cache meanwhile
-    how    what the daemon says of it
+    how    how the daemon made the answer
+    precomputed  it did so before it was asked
     """
 
     cpu: float
@@ -29,6 +30,7 @@ class Request:
     wall: float
     stored: bool
     how: wire.How
+    precomputed: bool
 
     @property
     def made(self) -> str:
@@ -62,16 +64,16 @@ class Tree:
         source = os.open(self._map, os.O_RDONLY | os.O_CLOEXEC)
         try:
             asked = time.perf_counter()
-            reply, made = ask(self._request, source, len(text), self._environment)
+            output = ask(self._request, source, len(text), self._environment)
             wall = time.perf_counter() - asked
         finally:
             os.close(source)
         replied = self._daemon.cpu()
-        for memory_file in made.descriptors:
+        for memory_file in output.descriptors:
             os.close(memory_file)
         self._daemon.settle()
         after = self._daemon.cpu() - replied
         stored = self._daemon.stored() != store
         # Clearing up behind a reply, such as freeing the state before, is part of answering.
         cpu = replied - start + (0.0 if stored else after)
-        return Request(cpu, after, wall, stored, reply.how)
+        return Request(cpu, after, wall, stored, output.reply.how, output.reply.precomputed)

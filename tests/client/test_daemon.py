@@ -229,7 +229,7 @@ def test_a_place_in_the_queue_that_gets_free_in_time_is_taken(
 
         accepting = threading.Timer(0.1, accept)
         accepting.start()
-        sock, *_ = asking._connect({b"KALLSYMSD_SOCKET": bytes(socket_path)})
+        sock, *_ = asking.connect({b"KALLSYMSD_SOCKET": bytes(socket_path)})
         sock.close()
         accepting.join()
 
@@ -241,11 +241,11 @@ def test_a_daemon_of_another_user_is_not_trusted(socket_path: Path, monkeypatch:
         listener.bind(str(socket_path))
         listener.listen()
         # Under fakeroot geteuid() is wrong, and the kernel knows better.
-        sock, *_ = asking._connect({b"KALLSYMSD_SOCKET": bytes(socket_path)})
+        sock, *_ = asking.connect({b"KALLSYMSD_SOCKET": bytes(socket_path)})
         sock.close()
         monkeypatch.setattr(users, "own_uid", lambda: 12345)
         with pytest.raises(asking.UnansweredError, match="belongs to another user"):
-            asking._connect({b"KALLSYMSD_SOCKET": bytes(socket_path)})
+            asking.connect({b"KALLSYMSD_SOCKET": bytes(socket_path)})
 
 
 def test_the_runtime_directory_of_the_environment_comes_first(heard: Kallsyms, socket_path: Path) -> None:
@@ -286,11 +286,11 @@ def test_a_daemon_in_a_directory_that_is_not_ours_alone_is_not_asked(
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(str(socket_path))
         listener.listen()
-        sock, *_ = asking._connect(environment)
+        sock, *_ = asking.connect(environment)
         sock.close()
         status = os.stat_result((mode, 0, 0, 0, os.getuid() + more, 0, 0, 0, 0, 0))
         monkeypatch.setattr(posix, "lstat", lambda _: status)
         said = r"no daemon at .*: its directory (is|belongs)"
         with pytest.raises(asking.UnansweredError, match=said) as raised:
-            asking._connect(environment)
+            asking.connect(environment)
         assert raised.value.reason == "absent" or not named

@@ -15,7 +15,7 @@ from kallsymsd.counters.table import Unit
 from kallsymsd.ctl import main, show
 from kallsymsd.ctl.commands import status
 from kallsymsd.engine.engine import Engine
-from kallsymsd.engine.key import tree_key
+from kallsymsd.engine.keys import tree_key
 from kallsymsd.engine.store import Store
 from kallsymsd.kbuild.hook.registry import Registry
 from kallsymsd.protocol.lock import Lock

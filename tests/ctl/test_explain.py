@@ -18,7 +18,7 @@ from kallsymsd.kbuild.outcome import Outcome as Link
 from kallsymsd.protocol import notes
 from kallsymsd.protocol.notes import Fallback
 from kallsymsd.protocol.wire import STAGES, How
-from kallsymsd.service.builds import Outcome, Ticket
+from kallsymsd.service.ticket import Outcome, Ticket
 from tests.service.peer import Daemon, request, serving
 
 OLD = "1000 T a\n1010 t b\n1020 t b\n2000 D c\n"
@@ -135,7 +135,7 @@ def test_bad_input_is_told_in_lines_that_fit(
         name.write_text("bad")
         build(daemon, name, tmp_path)
     message = "relative symbol value 0xffffffff81000000 out of range in relative mode " * 2
-    answer = Answer(BuildResult.bad_input(message.encode()))
+    answer = Answer.of(BuildResult.bad_input(message.encode()))
     ticket = Ticket(request(tmp_path / "m.syms", tree=os.fsencode(tmp_path)), -1, 0.0)
     daemon.server._builds.history.add(ticket, Outcome(answer, How()))
     assert explain(tmp_path) == 0

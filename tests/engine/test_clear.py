@@ -8,7 +8,7 @@ import pytest
 
 from kallsymsd.engine.clear import clear
 from kallsymsd.engine.engine import Engine
-from kallsymsd.engine.key import tree_key
+from kallsymsd.engine.keys import tree_key
 from kallsymsd.engine.store import Store
 from kallsymsd.protocol.wire import COLD, HIT, INCREMENTAL, BuildRequest
 from tests.service.peer import request

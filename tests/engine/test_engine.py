@@ -6,15 +6,16 @@ from pathlib import Path
 
 import pytest
 
+from kallsymsd.core.assembly import Assembly
 from kallsymsd.engine import engine as engine_module
-from kallsymsd.engine.answer import Answer
+from kallsymsd.engine.answer import Answer, seal
 from kallsymsd.engine.engine import Engine
-from kallsymsd.engine.memoryfile import Fronts
+from kallsymsd.engine.memoryfile import Fronts, MemoryFile
 from kallsymsd.engine.recentmaps import MapText, RecentMaps
 from kallsymsd.engine.result import BuildResult
 from kallsymsd.engine.store import Store
-from kallsymsd.engine.treestates import TreeSummary
-from kallsymsd.protocol.wire import ASM, BAD_INPUT, COLD, HIT, INCREMENTAL, OK, BuildRequest, How
+from kallsymsd.engine.trees import TreeSummary
+from kallsymsd.protocol.wire import ASM, BAD_INPUT, COLD, HIT, INCREMENTAL, BuildRequest, How
 
 
 def request(dialect: str = "v6.11", bin_name: bytes = b"") -> BuildRequest:
@@ -47,7 +48,7 @@ class Computer:
         if contents.text.startswith(b"bad"):
             return BuildResult.bad_input(b"no good\n")
         how = How(self.made, symbols=3, changed=2, kept=1, steps=9)
-        return BuildResult(OK, how, text=request.dialect.encode() + contents.text[::-1])
+        return BuildResult(how, Assembly(request.dialect.encode() + contents.text[::-1], []))
 
     def save(self) -> None:
         self.saves += 1
@@ -86,7 +87,7 @@ def test_bad_input_is_not_remembered(tmp_path: Path) -> None:
     engine = Engine(store, computer)
     for _ in range(2):
         answer, how = ask(engine, b"bad")
-        assert (answer.status, answer.message, how.made) == (BAD_INPUT, b"no good\n", COLD)
+        assert (answer.reply.status, answer.reply.message, how.made) == (BAD_INPUT, b"no good\n", COLD)
     assert (computer.calls, store.entries) == (2, 0)
     store.close()
 
@@ -142,15 +143,15 @@ def test_a_cold_answer_is_written_at_once_and_the_others_when_told(tmp_path: Pat
     store.close()
 
 
-def test_after_a_cold_answer_and_no_other_the_engine_gets_ready() -> None:
+def test_after_a_cold_answer_and_no_other_memory_is_prepared() -> None:
     told: list[int] = []
-    ask(Engine(None, Computer(COLD), ready=told.append), b"some map")
+    ask(Engine(None, Computer(COLD), prepare=told.append), b"some map")
     assert told == [8]
-    engine = Engine(None, Computer(COLD), ready=told.append)
+    engine = Engine(None, Computer(COLD), prepare=told.append)
     ask(engine, b"bad map")
     ask(engine, b"a map")
     ask(engine, b"a map")
-    ask(Engine(None, Computer(INCREMENTAL), ready=told.append), b"another map")
+    ask(Engine(None, Computer(INCREMENTAL), prepare=told.append), b"another map")
     assert told == [8, 5]
 
 
@@ -184,15 +185,15 @@ def test_the_problem_of_the_store_is_told() -> None:
 def test_when_there_is_no_descriptor_other_answers_are_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
     engine = Engine(None, Computer())
     first = ask(engine, b"a" * 10)[0]
-    whole, left = Answer, [1]
+    whole, left = seal, [1]
 
-    def short(result: BuildResult, fronts: Fronts | None = None) -> Answer:
+    def short(result: BuildResult, fronts: Fronts | None = None) -> tuple[MemoryFile, ...]:
         if left[0]:
             left[0] -= 1
             raise OSError(errno.EMFILE, "Too many open files")
         return whole(result, fronts)
 
-    monkeypatch.setattr(engine_module, "Answer", short)
+    monkeypatch.setattr(engine_module, "seal", short)
     assert b"".join(ask(engine, b"b" * 10)[0].parts()) == b"v6.11" + b"b" * 10
     assert ask(engine, b"a" * 10)[1].made == INCREMENTAL  # it was given up
     assert first.ok
@@ -224,11 +225,11 @@ def test_what_turned_out_to_be_no_map_is_not_kept() -> None:
     ask(engine, b"good")
     question = engine.identify(request(), b"bad" * 100)
     engine.build(question)
-    assert (question.wasted, engine.alike(300)) == (300, [])
+    assert (question.discarded, engine.alike(300)) == (300, [])
     assert engine.alike(4) == [b"good"]
     engine.settle()
     assert given == []
-    engine.settle(question.wasted)
+    engine.settle(question.discarded)
     assert given == [300]
     engine.forget(None)
     engine.settle()

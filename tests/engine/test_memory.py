@@ -5,7 +5,7 @@ import subprocess
 import sys
 
 from kallsymsd.engine.recentmaps import MapText
-from kallsymsd.engine.treestates import Trees
+from kallsymsd.engine.trees import Trees
 from kallsymsd.protocol.wire import ASM, BuildRequest
 
 SMALL = b"ffffffff81000000 T _text\nffffffff81000010 t one\n"
@@ -18,8 +18,8 @@ from kallsymsd.core import _native
 from kallsymsd.engine import memory
 if "fit" in sys.argv: memory.fit(0)
 if "touch" in sys.argv: memory.touch()
-if "ready" in sys.argv: memory.fit(32 << 20); memory.ready(32 << 20)
-if "small" in sys.argv: memory.ready(7 << 20)
+if "ready" in sys.argv: memory.fit(32 << 20); memory.prepare(32 << 20)
+if "small" in sys.argv: memory.prepare(7 << 20)
 before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
 for _ in range(2): _native.touch_memory(48 << 20)
 print((resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before) * resource.getpagesize() >> 20)

@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from kallsymsd.core.assembly import Assembly
 from kallsymsd.engine.answer import Answer
 from kallsymsd.engine.recentmaps import MOST, MOST_ANSWERS, MapText, RecentMaps
 from kallsymsd.engine.result import BuildResult
-from kallsymsd.protocol.wire import OK, How
+from kallsymsd.protocol.wire import How
 
 
 def test_equal_content_in_another_object_is_the_map_in_memory() -> None:
@@ -70,7 +71,7 @@ def test_the_last_map_is_kept_even_above_the_limit() -> None:
 def test_answers_count_and_go_with_their_map() -> None:
     maps = RecentMaps(limit=25)
     first = maps.find(b"1" * 10)
-    answer = Answer(BuildResult(OK, How(), text=b"a" * 10))
+    answer = Answer.of(BuildResult(How(), Assembly(b"a" * 10, [])))
     maps.add(first, b"form", answer)
     assert maps.find(b"1" * 10).answers == {b"form": answer}
     maps.find(b"2" * 10)
@@ -82,7 +83,7 @@ def test_answers_count_and_go_with_their_map() -> None:
 def test_answers_of_a_dropped_map_are_freed_when_nobody_waits() -> None:
     maps = RecentMaps(limit=25)
     first = maps.find(b"1" * 10)
-    maps.add(first, b"form", Answer(BuildResult(OK, How(), text=b"a" * 10)))
+    maps.add(first, b"form", Answer.of(BuildResult(How(), Assembly(b"a" * 10, []))))
     answer = weakref.ref(first.answers[b"form"])
     del first
     maps.find(b"2" * 10)
@@ -126,7 +127,7 @@ def test_the_number_of_maps_is_limited_too() -> None:
 
 
 def answer(text: bytes = b"a") -> Answer:
-    return Answer(BuildResult(OK, How(), text=text))
+    return Answer.of(BuildResult(How(), Assembly(text, [])))
 
 
 def forms(maps: RecentMaps, content: bytes) -> list[bytes]:

@@ -5,11 +5,11 @@ import hashlib
 
 from kallsymsd.core.dialects import BASE_RELATIVE, DIALECTS
 from kallsymsd.engine import cold
-from kallsymsd.engine.key import SCHEMA
+from kallsymsd.engine.keys import SCHEMA
 from kallsymsd.protocol.wire import ASM, INCBIN, OK, BuildRequest
 
 # Digest of all answers below, by schema version. This proves no byte right (the oracles do): it only tells
-# that bytes changed. When it fails, raise SCHEMA in kallsymsd/engine/key.py and put the new digest here;
+# that bytes changed. When it fails, raise SCHEMA in kallsymsd/engine/keys.py and put the new digest here;
 # entries of a version that was never released may be replaced.
 GOLDEN = {3: "5caeafe7511db5144d3e4680b7eb1f9bdf0f13771f6cc8d84cb90758929ec65e"}
 

@@ -2,12 +2,13 @@
 """kallsymsd with a failpoint: ``python -m tests.faults.daemon`` does at one stage what the environment says.
 
 KALLSYMSD_TEST_FAILPOINT is STAGE:ACTION, KALLSYMSD_TEST_VERSION the version it claims to be,
-KALLSYMSD_TEST_MAP the map that somebody rewrites.
+KALLSYMSD_TEST_MAP the map that is rewritten.
 """
 
 import errno
 import os
 import signal
+import socket
 import sys
 import time
 from collections.abc import Callable
@@ -18,22 +19,24 @@ import diskcache
 
 from kallsymsd import __main__ as program
 from kallsymsd.engine.engine import Engine
+from kallsymsd.engine.store import Store
+from kallsymsd.engine.trees import Trees
+from kallsymsd.protocol.wire import BuildRequest
 from kallsymsd.service import reading
 from kallsymsd.service.connection import Connection
-from kallsymsd.service.hub import Hub
-from kallsymsd.service.server import Server
+from kallsymsd.service.tally import Tally
 
-#: Where a request comes along, in this order.
+#: The functions that a request passes, in this order.
 STAGES: dict[str, tuple[Any, str]] = {
-    "accept": (Hub, "_accept"),
-    "request": (Server, "_build"),
-    "load": (program, "_make_engine"),
+    "accept": (socket.socket, "accept"),
+    "request": (BuildRequest, "decode"),
+    "load": (Store, "__init__"),
     "identify": (Engine, "identify"),
     "build": (Engine, "build"),
-    "compute": (Engine, "_computed"),
-    "hand out": (Server, "_hand_out"),
-    "reply": (Connection, "flush"),
-    "read": (reading, "_pread"),
+    "compute": (Trees, "build"),
+    "hand out": (Tally, "outcome"),
+    "reply": (Connection, "send"),
+    "read": (reading, "read_to_end"),
     "keep": (Engine, "keep"),
     "store": (diskcache.Cache, "set"),
 }
@@ -84,17 +87,12 @@ def _install(stage: str, action: str) -> None:
     whole = getattr(owner, name)
 
     def failing(*arguments: Any, **keywords: Any) -> Any:  # noqa: ANN401  in place of any function
-        # The reply is what carries a descriptor; all else that is sent passes.
-        out = arguments[0]._out if stage == "reply" else ()
-        # Outcomes only: this is called on every turn of the loop.
-        is_idle = stage == "hand out" and not arguments[0]._outcomes
-        if stage == "reply" and not any(each.answer for each in out):
-            is_idle = True
         if stage == "read":  # what was read is old by then
             result = whole(*arguments, **keywords)
             ACTIONS[action]()
             return result
-        if not is_idle:
+        # Connection, data, answer: all that is sent without an answer passes.
+        if stage != "reply" or arguments[2] is not None:
             ACTIONS[action]()
         return whole(*arguments, **keywords)
 

@@ -7,6 +7,7 @@ calls, it ends with the line "unhit". As FAULT, EMFILE means that NUMBER descrip
 """
 
 import errno
+import os
 import posix
 import resource
 import signal
@@ -50,4 +51,4 @@ for name, function in whole.items():
     setattr(posix, name, function)
 if fault != "EMFILE" and calls < int(number):
     posix.write(2, b"unhit\n")
-posix._exit(status)
+os._exit(status)

@@ -261,9 +261,9 @@ def test_a_thousand_in_a_row_leave_nothing_behind(build: Build) -> None:
 
     def ask() -> None:
         with (build.kallsyms.here / "in.map").open("rb") as file:
-            reply, made = asking.ask(request, file.fileno(), len(MAP), environment)
-            assert reply.status == wire.OK
-            (descriptor,) = made.descriptors
+            output = asking.ask(request, file.fileno(), len(MAP), environment)
+            assert output.ok
+            (descriptor,) = output.descriptors
             assert stat.S_ISREG(os.fstat(descriptor).st_mode)
             os.close(descriptor)
 

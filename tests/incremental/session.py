@@ -15,17 +15,16 @@ from kallsymsd.core.errors import InputError
 from kallsymsd.engine import cold
 from kallsymsd.engine.answer import Answer
 from kallsymsd.engine.engine import Engine, Question
-from kallsymsd.engine.key import tree_key
-from kallsymsd.engine.memoryfile import Fronts
-from kallsymsd.engine.state import TreeState
+from kallsymsd.engine.keys import tree_key
 from kallsymsd.engine.store import Store
-from kallsymsd.engine.treestates import DEFAULT_LIMIT, Trees
+from kallsymsd.engine.trees import DEFAULT_LIMIT, Trees
+from kallsymsd.engine.treestate import TreeState
 from kallsymsd.protocol.wire import ADDRESSES, ASM, COLD, HIT, INCBIN, INCREMENTAL, OK, BuildRequest, How
 from tests.incremental import damage, judge
 from tests.incremental.edits import Edit
 from tests.incremental.judge import Judge
 from tests.incremental.paths import Path
-from tests.oracles import SERIES, _scratch
+from tests.oracles import SERIES, scratch
 from tests.strategies import NUMBERS, Line, written
 
 DIALECTS = (*sorted(SERIES), *sorted(SERIES), *sorted(SERIES), *sorted(BY_NAME))
@@ -45,7 +44,7 @@ class Session:
         self.paths: Counter[Path] = Counter()
         self.steps = 0
         self._judged_by = judged_by
-        self._directory = FilePath(tempfile.mkdtemp(prefix="session-", dir=_scratch()))
+        self._directory = FilePath(tempfile.mkdtemp(prefix="session-", dir=scratch()))
         self._store = Store(self._directory)
         self._damaged = False  # on purpose, so far
         self._noticed = 0
@@ -171,7 +170,7 @@ class Session:
         self._damaged = True
         dialect = BY_NAME[rng.choice(DIALECTS)]
         options = sum(OPTION_BITS[option] for option in dialect.options if rng.random() < 0.5)
-        state = rng.choice([*self._states().values(), None])
+        state = rng.choice([*self._trees.states().values(), None])
         if state is not None:
             with suppress(InputError):  # these options may not be able to hold its addresses
                 tables = pipeline.build(state.contents.text, dialect, options)
@@ -193,9 +192,8 @@ class Session:
         self._forget()
 
     def _new_engine(self) -> Engine:
-        engine = Engine(self._store, Trees(self._store, self._limit))
-        engine._fronts = Fronts(least=1)  # these maps are small
-        return engine
+        self._trees = Trees(self._store, self._limit)
+        return Engine(self._store, self._trees, least_front=1)  # these maps are small
 
     def _forget(self) -> None:
         self._engine = self._new_engine()
@@ -206,7 +204,7 @@ class Session:
         """Ask the daemon, and compare its answer with a cold one and with that of the judge."""
         text = b"".join(line + b"\n" for line in written(self.lines, self._number))
         request = self._request()
-        before = self._states().get(tree_key(request))
+        before = self._trees.states().get(tree_key(request))
         question = self._engine.identify(request, text)
         in_memory = question.form in question.map.answers
         answer, how = self._engine.build(question)
@@ -223,10 +221,10 @@ class Session:
 
     def _compare_with_cold(self, question: Question, answer: Answer, how: How) -> tuple[bytes, bytes]:
         right = cold.build(question.request, question.map.text)
-        assert answer.status == right.status
-        assert answer.message == right.message
+        assert answer.reply.status == right.status
+        assert answer.reply.message == right.message
         contents = b"".join(answer.parts()) if answer.ok else b""
-        made_text, made_binary = contents[: answer.text_length], contents[answer.text_length :]
+        made_text, made_binary = contents[: answer.reply.text_length], contents[answer.reply.text_length :]
         assert made_text == right.text
         assert made_binary == right.binary
         assert (how.symbols, how.steps) == (right.how.symbols, right.how.steps)
@@ -236,11 +234,11 @@ class Session:
         outcome = self._judged_by(self._dialect, self._options, text)
         if outcome is None:
             return
-        assert (answer.status == OK) == (outcome.status == 0)
+        assert (answer.reply.status == OK) == (outcome.status == 0)
         if outcome.status != 0:
-            assert answer.message.startswith(outcome.stderr.removesuffix(b"\n"))
+            assert answer.reply.message.startswith(outcome.stderr.removesuffix(b"\n"))
             return
-        assert answer.message == outcome.stderr
+        assert answer.reply.message == outcome.stderr
         form, _, big_endian, _ = self._form
         if form == ASM:
             assert (made_text, made_binary) == (outcome.stdout, outcome.binary)
@@ -251,7 +249,7 @@ class Session:
 
     def _compare_state(self, text: bytes, how: How) -> None:
         """What the daemon remembers is what a cold run would have it remember: it decides later answers."""
-        state = self._states().get(tree_key(self._request()))
+        state = self._trees.states().get(tree_key(self._request()))
         if state is None or how.made == HIT:
             return
         assert how.symbols == 0 or state.contents.text == text
@@ -263,7 +261,7 @@ class Session:
         assert state.tables.symbols.addresses == right.symbols.addresses
 
     def _classify(self, before: TreeState | None, question: Question, how: How, *, in_memory: bool) -> None:
-        after = self._states().get(tree_key(question.request))
+        after = self._trees.states().get(tree_key(question.request))
         if how.symbols == 0:
             self.paths[Path.EMPTY] += 1
         if how.made == HIT:
@@ -305,11 +303,6 @@ class Session:
         assert self._store.problem == "" or self._damaged
         self.paths[Path.DAMAGED] += self._store.damaged - self._noticed
         self._noticed = self._store.damaged
-
-    def _states(self) -> dict[bytes, TreeState]:
-        trees = self._engine._trees
-        assert isinstance(trees, Trees)
-        return dict(trees._states)
 
     def _request(self) -> BuildRequest:
         form, bits, big_endian, debug = self._form

@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 from kallsymsd.core import pipeline
 from kallsymsd.core.dialects import ABSOLUTE_PERCPU, ALL_SYMBOLS, BY_NAME
 from kallsymsd.engine.engine import Engine
-from kallsymsd.engine.key import SCHEMA, cache_key, digest, tree_key
+from kallsymsd.engine.keys import SCHEMA, cache_key, digest, tree_key
 from kallsymsd.engine.recentmaps import MapText
-from kallsymsd.engine.state import TreeState
 from kallsymsd.engine.store import Store
+from kallsymsd.engine.treestate import TreeState
 from kallsymsd.protocol.wire import ADDRESSES, ASM, COLD, HIT, INCREMENTAL, BuildRequest, How
 from tests.incremental import damage
 from tests.reference import tool

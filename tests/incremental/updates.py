@@ -8,8 +8,8 @@ from kallsymsd.core.dialects import BY_NAME, OPTION_BITS
 from kallsymsd.core.errors import InputError
 from kallsymsd.core.tables import Tables
 from kallsymsd.engine.recentmaps import MapText
-from kallsymsd.engine.state import TreeState
 from kallsymsd.engine.stopwatch import Stopwatch
+from kallsymsd.engine.treestate import TreeState
 from kallsymsd.protocol.wire import How
 from tests.reference.tool import Outcome
 

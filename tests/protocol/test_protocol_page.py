@@ -10,7 +10,7 @@ from kallsymsd.core.dialects import OPTION_BITS
 from kallsymsd.protocol import wire
 from kallsymsd.protocol.codec import Decoder, decode_message, encode_message
 from kallsymsd.protocol.wire import BuildReply, BuildRequest, How
-from kallsymsd.service import reading, server, waiting
+from kallsymsd.service import lifetime, reading, waiting
 from kallsymsd.service.hub import PEER_LIMIT
 
 PAGE = (Path(__file__).parents[2] / "docs" / "protocol.md").read_text()
@@ -79,9 +79,9 @@ def test_the_reply_means_what_it_says() -> None:
     reply = BuildReply.decode(body("REPLY"))
     how = reply.how
     assert (reply.status, reply.text_length, reply.binary_length) == (wire.OK, 1600, 3383698)
-    assert (reply.message, how.made, how.ready) == (b"warn\n", wire.HIT, False)
+    assert (reply.message, how.made, reply.precomputed) == (b"warn\n", wire.HIT, False)
     assert (how.symbols, how.changed, how.kept, how.steps) == (163205, 0, 0, 189)
-    assert how.stages == [1500, 0, 0, 0, 0, 0, 4]
+    assert how.stages == (1500, 0, 0, 0, 0, 0, 4)
     assert wire.frame(wire.REPLY, reply.encode()) == example("REPLY")
 
 
@@ -125,5 +125,5 @@ def test_times_and_sizes_in_the_text_are_the_codes() -> None:
     assert f"HEARTBEAT every {waiting.HEARTBEAT * 1000:.0f} ms" in text
     assert f"A client has {PEER_LIMIT:.0f} s" in text
     assert f"a build has {waiting.WORK_LIMIT:.0f} s" in text
-    assert f"ends within {server.DRAIN_LIMIT:.0f} s" in text
+    assert f"ends within {lifetime.DRAIN_LIMIT:.0f} s" in text
     assert f"at most {reading.MAX_MAP >> 30} GiB" in text

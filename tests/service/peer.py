@@ -5,6 +5,7 @@ import array
 import os
 import socket
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,13 +14,14 @@ from typing import Any, NamedTuple, Self
 import msgpack
 
 from kallsymsd import __version__
+from kallsymsd.core.assembly import Assembly
 from kallsymsd.engine.engine import Engine
 from kallsymsd.engine.recentmaps import MapText
 from kallsymsd.engine.result import BuildResult
-from kallsymsd.engine.treestates import TreeSummary
+from kallsymsd.engine.trees import TreeSummary
 from kallsymsd.protocol import wire
 from kallsymsd.protocol.notes import Fallback
-from kallsymsd.protocol.wire import OK, BuildReply, BuildRequest, How
+from kallsymsd.protocol.wire import BuildReply, BuildRequest, How
 from kallsymsd.service.instance import Instance
 from kallsymsd.service.server import Server
 from kallsymsd.service.tally import Tally
@@ -189,27 +191,36 @@ class FakeCore:
         if map_text.startswith(b"wait"):
             self.started.release()
             assert self.release.wait(PATIENCE)
-        return BuildResult(OK, How(symbols=len(map_text)), text=map_text[::-1], message=b"a warning\n")
+        made = Assembly(map_text[::-1], [])
+        return BuildResult(How(symbols=len(map_text)), made, message=b"a warning\n")
 
 
 class Daemon:
     """A server in a thread."""
 
-    def __init__(self, path: Path, make_engine: Callable[[], Engine]) -> None:
+    def __init__(
+        self, path: Path, make_engine: Callable[[], Engine], clock: Callable[[], float] = time.time
+    ) -> None:
         self.path = path
         self.noted: list[Fallback] = []
         self.saved: list[dict[str, Any]] = []
+        self.replaced: Callable[[], Path | None] = lambda: None
         self.server = Server(
             Instance(path),
             make_engine,
             version=__version__,
-            tally=Tally(lambda kept: self.saved.append(kept.message()), 0.0),
+            tally=Tally(lambda kept: self.saved.append(kept.message()), 0.0, clock=clock),
             configuration={"socket": str(path)},
             workers=2,
+            replaced=self._replaced,
             take_noted=self._take_noted,
+            clock=clock,
         )
         self.thread = threading.Thread(target=self.server.run)
         self.thread.start()
+
+    def _replaced(self) -> Path | None:
+        return self.replaced()
 
     def _take_noted(self) -> list[Fallback]:
         noted, self.noted = self.noted, []
@@ -230,9 +241,11 @@ class Daemon:
 
 
 @contextmanager
-def serving(path: Path, make_engine: Callable[[], Engine]) -> Iterator[Daemon]:
-    """A daemon for the time of the context."""
-    daemon = Daemon(path, make_engine)
+def serving(
+    path: Path, make_engine: Callable[[], Engine], clock: Callable[[], float] = time.time
+) -> Iterator[Daemon]:
+    """A daemon for the time of the context; ``clock`` tells it the time of day."""
+    daemon = Daemon(path, make_engine, clock)
     try:
         yield daemon
     finally:

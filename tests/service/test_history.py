@@ -6,15 +6,16 @@ from pathlib import Path
 
 import pytest
 
+from kallsymsd.core.assembly import Assembly
 from kallsymsd.engine.answer import Answer
 from kallsymsd.engine.recentmaps import MapText
 from kallsymsd.engine.result import BuildResult
 from kallsymsd.protocol.wire import ADDRESSES, COLD, HIT, INCREMENTAL, BuildRequest, How
-from kallsymsd.service.builds import Outcome, Ticket
 from kallsymsd.service.history import MOST, TOLD, History
+from kallsymsd.service.ticket import Outcome, Ticket
 from tests.service.peer import request
 
-ANSWER = Answer(BuildResult(0, How(), text=b"text"))
+ANSWER = Answer.of(BuildResult(How(), Assembly(b"text", [])))
 
 
 def ask(tree: bytes = b"/tree", options: int = 1) -> BuildRequest:
@@ -61,7 +62,7 @@ def test_of_maps_that_are_not_in_memory_any_more_no_difference_is_known() -> Non
 
 def test_the_first_symbols_that_changed_are_known_without_the_maps() -> None:
     history = History()
-    answer = Answer(BuildResult(0, How(), text=b"text", changed=(b"Told_name", b"tnew_name")))
+    answer = Answer.of(BuildResult(How(), Assembly(b"text", []), changed=(b"Told_name", b"tnew_name")))
     for how in (How(INCREMENTAL, changed=2), How(HIT)):
         history.add(Ticket(ask(), -1, 0.0), Outcome(answer, how), MapText(b"1 T a\n"), MapText(b"1 T b\n"))
     update, hit = history.entries()
@@ -73,7 +74,7 @@ def test_a_failure_and_bad_input_say_what_is_wrong() -> None:
     history = History()
     failed = add(history, Outcome(None, How(), failure="no memory"), None, b"")
     assert (failed["made"], failed["why"]) == ("failure", "no memory")
-    bad = Answer(BuildResult.bad_input(b"No valid symbol.\nmore\n"))
+    bad = Answer.of(BuildResult.bad_input(b"No valid symbol.\nmore\n"))
     refused = add(history, Outcome(bad, How()), None, b"")
     assert (refused["made"], refused["why"]) == ("bad input", "No valid symbol.")
 

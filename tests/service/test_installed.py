@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from kallsymsd.engine.engine import Engine
-from kallsymsd.service import server
+from kallsymsd.service import lifetime
 from kallsymsd.service.installed import Installed
 from tests.service.peer import PATIENCE, Daemon, FakeCore
 
@@ -72,7 +72,7 @@ def test_its_own_files_are_there_and_unchanged() -> None:
 @pytest.fixture
 def outdated(tmp_path: Path, core: FakeCore, monkeypatch: pytest.MonkeyPatch) -> Iterator[Daemon]:
     """A daemon whose files were replaced, which it has not noticed yet."""
-    monkeypatch.setattr(server, "LOOK_INTERVAL", 0.02)
+    monkeypatch.setattr(lifetime, "CHECK_INTERVAL", 0.02)
     daemon = Daemon(tmp_path / "run" / "s", lambda: Engine(None, core))
     yield daemon
     core.release.set()
@@ -88,7 +88,7 @@ def test_it_ends_once_it_has_nothing_to_do(
     with outdated.peer() as peer:
         peer.build(path)
         assert core.started.acquire(timeout=PATIENCE)
-        outdated.server._replaced = lambda: Path("/replaced.py")
+        outdated.replaced = lambda: Path("/replaced.py")
         outdated.stats()
         outdated.stats()
         assert outdated.thread.is_alive()
@@ -105,7 +105,7 @@ def test_it_stays_while_nothing_was_replaced(outdated: Daemon) -> None:
     def look() -> None:
         looked.release()
 
-    outdated.server._replaced = look
+    outdated.replaced = look
     assert all(looked.acquire(timeout=PATIENCE) for _ in range(3))
     assert outdated.thread.is_alive()
     assert outdated.stats()["requests"] == 0

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from kallsymsd.protocol.notes import Fallback
-from kallsymsd.service import server, tally
+from kallsymsd.service import lifetime, server, tally
 from tests.service.peer import PATIENCE, Daemon
 from tests.service.test_server import build, wait_for
 
@@ -36,7 +36,7 @@ def test_what_clients_noted_is_counted_and_told_at_each_save(
 def test_a_disk_that_is_dead_in_the_end_is_not_waited_for(
     monkeypatch: pytest.MonkeyPatch, daemon: Daemon, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(server, "DRAIN_LIMIT", 0.3)
+    monkeypatch.setattr(lifetime, "DRAIN_LIMIT", 0.3)
     monkeypatch.setattr(server, "_LEAST", 0.1)
     answers = threading.Event()
     monkeypatch.setattr(daemon.server._saving, "finish", answers.wait)

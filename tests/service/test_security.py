@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from kallsymsd.core.dialects import BY_NAME
 from kallsymsd.core.errors import InputError
 from kallsymsd.engine.recentmaps import MapText
-from kallsymsd.engine.state import TreeState
 from kallsymsd.engine.stopwatch import Stopwatch
+from kallsymsd.engine.treestate import TreeState
 from kallsymsd.protocol import wire
 from kallsymsd.protocol.codec import Decoder
 from kallsymsd.protocol.wire import BuildReply, BuildRequest, How, WireError

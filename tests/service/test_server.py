@@ -18,7 +18,7 @@ from kallsymsd.engine.engine import Engine
 from kallsymsd.protocol import wire
 from kallsymsd.protocol.paths import BadPathError
 from kallsymsd.protocol.wire import BAD_INPUT, COLD, HIT, OK
-from kallsymsd.service import hub, server, waiting
+from kallsymsd.service import hub, lifetime, waiting
 from kallsymsd.service.instance import AlreadyRunningError, Instance
 from tests.service.peer import PATIENCE, Daemon, FakeCore, Peer, request, serving
 
@@ -496,7 +496,7 @@ def test_clients_that_had_connected_before_a_stop_are_served(
 def test_a_build_that_does_not_end_does_not_keep_the_daemon(
     tmp_path: Path, a_map: MakeMap, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(server, "DRAIN_LIMIT", 0.3)
+    monkeypatch.setattr(lifetime, "DRAIN_LIMIT", 0.3)
     core = FakeCore()
     with serving(tmp_path / "run" / "s", lambda: Engine(None, core)) as daemon:
         with daemon.peer() as peer:

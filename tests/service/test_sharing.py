@@ -60,20 +60,20 @@ class Asker:
         path = self._directory / f"{number}.map"
         path.write_bytes(text)
         with path.open("rb") as file:
-            reply, made = client.ask(asked, file.fileno(), len(text), self._environment)
+            output = client.ask(asked, file.fileno(), len(text), self._environment)
         right = cold.build(asked, text)
-        for pieces, content in ((made.text, right.text), (made.binary, right.binary)):
+        for pieces, content in ((output.text, right.text), (output.binary, right.binary)):
             assert b"".join(piece.read() for piece in pieces) == content
             with path.open("wb") as out:
                 for piece in pieces:
                     piece.write(out.fileno())
             assert path.read_bytes() == content
-        files = [os.fstat(descriptor) for descriptor in made.descriptors]
-        positions = [os.lseek(descriptor, 0, os.SEEK_CUR) for descriptor in made.descriptors]
+        files = [os.fstat(descriptor) for descriptor in output.descriptors]
+        positions = [os.lseek(descriptor, 0, os.SEEK_CUR) for descriptor in output.descriptors]
         assert positions == [file.st_size for file in files]  # where the daemon's writing left them
-        for descriptor in made.descriptors:
+        for descriptor in output.descriptors:
             os.close(descriptor)
-        return reply, files
+        return output.reply, files
 
 
 def test_answers_that_differ_in_addresses_have_one_front(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from kallsymsd.core.assembly import Assembly
 from kallsymsd.counters import costs, kept
 from kallsymsd.counters.costs import Stock
 from kallsymsd.counters.kept import Kept
@@ -16,9 +17,9 @@ from kallsymsd.counters.table import TABLE, Counter
 from kallsymsd.engine.answer import Answer
 from kallsymsd.engine.engine import Engine
 from kallsymsd.engine.result import BuildResult
-from kallsymsd.protocol.wire import ADDRESSES, COLD, HIT, OK, STAGES, How
-from kallsymsd.service.builds import Outcome
+from kallsymsd.protocol.wire import ADDRESSES, COLD, HIT, STAGES, How
 from kallsymsd.service.tally import Tally
+from kallsymsd.service.ticket import Outcome
 from tests.interpreter import python
 from tests.service.peer import Daemon, Peer, request, serving
 
@@ -30,8 +31,8 @@ APART = {Counter.VERIFY_REQUESTS, Counter.EMPTY_REQUESTS, *(row.counter for row 
 
 
 def outcome(made: int, symbols: int, microseconds: int = 0, *, is_empty: bool = False) -> Outcome:
-    how = How(made, symbols=symbols, stages=[microseconds] + [0] * (len(STAGES) - 1))
-    return Outcome(Answer(BuildResult(OK, how, text=b"x")), how, is_empty=is_empty)
+    how = How(made, symbols=symbols, stages=(microseconds, *(0,) * (len(STAGES) - 1)))
+    return Outcome(Answer.of(BuildResult(how, Assembly(b"x", []))), how, is_empty=is_empty)
 
 
 class Clock:

@@ -82,7 +82,7 @@ def test_who_cannot_be_told_is_not_asked(socket_path: Path) -> None:
         listener.listen()
         environment = {b"KALLSYMSD_SOCKET": bytes(socket_path)}
         with pytest.raises(asking.UnansweredError, match="cannot be told in this namespace") as raised:
-            asking._connect(environment)
+            asking.connect(environment)
         assert raised.value.reason == "absent"
         assert aftermath.ask_to_leave(bytes(socket_path), 0, 0.1) == 0.0
         with pytest.raises(query.QueryError):

@@ -121,18 +121,18 @@ class Verification:
         descriptor = open_regular(str(subject.map), follow=True)
         try:
             environment = {**os.environb, b"KALLSYMSD_SOCKET": os.fsencode(self._context.socket)}
-            reply, made = asking.ask(request, descriptor, os.fstat(descriptor).st_size, environment)
+            output = asking.ask(request, descriptor, os.fstat(descriptor).st_size, environment)
         except asking.UnansweredError as error:
             raise CommandError(f"{error}; see kallsymsctl status") from error
         finally:
             os.close(descriptor)
-        if reply.status != wire.OK:
+        if not output.ok:
             self.difference = "the daemon rejects the map, this process accepts it"
             return
-        theirs = [b"".join(piece.read() for piece in pieces) for pieces in (made.text, made.binary)]
-        for memory_file in made.descriptors:
+        theirs = [b"".join(piece.read() for piece in pieces) for pieces in (output.text, output.binary)]
+        for memory_file in output.descriptors:
             os.close(memory_file)
-        self._row("the daemon", reply.how.describe(), time.monotonic() - began)
+        self._row("the daemon", output.reply.describe(), time.monotonic() - began)
         self.difference = between_texts(theirs[0], text, tables)
         self.difference = self.difference or between_bins(
             theirs[1], binary, tables, Target(subject.bits, subject.big_endian)

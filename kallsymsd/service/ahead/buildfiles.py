@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Which files of a build matter, and what can happen to them."""
+"""Which files of a build matter, and what happens to them."""
 
 import re
 from collections.abc import Callable
@@ -7,7 +7,7 @@ from enum import Enum
 
 
 class Kind(Enum):
-    """What a file of a build is, by its name."""
+    """What a file of a build is, by its name: a map, a linked kernel, or an input of the link."""
 
     MAP = "map"
     LINKED = "linked"
@@ -18,8 +18,8 @@ class Event(Enum):
     """What happened to a file.
 
     COMPLETE  its writer closed it, or it was renamed into place
-    CREATED   it is there: just opened by its writer, or moved here from a directory that is not watched
-    GONE      it is not there any more
+    CREATED   its writer just opened it, or it was moved here from a directory that is not watched
+    GONE      it was deleted or renamed
     """
 
     COMPLETE = "complete"
@@ -27,20 +27,20 @@ class Event(Enum):
     GONE = "gone"
 
 
-#: Called with a directory, the name of a file in it ("": the directory itself), and what happened to that.
+#: Called with a directory, the name of a file in it ("": the directory itself), and what happened to it.
 Heard = Callable[[str, str, Event], None]
 
-#: The map that is asked about for one link. As _INPUTS it is from kallsymsd.onelink.lastlink, loaded later.
+#: The map that clients ask about in trees with one link. kallsymsd.onelink.lastlink, which defines this and
+#: _INPUTS, is loaded later.
 PREDICTED = ".tmp_vmlinux.predicted.syms"
 _INPUTS = ("vmlinux.o", ".vmlinux.export.o")
 _LINKED = re.compile(r"\.tmp_vmlinux(\.kallsyms)?[0-9]+|vmlinux")
 
 
 def kind_of(name: str) -> Kind | None:
-    """What the file called ``name`` is; None for all that is neither a map, nor a linked kernel, nor
-    what the linker makes that of.
+    """What the file called ``name`` is; None unless it is a map, a linked kernel, or an input of the link.
 
-    Our own outputs, .S, .bin and .o, are none of these.
+    The client's outputs, .S and .bin, and the .o made from them are none of these.
     """
     if name == "System.map" or name.endswith(".syms"):
         return Kind.MAP
@@ -50,9 +50,9 @@ def kind_of(name: str) -> Kind | None:
 
 
 def map_of(name: str) -> str:
-    """The map that will be asked about, now that there is this linked kernel or what it is made of.
+    """The map that a client will ask about now that there is this linked kernel, or this input of the link.
 
-    That which link-vmlinux.sh makes of a linked kernel, in v6.1 to v7.4; or the one foretold.
+    For a linked kernel the map that link-vmlinux.sh makes of it, in v6.1 to v7.4; for an input PREDICTED.
     """
     if name in _INPUTS:
         return PREDICTED

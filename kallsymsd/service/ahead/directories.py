@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Which directories are watched, for how long, and what happens when that fails."""
+"""Which directories are watched, for how long, and what happens when watching fails."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger("kallsymsd")
 
-#: Directories watched at the same time; each takes threads of watchdog's, and descriptors.
+#: Most directories watched at a time; each takes threads of watchdog's, and descriptors.
 MOST_TREES = 64
-#: Seconds after its last request that a directory is watched no more.
+#: Seconds after its last request until a directory is no longer watched.
 UNUSED = 24 * 3600.0
-#: Seconds without watching after events were lost; doubled each time, unless that was CALM seconds ago.
+#: Seconds without watching after events were lost; doubled each time, unless the last was CALM seconds ago.
 FIRST_PAUSE = 10.0
 LONGEST_PAUSE = 640.0
 CALM = 3600.0
-#: Seconds for which a directory that is watched counts as watched: a build has three passes in two seconds.
-#: That it is deleted is heard at once; if it is renamed, and another takes its place, that is seen by then.
+#: Seconds until a watched directory is checked again: a build has three passes in two seconds. inotify tells
+#: when it is deleted; if it is renamed and another takes its place, the check finds that.
 CERTAIN = 1.0
 
 
@@ -37,10 +37,10 @@ class _Tree:
     """A directory in which clients had maps.
 
     used      when the last request came
-    checked   when a worker was last told, by a request, to see to it that the directory is watched
-    checking  a worker is seeing to it that the directory is watched
-    watched   it is, as far as we know
-    problem   why it is not
+    checked   when a request last had a worker check that the directory is watched
+    checking  a worker is checking that the directory is watched
+    watched   it is watched, as of the last check
+    problem   why it is not watched
     """
 
     __slots__ = ("checked", "checking", "problem", "used", "watched")
@@ -53,8 +53,8 @@ class _Tree:
         self.problem = ""
 
 
-class Watching:
-    """Has directories in use watched, by workers. Belongs to the loop's thread; overflow() does not."""
+class Directories:
+    """Has workers watch the directories in use. Belongs to the loop's thread, except overflow()."""
 
     def __init__(
         self,
@@ -66,10 +66,10 @@ class Watching:
         wake: Callable[[], None],
         most: int = MOST_TREES,
     ) -> None:
-        """``watcher`` watches, as it is told by workers.
+        """``watcher`` watches; workers call it.
 
-        submit    has a worker do something that nobody waits for
-        released  is told of a directory that is not in use any more
+        submit    has a worker do something that no client waits for
+        released  is called with a directory that is no longer in use
         tally     counts
         wake      makes the loop call turn(), from any thread
         most      directories to watch at a time
@@ -93,7 +93,7 @@ class Watching:
         self._wake()
 
     def use(self, directory: str, now: float) -> None:
-        """A client asked about a file in ``directory``: it is one to watch."""
+        """A client asked about a file in ``directory``: watch it."""
         tree = self._trees.get(directory)
         if tree is None:
             tree = self._trees[directory] = _Tree()
@@ -108,19 +108,19 @@ class Watching:
             self.release(next(iter(self._trees)))
 
     def deleted(self, directory: str) -> None:
-        """The directory is gone, or was: by now there may be another."""
+        """The directory was deleted. By now there may be another."""
         tree = self._trees.get(directory)
         if tree is not None and not self._paused_until:
             self._check(directory, tree)
 
     def release(self, directory: str) -> None:
-        """It is not in use any more."""
+        """It is no longer in use."""
         del self._trees[directory]
         self._released(directory)
         self._submit(lambda: self._watcher.release(directory))
 
     def turn(self, now: float) -> None:
-        """Deal with what workers and watcher have said, and with the time."""
+        """Handle what workers and watcher reported, and what is due."""
         if self._lost:
             self._lost = False
             self._pause_watching(now)
@@ -138,17 +138,17 @@ class Watching:
             self.release(directory)
 
     def due(self) -> float:
-        """When turn() is to be called even if nothing is heard; inf for never."""
+        """When turn() must be called even without an event; inf for never."""
         oldest = next(iter(self._trees.values()), None)
         unused = oldest.used + UNUSED if oldest is not None else math.inf
         return min(unused, self._paused_until) if self._paused_until else unused
 
     def paused(self, now: float) -> float:
-        """Seconds for which nothing is watched; 0 if something is."""
+        """Seconds until watching goes on; 0 unless it is paused."""
         return max(0.0, self._paused_until - now) if self._paused_until else 0.0
 
     def status(self, now: float) -> dict[str, dict[str, Any]]:
-        """Of each directory what a person may want to know."""
+        """What to show to the user, by directory."""
         return {
             directory: {
                 "directory": path_text(os.fsencode(directory)),
@@ -160,7 +160,7 @@ class Watching:
         }
 
     def close(self) -> None:
-        """Watch nothing any more."""
+        """Stop watching."""
         self._watcher.close()
 
     def _check(self, directory: str, tree: _Tree) -> None:
@@ -170,19 +170,19 @@ class Watching:
             self._submit(lambda: self._watch(directory, known=known))
 
     def _watch(self, directory: str, *, known: bool) -> None:
-        """A worker's job; ``known`` if it was watched before."""
+        """A worker's job; ``known`` if the directory was watched before."""
         try:
             problem = self._watcher.watch(directory)
         except Exception as error:  # noqa: BLE001  watching is never worth a failure
             _log.exception("%s cannot be watched", directory)
             problem = f"{type(error).__name__}: {error}"
         self._checked.append((directory, problem))
-        if problem or not known:  # else it is no news, and the next turn will do
+        if problem or not known:  # else there is no news, and the next turn is soon enough
             self._wake()
 
     def _note_check(self, directory: str, problem: str) -> None:
         tree = self._trees.get(directory)
-        if tree is None:  # released meanwhile
+        if tree is None:  # released in the meantime
             self._submit(lambda: self._watcher.release(directory))
             return
         if problem and problem != tree.problem:

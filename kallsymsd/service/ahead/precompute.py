@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Computes answers before they are asked for.
+"""Precomputes answers: has workers compute them before a client asks.
 
-When a map is written that was asked about before; or before that, when the linker is done: what nm and
-mksysmap will make of a linked kernel can be foretold. Where kernels are linked once (docs/one-link.md), even
-before the linker begins: when what it will read is written.
+A map that a client asked about is computed again when it is written. Before that, when the linker is done,
+the map that nm and mksysmap will make of the linked kernel can be predicted. Where kernels are linked once
+(docs/one-link.md), the map is predicted even before the linker begins, when its inputs are written.
 """
 
 from __future__ import annotations
@@ -18,18 +18,18 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from kallsymsd.core.dialects import exact
 from kallsymsd.protocol.paths import path_text
 from kallsymsd.protocol.regular import open_regular
-from kallsymsd.protocol.wire import ELF, HIT
+from kallsymsd.protocol.wire import ELF
 from kallsymsd.service.ahead.buildfiles import PREDICTED, Event, Kind, kind_of, map_of
-from kallsymsd.service.ahead.coming import Foretelling, map_of_inputs
-from kallsymsd.service.ahead.directories import MOST_TREES, Watching
-from kallsymsd.service.ahead.unclaimed import Place, Unclaimed
-from kallsymsd.service.builds import Outcome, Ticket
+from kallsymsd.service.ahead.directories import MOST_TREES, Directories
+from kallsymsd.service.ahead.predictedmaps import PredictedMaps, map_of_inputs
 from kallsymsd.service.reading import read_elf
+from kallsymsd.service.ticket import Outcome, Place, Ticket
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from kallsymsd.protocol.wire import BuildRequest
+    from kallsymsd.service.ahead.unused import Unused
     from kallsymsd.service.ahead.watcher import Watcher
     from kallsymsd.service.tally import Tally
     from kallsymsd.service.workers import Job
@@ -43,43 +43,47 @@ _MOST_EVENTS = 1024
 class _Tree:
     """A directory in which clients had maps.
 
-    requests  the last request about each map, or linked kernel, by name
-    foretold  maps that were foretold from the linked kernel
+    requests   the last request about each map, or linked kernel, by name
+    predicted  maps that were predicted from the linked kernel
     """
 
-    __slots__ = ("foretold", "requests")
+    __slots__ = ("predicted", "requests")
 
     def __init__(self) -> None:
         self.requests: OrderedDict[str, BuildRequest] = OrderedDict()
-        self.foretold = Foretelling()
+        self.predicted = PredictedMaps()
 
 
 class _Work(NamedTuple):
-    """An answer that is being made.
+    """An answer that is being precomputed.
 
-    place     the map it is for
-    written   the file that is there already: the map, or what it can be foretold from
-    request   what will be asked for
-    foretell  makes the map of an open ``written``; None if that is the map, or what is asked about
+    place    the map it is for
+    written  the file that is there already: the map, or what it can be predicted from
+    request  the request that is predicted
+    predict  makes the map of an open ``written``; None if that is the map, or what is asked about
+    began    when the work began, in seconds of the loop's clock
     """
 
     place: Place
     written: Place
     request: BuildRequest
-    foretell: Callable[[int], bytes] | None
+    predict: Callable[[int], bytes] | None
     began: float
 
 
-class Ahead:
-    """What to watch, and what to do about events. Belongs to the loop's thread; hear() and overflow() do not.
+class Precomputer:
+    """Says what to watch, and what to compute after an event.
 
-    A map is computed with what its last request asked for. Freshness is never taken from an event: a request
-    finds what was computed only by comparing contents.
+    Belongs to the loop's thread, except hear() and overflow().
+
+    A map is computed for the last request about it. Events are never taken as proof that an answer is up to
+    date: a request finds what was precomputed only by comparing contents.
     """
 
     def __init__(
         self,
-        watcher: Callable[[Ahead], Watcher],
+        watcher: Callable[[Precomputer], Watcher],
+        unused: Unused,
         *,
         submit: Callable[[Job], None],
         serve: Callable[[Ticket], None],
@@ -87,17 +91,19 @@ class Ahead:
         wake: Callable[[], None],
         most: int = MOST_TREES,
     ) -> None:
-        """``watcher`` makes what watches, and is to tell it to hear() and overflow().
+        """``watcher`` makes what watches, which is to call hear() and overflow().
 
+        unused  knows the precomputed answers
         submit  has a worker do something that nobody waits for
         serve   answers a ticket, within a worker; the loop then calls finished()
         tally   counts
         wake    makes the loop call turn(), from any thread
         most    directories to watch at a time
         """
-        self._watching = Watching(
+        self._directories = Directories(
             watcher(self), submit=submit, released=self._forget, tally=tally, wake=wake, most=most
         )
+        self._unused = unused
         self._submit = submit
         self._serve = serve
         self._tally = tally
@@ -107,7 +113,6 @@ class Ahead:
         # By map: work under way, and what was written meanwhile.
         self._jobs: dict[Place, _Work] = {}
         self._again: dict[Place, Place] = {}
-        self._unclaimed = Unclaimed(tally)
 
     # Called from other threads.
 
@@ -118,16 +123,13 @@ class Ahead:
 
     def overflow(self) -> None:
         """Events were lost."""
-        self._watching.overflow()
+        self._directories.overflow()
 
     # Called by the loop.
 
     def answered(self, ticket: Ticket, outcome: Outcome, now: float) -> None:
         """A client got its answer: its map is one to watch."""
-        if outcome.answer is not None:
-            self._unclaimed.asked(
-                _split(ticket.path), ticket.request, outcome.answer, ready=outcome.how.ready
-            )
+        self._count()
         place = _to_watch(ticket.path, ticket.request.source)
         if place is None:
             return
@@ -135,47 +137,41 @@ class Ahead:
         tree = self._trees.get(directory)
         if tree is None:
             tree = self._trees[directory] = _Tree()
-        tree.foretold.compare(name, outcome)
+        tree.predicted.compare(name, outcome)
         tree.requests[name] = ticket.request
         tree.requests.move_to_end(name)
         # A kernel that is linked once has no other map that is asked about.
         keep = 1 if name == PREDICTED else MOST_NAMES
         while len(tree.requests) > keep:
             dropped, _ = tree.requests.popitem(last=False)
-            tree.foretold.forget(dropped)
-            self._unclaimed.waste((directory, dropped))
-        self._watching.use(directory, now)
+            tree.predicted.forget(dropped)
+            self._unused.drop((directory, dropped))
+        self._directories.use(directory, now)
 
     def finished(self, ticket: Ticket, outcome: Outcome) -> None:
-        """Work ahead is done."""
-        place = _split(ticket.path)
+        """A precomputation is done."""
+        place = ticket.place
         self._compare(self._jobs.pop(place), outcome)
-        answer = outcome.answer
-        if answer is not None and outcome.how.made != HIT and not outcome.shared:
-            self._tally.ahead()
-            self._unclaimed.waste(place)
-            if not answer.ok:
-                self._tally.ahead_wasted()
-            elif not outcome.how.ready:  # else a client has joined, and has it
-                self._unclaimed.add(place, ticket.request, answer)
+        self._count()
         if place in self._again:
             self._begin(self._again.pop(place), Event.COMPLETE)
 
     def turn(self, now: float) -> None:
         """Deal with what was heard."""
-        self._watching.turn(now)
+        self._directories.turn(now)
         while self._events:
             directory, name, event = self._events.popleft()
             if not name:
-                self._watching.deleted(directory)
+                self._directories.deleted(directory)
             elif event is Event.GONE:
-                self._unclaimed.waste((directory, name))
+                self._unused.drop((directory, name))
             else:
                 self._begin((directory, name), event)
+        self._count()
 
     def due(self) -> float:
         """When turn() is to be called even if nothing is heard; inf for never."""
-        return self._watching.due()
+        return self._directories.due()
 
     def busy(self) -> dict[str, float]:
         """The maps that are being computed, and since when."""
@@ -184,26 +180,29 @@ class Ahead:
     def status(self, now: float) -> dict[str, Any]:
         """For a person."""
         return {
-            "paused": self._watching.paused(now),
+            "paused": self._directories.paused(now),
             "trees": [
                 {**shown, "maps": [path_text(os.fsencode(name)) for name in self._trees[directory].requests]}
-                for directory, shown in self._watching.status(now).items()
+                for directory, shown in self._directories.status(now).items()
             ],
         }
 
     def close(self) -> None:
         """Watch nothing any more."""
-        self._watching.close()
+        self._directories.close()
 
     def _forget(self, directory: str) -> None:
-        """It is not in use any more."""
+        """The directory is not in use any more."""
         for name in self._trees.pop(directory).requests:
-            self._unclaimed.waste((directory, name))
+            self._unused.drop((directory, name))
+
+    def _count(self) -> None:
+        self._tally.precomputed(*self._unused.take_counts())
 
     # Computing.
 
     def _begin(self, written: Place, event: Event) -> None:
-        """Have computed what will be asked for now that this file is there, if anything."""
+        """Have the answer computed that a client will ask for now that this file is there, if any."""
         work = self._work(written, event)
         if work is None:
             return
@@ -229,7 +228,7 @@ class Ahead:
             return _Work(
                 place, written, request, lambda _: map_of_inputs(directory, dialect), time.monotonic()
             )
-        nm = tree.foretold.nm(place[1])
+        nm = tree.predicted.nm(place[1])
         if nm is None:
             return None
         return _Work(place, written, request, lambda fd: read_elf(fd, dialect, nm), time.monotonic())
@@ -238,20 +237,18 @@ class Ahead:
         """A worker's job."""
         descriptor = _open("/".join(work.written), event)
         path = "/".join(work.place)
-        self._serve(
-            Ticket(work.request, descriptor, work.began, path=path, ahead=True, foretell=work.foretell)
-        )
+        self._serve(Ticket(work.request, descriptor, work.began, path=path, ahead=True, predict=work.predict))
 
     def _compare(self, work: _Work, outcome: Outcome) -> None:
-        """Work is done: a map was foretold, or it has come and shows whether it was foretold right."""
+        """Work is done: a map was predicted, or it is there and shows whether its prediction was right."""
         directory, name = work.place
         tree = self._trees.get(directory)
         if tree is None:
             return
         if work.written == work.place:
-            tree.foretold.compare(name, outcome)
+            tree.predicted.compare(name, outcome)
         elif outcome.answer is not None and kind_of(work.written[1]) is Kind.LINKED:
-            tree.foretold.made(name)
+            tree.predicted.predicted(name)
 
 
 @lru_cache(maxsize=256)  # the same few for each request
@@ -262,11 +259,6 @@ def _to_watch(path: str, source: int) -> Place | None:
     if kind_of(name) is not wanted or ".." in directory.split("/"):
         return None
     return os.path.normpath(directory), name
-
-
-def _split(path: str) -> Place:
-    directory, _, name = path.rpartition("/")
-    return directory, name
 
 
 def _open(path: str, event: Event) -> int:
@@ -281,6 +273,6 @@ def _open(path: str, event: Event) -> int:
 
 
 def _ends_with_line(descriptor: int) -> bool:
-    """Whether the file ends as a map does. One that is just being written hardly ever ends there."""
+    """Whether the file ends as a map does. A file that is still being written hardly ever does."""
     size = os.fstat(descriptor).st_size
     return size > 0 and os.pread(descriptor, 1, size - 1) == b"\n"

@@ -12,9 +12,10 @@ from kallsymsd.protocol import wire
 from kallsymsd.protocol.wire import COLD, HIT, BuildReply, How
 from kallsymsd.service.ahead import directories, precompute
 from kallsymsd.service.ahead.buildfiles import PREDICTED, Event, Kind, kind_of, map_of
-from kallsymsd.service.ahead.precompute import Ahead
-from kallsymsd.service.builds import Outcome, Ticket
+from kallsymsd.service.ahead.precompute import Precomputer
+from kallsymsd.service.ahead.unused import Unused
 from kallsymsd.service.tally import Tally
+from kallsymsd.service.ticket import Outcome, Ticket
 from tests.service.peer import PATIENCE, Daemon, FakeCore, request, serving
 from tests.service.test_server import wait_for
 
@@ -68,10 +69,10 @@ def test_a_map_that_is_written_again_is_ready(daemon: Daemon, a_map: Path, core:
     wait_for(lambda: counted(daemon, "ahead") == 1)
     assert core.calls == 2
     reply, content = build(daemon, a_map)
-    assert (reply.how.made, reply.how.ready, content) == (COLD, True, b"\ndnoces")
+    assert (reply.how.made, reply.precomputed, content) == (COLD, True, b"\ndnoces")
     assert reply.message == b"a warning\n"
     again, _ = build(daemon, a_map)
-    assert (again.how.made, again.how.ready) == (HIT, False)
+    assert (again.how.made, again.precomputed) == (HIT, False)
     assert core.calls == 2
     assert (counted(daemon, "ahead_used"), counted(daemon, "ahead_wasted")) == (1, 0)
 
@@ -82,7 +83,7 @@ def test_a_map_that_is_renamed_into_place_is_ready(daemon: Daemon, a_map: Path, 
     new.write_bytes(b"second\n")
     new.replace(a_map)
     wait_for(lambda: counted(daemon, "ahead") == 1)
-    assert build(daemon, a_map)[0].how.ready
+    assert build(daemon, a_map)[0].precomputed
 
 
 def test_a_request_joins_the_work_ahead(daemon: Daemon, a_map: Path, core: FakeCore) -> None:
@@ -98,7 +99,7 @@ def test_a_request_joins_the_work_ahead(daemon: Daemon, a_map: Path, core: FakeC
     for peer in peers:
         reply, content = peer.reply()
         peer.close()
-        assert (reply.how.made, reply.how.ready, content) == (COLD, True, b"\nti rof tiaw")
+        assert (reply.how.made, reply.precomputed, content) == (COLD, True, b"\nti rof tiaw")
     assert core.calls == 2
     assert build(daemon, a_map)[0].how.made == HIT
     assert counted(daemon, "shared") == 1
@@ -117,7 +118,7 @@ def test_work_ahead_joins_a_request(daemon: Daemon, a_map: Path, core: FakeCore,
         wait_for(lambda: sum(map(len, daemon.server._builds._running.values())) == 2)
         core.release.set()
         reply, _ = peer.reply()
-    assert (reply.how.made, reply.how.ready) == (COLD, False)
+    assert (reply.how.made, reply.precomputed) == (COLD, False)
     wait_for(lambda: idle(daemon))
     assert core.calls == 2
     assert counted(daemon, "ahead") == 0
@@ -127,8 +128,8 @@ def test_what_the_last_request_asked_for_is_computed(daemon: Daemon, a_map: Path
     build(daemon, a_map, dialect="v6.1.y", options=3)
     a_map.write_bytes(b"second\n")
     wait_for(lambda: counted(daemon, "ahead") == 1)
-    assert not build(daemon, a_map)[0].how.ready
-    assert build(daemon, a_map, dialect="v6.1.y", options=3)[0].how.ready
+    assert not build(daemon, a_map)[0].precomputed
+    assert build(daemon, a_map, dialect="v6.1.y", options=3)[0].precomputed
 
 
 def test_each_name_has_its_own_last_request(daemon: Daemon, a_map: Path, core: FakeCore) -> None:
@@ -138,8 +139,8 @@ def test_each_name_has_its_own_last_request(daemon: Daemon, a_map: Path, core: F
     for path in (a_map, other):
         path.write_bytes(b"second\n")
     wait_for(lambda: counted(daemon, "ahead") == 2)
-    assert build(daemon, a_map)[0].how.ready
-    assert build(daemon, other, options=3)[0].how.ready
+    assert build(daemon, a_map)[0].precomputed
+    assert build(daemon, other, options=3)[0].precomputed
     assert core.calls == 4
 
 
@@ -172,10 +173,10 @@ def test_an_event_proves_nothing(daemon: Daemon, a_map: Path) -> None:
     a_map.write_bytes(b"second\n")
     wait_for(lambda: counted(daemon, "ahead") == 1)
     # A store through a mapping, for one, raises no event when it is done.
-    daemon.server._ahead._watching.close()
+    daemon.server._precomputer._directories.close()
     a_map.write_bytes(b"THIRD!\n")
     reply, content = build(daemon, a_map)
-    assert (reply.how.made, reply.how.ready, content) == (COLD, False, b"\n!DRIHT")
+    assert (reply.how.made, reply.precomputed, content) == (COLD, False, b"\n!DRIHT")
 
 
 @pytest.mark.parametrize("content", [b"bad\n", b"crash\n"])
@@ -202,7 +203,7 @@ def test_what_only_has_the_name_of_a_map_does_no_harm(daemon: Daemon, a_map: Pat
     a_map.with_name("new").write_bytes(b"second\n")
     a_map.with_name("new").replace(a_map)  # at once: whoever comes late for the pipe finds no empty map
     wait_for(lambda: counted(daemon, "ahead") == 1)
-    assert build(daemon, a_map)[0].how.ready
+    assert build(daemon, a_map)[0].precomputed
 
 
 def test_a_directory_deleted_and_made_again_is_watched_from_the_next_request_on(
@@ -217,7 +218,7 @@ def test_a_directory_deleted_and_made_again_is_watched_from_the_next_request_on(
     wait_for(lambda: bool(watched(daemon)[0]["watched"]))
     a_map.write_bytes(b"third\n")
     wait_for(lambda: counted(daemon, "ahead") == 1)
-    assert build(daemon, a_map)[0].how.ready
+    assert build(daemon, a_map)[0].precomputed
 
 
 def test_a_directory_that_was_deleted_is_not_watched(daemon: Daemon, a_map: Path) -> None:
@@ -236,7 +237,7 @@ def test_where_watching_is_off_or_impossible_answers_are_right(
         for content in (b"first\n", b"second\n"):
             path.write_bytes(content)
             reply, made = build(daemon, path)
-            assert (reply.how.made, reply.how.ready, made) == (COLD, False, content[::-1])
+            assert (reply.how.made, reply.precomputed, made) == (COLD, False, content[::-1])
         wait_for(lambda: "nfs4" in watched(daemon)[0]["problem"])
         assert not watched(daemon)[0]["watched"]
 
@@ -245,7 +246,7 @@ def test_where_watching_is_off_or_impossible_answers_are_right(
 
 
 class Bench:
-    """An Ahead whose workers run when told, and whose watcher only notes."""
+    """A precomputer whose workers run when told, and whose watcher only records."""
 
     refusal = ""
 
@@ -255,8 +256,10 @@ class Bench:
         self.calls: list[tuple[str, ...]] = []
         self.wakes = 0
         self.tally = Tally(lambda _: None, 0.0)
-        self.ahead = Ahead(
+        self.unused = Unused()
+        self.precomputer = Precomputer(
             lambda _: self,  # type: ignore[arg-type,return-value]  # a stand-in
+            self.unused,
             submit=self.jobs.append,
             serve=self.tickets.append,
             tally=self.tally,
@@ -278,19 +281,25 @@ class Bench:
 
     def work(self, now: float = 0.0) -> list[tuple[str, ...]]:
         """Run all jobs, and a turn of the loop; what the watcher was told."""
-        self.ahead.turn(now)
+        self.precomputer.turn(now)
         while self.jobs:
             self.jobs.pop(0)()
-        self.ahead.turn(now)
+        self.precomputer.turn(now)
         called, self.calls = self.calls, []
         return called
 
     def ask(self, path: str, now: float = 0.0, answer: Any = None, **changes: Any) -> None:  # noqa: ANN401  fields
         ticket = Ticket(request(Path(path), **changes), -1, now, path=path)
-        self.ahead.answered(ticket, Outcome(answer, How()), now)
+        outcome = Outcome(answer, How())
+        if answer is not None:
+            self.unused.deliver(answer, outcome.how, [ticket], None)
+        self.precomputer.answered(ticket, outcome, now)
 
     def finish(self, answer: Any = None, made: int = COLD) -> None:  # noqa: ANN401  a stand-in
-        self.ahead.finished(self.tickets.pop(0), Outcome(answer, How(made)))
+        ticket, how = self.tickets.pop(0), How(made)
+        if answer is not None:
+            self.unused.deliver(answer, how, [ticket], None)
+        self.precomputer.finished(ticket, Outcome(answer, how))
 
     def count(self, name: str) -> float:
         return self.tally.snapshot(None).figures.counters[name]
@@ -309,7 +318,7 @@ def test_only_maps_where_their_clients_say_are_watched() -> None:
     assert bench.work() == []
     bench.ask("/t/./a.syms")
     assert bench.work() == [("watch", "/t")]
-    assert [each["directory"] for each in bench.ahead.status(0.0)["trees"]] == ["/t"]
+    assert [each["directory"] for each in bench.precomputer.status(0.0)["trees"]] == ["/t"]
 
 
 def test_a_directory_that_is_watched_is_looked_at_again_now_and_then() -> None:
@@ -331,16 +340,16 @@ def test_a_directory_that_was_deleted_or_cannot_be_watched_is_looked_at_for_each
     bench.work()
     watch = bench.watch
     monkeypatch.setattr(bench, "watch", lambda directory: watch(directory) or "gone")
-    bench.ahead.hear("/t", "", Event.GONE)
+    bench.precomputer.hear("/t", "", Event.GONE)
     assert bench.work() == [("watch", "/t")]
     for _ in range(2):
         bench.ask("/t/a.syms")
         assert bench.work() == [("watch", "/t")]
-        assert bench.ahead.status(0.0)["trees"][0]["problem"] == "gone"
+        assert bench.precomputer.status(0.0)["trees"][0]["problem"] == "gone"
     monkeypatch.undo()
     bench.ask("/t/a.syms")
     assert bench.work() == [("watch", "/t")]
-    assert bench.ahead.status(0.0)["trees"][0]["watched"]
+    assert bench.precomputer.status(0.0)["trees"][0]["watched"]
 
 
 def test_the_loop_is_woken_by_news_only() -> None:
@@ -360,7 +369,7 @@ def test_where_nothing_is_watched_no_worker_is_asked_to() -> None:
     bench.refusal = "switched off"
     bench.ask("/t/a.syms")
     assert bench.jobs == []
-    (shown,) = bench.ahead.status(0.0)["trees"]
+    (shown,) = bench.precomputer.status(0.0)["trees"]
     assert (shown["watched"], shown["problem"]) == (False, "switched off")
 
 
@@ -369,10 +378,10 @@ def test_a_tree_unused_for_a_day_is_released() -> None:
     bench.ask("/t/a.syms", 0.0)
     bench.ask("/u/a.syms", 10.0)
     bench.work()
-    assert bench.ahead.due() == directories.UNUSED
+    assert bench.precomputer.due() == directories.UNUSED
     assert bench.work(directories.UNUSED - 1) == []
     assert bench.work(directories.UNUSED + 1) == [("release", "/t")]
-    assert bench.ahead.due() == directories.UNUSED + 10
+    assert bench.precomputer.due() == directories.UNUSED + 10
 
 
 def test_the_number_of_trees_and_names_is_bounded() -> None:
@@ -383,7 +392,9 @@ def test_the_number_of_trees_and_names_is_bounded() -> None:
     assert [call for call in calls if call[0] == "release"] == [("release", f"/{n}") for n in range(3)]
     for number in range(precompute.MOST_NAMES + 1):
         bench.ask(f"/50/{number}.syms")
-    names = next(each for each in bench.ahead.status(0.0)["trees"] if each["directory"] == "/50")["maps"]
+    names = next(each for each in bench.precomputer.status(0.0)["trees"] if each["directory"] == "/50")[
+        "maps"
+    ]
     assert len(names) == precompute.MOST_NAMES
     assert f"{precompute.MOST_NAMES}.syms" in names
 
@@ -391,7 +402,7 @@ def test_the_number_of_trees_and_names_is_bounded() -> None:
 def test_a_tree_released_while_a_worker_watches_it_is_not_watched_for_ever() -> None:
     bench = Bench()
     bench.ask("/t/a.syms")
-    bench.ahead._watching.release("/t")
+    bench.precomputer._directories.release("/t")
     bench.jobs.reverse()  # another worker was faster
     assert bench.work() == [("release", "/t"), ("watch", "/t")]
     assert bench.work() == [("release", "/t")]
@@ -401,17 +412,17 @@ def test_events_while_a_map_is_computed_are_one_more_computation() -> None:
     bench = Bench()
     bench.ask("/t/a.syms")
     for _ in range(5):
-        bench.ahead.hear("/t", "a.syms", Event.COMPLETE)
+        bench.precomputer.hear("/t", "a.syms", Event.COMPLETE)
     bench.work()
     assert len(bench.tickets) == 1
-    assert list(bench.ahead.busy()) == ["/t/a.syms"]
+    assert list(bench.precomputer.busy()) == ["/t/a.syms"]
     bench.finish()
     bench.work()
     assert len(bench.tickets) == 1
     bench.finish()
     bench.work()
     assert bench.tickets == []
-    assert bench.ahead.busy() == {}
+    assert bench.precomputer.busy() == {}
 
 
 def test_after_events_were_lost_nothing_is_watched_for_a_while() -> None:
@@ -421,27 +432,27 @@ def test_after_events_were_lost_nothing_is_watched_for_a_while() -> None:
     pauses = []
     now = 100.0
     for _ in range(9):
-        bench.ahead.overflow()
-        bench.ahead.overflow()
+        bench.precomputer.overflow()
+        bench.precomputer.overflow()
         assert bench.work(now) == [("close",)]
         bench.ask("/t/a.syms", now)
         assert bench.work(now) == []
-        (shown,) = bench.ahead.status(now)["trees"]
+        (shown,) = bench.precomputer.status(now)["trees"]
         assert not shown["watched"]
         assert "lost" in shown["problem"]
-        due = bench.ahead.due()
+        due = bench.precomputer.due()
         assert due is not None
         pauses.append(due - now)
-        assert bench.ahead.status(now)["paused"] == pauses[-1]
+        assert bench.precomputer.status(now)["paused"] == pauses[-1]
         now = due
         assert bench.work(now) == [("watch", "/t")]
     assert pauses == [10, 20, 40, 80, 160, 320, 640, 640, 640]
     assert bench.count("watch_overflows") == 9
     now += directories.CALM + 1
     bench.ask("/t/a.syms", now)
-    bench.ahead.overflow()
+    bench.precomputer.overflow()
     bench.work(now)
-    assert bench.ahead.due() == now + directories.FIRST_PAUSE
+    assert bench.precomputer.due() == now + directories.FIRST_PAUSE
 
 
 def test_a_watcher_that_fails_is_a_problem_of_that_tree(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -449,7 +460,7 @@ def test_a_watcher_that_fails_is_a_problem_of_that_tree(monkeypatch: pytest.Monk
     monkeypatch.setattr(bench, "watch", lambda _: 1 // 0)
     bench.ask("/t/a.syms")
     bench.work()
-    assert "ZeroDivisionError" in bench.ahead.status(0.0)["trees"][0]["problem"]
+    assert "ZeroDivisionError" in bench.precomputer.status(0.0)["trees"][0]["problem"]
 
 
 def test_a_created_file_counts_once_it_ends_as_a_map_does(tmp_path: Path) -> None:
@@ -458,7 +469,7 @@ def test_a_created_file_counts_once_it_ends_as_a_map_does(tmp_path: Path) -> Non
     bench.ask(str(path))
     for content, opened in ((b"", False), (b"ffff T", False), (b"ffff T a\n", True)):
         path.write_bytes(content)
-        bench.ahead.hear(str(tmp_path), "a.syms", Event.CREATED)
+        bench.precomputer.hear(str(tmp_path), "a.syms", Event.CREATED)
         bench.work()
         assert (bench.tickets[0].descriptor >= 0) is opened
         bench.tickets[0].close()
@@ -468,7 +479,7 @@ def test_a_created_file_counts_once_it_ends_as_a_map_does(tmp_path: Path) -> Non
 def test_a_tree_that_is_released_has_wasted_what_nobody_asked_for() -> None:
     bench = Bench()
     bench.ask("/t/a.syms")
-    bench.ahead.hear("/t", "a.syms", Event.COMPLETE)
+    bench.precomputer.hear("/t", "a.syms", Event.COMPLETE)
     bench.work()
     answer = FakeAnswer()
     bench.finish(answer)
@@ -480,7 +491,7 @@ def test_a_tree_that_is_released_has_wasted_what_nobody_asked_for() -> None:
 def test_no_work_is_counted_where_there_was_none() -> None:
     bench = Bench()
     bench.ask("/t/a.syms")
-    bench.ahead.hear("/t", "a.syms", Event.COMPLETE)
+    bench.precomputer.hear("/t", "a.syms", Event.COMPLETE)
     bench.work()
     bench.finish(FakeAnswer(), made=HIT)
     assert bench.count("ahead") == 0
@@ -489,8 +500,8 @@ def test_no_work_is_counted_where_there_was_none() -> None:
 def test_what_was_heard_is_bounded() -> None:
     bench = Bench()
     for _ in range(5000):
-        bench.ahead.hear("/t", "a.syms", Event.COMPLETE)
-    assert len(bench.ahead._events) <= 1024
+        bench.precomputer.hear("/t", "a.syms", Event.COMPLETE)
+    assert len(bench.precomputer._events) <= 1024
 
 
 @pytest.mark.parametrize("written", ["a.syms", ".tmp_vmlinux1", "vmlinux.o"])
@@ -498,7 +509,7 @@ def test_what_another_answer_shows_to_be_of_no_use_is_wasted_at_once(written: st
     bench = Bench()
     asked = f"/t/{map_of(written) if kind_of(written) is not Kind.MAP else written}"
     bench.ask(asked)
-    bench.ahead.hear("/t", written, Event.COMPLETE)
+    bench.precomputer.hear("/t", written, Event.COMPLETE)
     bench.work()
     made = FakeAnswer()
     bench.finish(made)
@@ -514,19 +525,19 @@ def test_a_kernel_that_is_linked_once_has_no_other_maps() -> None:
     bench = Bench()
     for name in (".tmp_vmlinux1.syms", "System.map", PREDICTED):
         bench.ask(f"/t/{name}")
-    assert bench.ahead.status(0.0)["trees"][0]["maps"] == [PREDICTED]
+    assert bench.precomputer.status(0.0)["trees"][0]["maps"] == [PREDICTED]
     for name in (".tmp_vmlinux1", "vmlinux", ".tmp_vmlinux2.syms", "System.map"):
-        bench.ahead.hear("/t", name, Event.COMPLETE)
+        bench.precomputer.hear("/t", name, Event.COMPLETE)
     bench.work()
     assert bench.tickets == []
     bench.ask("/t/System.map")  # in the end it was linked as ever
-    assert bench.ahead.status(0.0)["trees"][0]["maps"] == [PREDICTED, "System.map"]
+    assert bench.precomputer.status(0.0)["trees"][0]["maps"] == [PREDICTED, "System.map"]
 
 
 @pytest.mark.parametrize("name", ["vmlinux.o", ".tmp_vmlinux1"])
 def test_what_a_linker_has_just_begun_is_left_alone(name: str) -> None:
     bench = Bench()
     bench.ask(f"/t/{map_of(name)}")
-    bench.ahead.hear("/t", name, Event.CREATED)
+    bench.precomputer.hear("/t", name, Event.CREATED)
     bench.work()
     assert bench.tickets == []

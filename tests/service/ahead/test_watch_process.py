@@ -65,7 +65,7 @@ def test_what_was_written_is_ready_and_right(program: Program, tree: Path) -> No
         wait_for(lambda: ask(program, "stats")["ahead"] == number)  # noqa: B023  waited for at once
         wait_for(lambda: not ask(program, "status")["busy"])
         reply, content = program.build(path)
-        assert reply.how.describe().startswith("incremental (ready): 1 of ")
+        assert reply.describe().startswith("incremental (precomputed): 1 of ")
         assert reply.how.made == wire.INCREMENTAL
         assert content == expected(path)
         assert program.build(path)[0].how.made == wire.HIT

@@ -193,15 +193,15 @@ def test_a_thread_that_fails_does_not_end_watching(
     ears: Ears, tree: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ears.watcher.watch(str(tree))
-    observer = ears.watcher._observer
-    assert observer is not None
+    inotify = ears.watcher._inotify
+    assert inotify is not None
 
     def defect(*_: object) -> None:
         raise ZeroDivisionError
 
-    monkeypatch.setattr(observer._reader, "handle_event", defect)
+    monkeypatch.setattr(inotify._reader, "handle_event", defect)
     (tree / "a.syms").touch()
-    wait_for(lambda: not observer.is_alive())
+    wait_for(lambda: not inotify.is_alive())
     assert ears.watcher.watch(str(tree)) == ""
     (tree / "b.syms").touch()
     assert ears.next() == ("b.syms", Event.CREATED)

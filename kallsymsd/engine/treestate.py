@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What the daemon remembers of a tree: its last map and the tables of it."""
+"""What the daemon remembers of a tree: its last map and the map's tables."""
+
+from typing import NamedTuple
 
 from kallsymsd.core import incremental, pipeline, sysmap
 from kallsymsd.core._native import TokenTable
@@ -9,8 +11,8 @@ from kallsymsd.engine.recentmaps import MapText
 from kallsymsd.engine.stopwatch import Stopwatch
 from kallsymsd.protocol.wire import ADDRESSES, COLD, INCREMENTAL, How
 
-# With more than an eighth of the symbols changed, a cold run costs less than an update; in tiny tables
-# neither costs anything.
+# When more than an eighth of the symbols changed, a cold run costs less than an update. Tiny tables are
+# always updated, since neither costs anything there.
 _PART_CHANGED = 8
 _ALWAYS_UPDATED = 16
 
@@ -18,32 +20,29 @@ _ALWAYS_UPDATED = 16
 _HISTORY = 768 << 10
 
 
-class TreeState:
-    """The last map of a tree, for one dialect and set of options, with everything made of it. Immutable.
+class TreeState(NamedTuple):
+    """A tree's last map, for one dialect and set of options, and its tables. Immutable.
 
     contents  the map
     tables    its tables, with the token table's history
-    changed   the first string (type letter and name) removed by the update that made it, and the first one
-              added, b"" for none; empty if it was made in another way
+    changed   the first string (type letter and name) that the last update removed, and the first one it
+              added, b"" for none; empty unless an incremental update made this state
     """
 
-    __slots__ = ("changed", "contents", "tables")
-
-    def __init__(self, contents: MapText, tables: Tables, changed: tuple[bytes, ...] = ()) -> None:
-        self.contents = contents
-        self.tables = tables
-        self.changed = changed
+    contents: MapText
+    tables: Tables
+    changed: tuple[bytes, ...] = ()
 
     @classmethod
     def cold(
         cls, contents: MapText, dialect: Dialect, options: int, watch: Stopwatch
     ) -> tuple["TreeState", How]:
-        """The state of a tree that nothing is known of. InputError when the map is none."""
+        """The state of a tree that nothing is known of. InputError if ``contents`` are not a map."""
         tables = pipeline.build(contents.text, dialect, options, watch.lap)
         return cls(contents, tables), _how(COLD, tables, watch)
 
     def update(self, contents: MapText, watch: Stopwatch) -> tuple["TreeState", How]:
-        """The state after the map became ``contents``; exactly what cold() gives. InputError as there."""
+        """The state after the map became ``contents``: the same as cold() gives. InputError likewise."""
         old = self.tables
         if contents is self.contents:
             return self, _how(ADDRESSES, old, watch)
@@ -71,7 +70,7 @@ class TreeState:
 
     @property
     def size(self) -> int:
-        """Bytes of memory, roughly: columns (two of u32 in the origin) and history."""
+        """Approximate bytes of memory: columns (two of u32 in the origin) and history."""
         tables, symbols = self.tables, self.tables.symbols
         columns = (
             self.contents.text,
@@ -88,9 +87,9 @@ class TreeState:
         return sum(len(column) for column in columns) + 2 * len(symbols.starts) + _HISTORY
 
     def encode(self) -> list[bytes]:
-        """The state for the store, in pieces: what is dear to make again, each part after its u64 length.
+        """The state for the store, in pieces: what is expensive to compute, each part after its u64 length.
 
-        In the byte order of this machine.
+        In this machine's byte order.
         """
         tables = self.tables
         made_for = _made_for(tables.dialect, tables.options)
@@ -99,7 +98,7 @@ class TreeState:
 
     @classmethod
     def decode(cls, stored: bytes | memoryview, dialect: Dialect, options: int) -> "TreeState":
-        """What encode() wrote for this dialect and options; ValueError or InputError for anything else."""
+        """Decode what encode() wrote for this dialect and options; ValueError or InputError otherwise."""
         parts = []
         at = 0
         while at < len(stored):
@@ -110,7 +109,7 @@ class TreeState:
             raise ValueError("stored state of a tree does not match its own lengths")
         made_for, text, codes, by_name, tokens = (bytes(part) for part in parts)
         if made_for != _made_for(dialect, options):
-            raise ValueError("stored state of a tree is of another dialect or other options")
+            raise ValueError("stored state of a tree has another dialect or other options")
         symbols = sysmap.read(text, dialect, options)
         if codes.count(b"\0") != symbols.count or len(by_name) != 4 * symbols.count:
             raise ValueError("stored state of a tree does not match its own map")

@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The cache key: the one place that says what decides an answer."""
+"""The cache keys: the one place that says what an answer depends on."""
 
 import hashlib
 
 from kallsymsd.protocol.wire import BuildRequest
 
-#: Version of everything between a map and its answer. Raise it with every change that makes other bytes of
-#: the same request, or that stores answers in another layout: old entries then are never found again.
+#: Version of everything between a map and its answer. Raise it with every change that gives other bytes for
+#: the same request, or that changes the layout of stored answers: old entries are then never found.
 SCHEMA = 3
 
 #: Bytes of a key and of a map's digest.
@@ -19,11 +19,11 @@ def digest(content: bytes | memoryview) -> bytes:
 
 
 def form_key(request: BuildRequest) -> bytes:
-    """Everything but the map that decides the answer to ``request``; for keys in memory.
+    """Everything but the map that the answer to ``request`` depends on; for keys in memory.
 
-    ``source`` is left out because a map has the same answer wherever it came from, ``version`` because a
-    daemon only answers clients of its own version, ``map_path`` and ``tree`` because the output does not
-    depend on where the map lies.
+    It omits ``source`` because a map has the same answer wherever it came from, ``version`` because a daemon
+    answers only clients of its own version, ``map_path`` and ``tree`` because the output does not depend on
+    where the map is.
     """
     return _joined(
         bytes((request.form, request.bits, request.big_endian, request.debug, request.sysmap)),
@@ -48,5 +48,5 @@ def _hashed(*fields: bytes) -> bytes:
 
 
 def _joined(*fields: bytes) -> bytes:
-    """The fields, each with its length in front, so that no two different lists give the same bytes."""
+    """The fields, each after its length, so that different lists never give the same bytes."""
     return b"".join(len(field).to_bytes(4, "little") + field for field in fields)

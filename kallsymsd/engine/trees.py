@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The trees in use: keeps their states in memory and in the store, and computes from them."""
+"""Keeps the states of the trees in use, in memory and in the store, and computes answers from them."""
 
 import threading
 from collections import OrderedDict
@@ -8,23 +8,23 @@ from typing import NamedTuple
 
 from kallsymsd.core.dialects import exact
 from kallsymsd.core.errors import InputError
-from kallsymsd.engine.form import encode
-from kallsymsd.engine.key import tree_key
+from kallsymsd.engine.encode import encode
+from kallsymsd.engine.keys import tree_key
 from kallsymsd.engine.recentmaps import MapText
 from kallsymsd.engine.result import BuildResult
-from kallsymsd.engine.state import TreeState
 from kallsymsd.engine.stopwatch import Stopwatch
 from kallsymsd.engine.store import Store
-from kallsymsd.protocol.wire import INCREMENTAL, OK, BuildRequest
+from kallsymsd.engine.treestate import TreeState
+from kallsymsd.protocol.wire import INCREMENTAL, BuildRequest
 
 
 class TreeSummary(NamedTuple):
-    """What a person is told of a state in memory.
+    """A state in memory, as shown to the user.
 
     tree     the object tree
     dialect  name of the dialect
     symbols  entries in the tables
-    size     bytes, roughly
+    size     approximate bytes
     """
 
     tree: bytes
@@ -33,14 +33,14 @@ class TreeSummary(NamedTuple):
     size: int
 
 
-#: Bytes of states in memory. A kernel with 163,000 symbols takes about 24 MB.
+#: Most bytes of states in memory. A kernel with 163,000 symbols takes about 24 MB.
 DEFAULT_LIMIT = 512 << 20
 
 
 class Trees:
-    """States by tree, dialect and options; the least recently used ones leave memory first.
+    """States by tree, dialect and options; the least recently used ones are dropped first.
 
-    Threads may build at the same time, for one tree too: a state never changes, a newer one takes its place.
+    Threads may build at the same time, also for the same tree: states never change, they are replaced.
     """
 
     def __init__(
@@ -50,10 +50,10 @@ class Trees:
         *,
         fit: Callable[[int], None] = lambda _map_size: None,
     ) -> None:
-        """``store`` keeps states beyond this process; ``limit`` is in bytes.
+        """``store`` keeps states across restarts; ``limit`` is in bytes.
 
-        ``fit`` is told the bytes of the largest map in use whenever they change much: before a larger one is
-        computed, and in settle() when there is none as large any more.
+        ``fit`` is called with the bytes of the largest map in use when they change much: before a larger map
+        is computed, and in settle() when no map as large is in use any more.
         """
         self._store = store
         self._limit = limit
@@ -72,7 +72,7 @@ class Trees:
             return tree_key(request) in self._states
 
     def build(self, request: BuildRequest, contents: MapText) -> BuildResult:
-        """Compute the answer to ``request`` for ``contents`` from what is known of its tree."""
+        """Compute the answer to ``request`` for ``contents``, from the state of its tree if there is one."""
         watch = Stopwatch()
         key = tree_key(request)
         size = len(contents.text)
@@ -95,27 +95,23 @@ class Trees:
                 state, how = TreeState.cold(contents, exact(request.dialect), request.options, watch)
             else:
                 state, how = state.update(contents, watch)
-            # Links of kernels since v6.11 begin with an empty map; it says nothing about the tree.
+            # Links since v6.11 begin with an empty map, which says nothing about the tree.
             if state.tables.num_syms:
                 self._put(key, state, request.tree)
             made = encode(request, state.tables)
         except InputError as error:
             return BuildResult.bad_input(error.render(request.map_path))
         watch.lap("write")
-        changed = state.changed if how.made == INCREMENTAL else ()  # a state may be of an earlier request
         return BuildResult(
-            OK,
-            how,
-            text=made.text,
-            pieces=made.pieces,
-            front=made.front,
+            how.plus("write", watch.spent("write")),
+            made,
             sysmap=contents.text if request.sysmap else b"",
             message=state.tables.warnings,
-            changed=changed,
+            changed=state.changed if how.made == INCREMENTAL else (),  # the state may be an earlier request's
         )
 
     def save(self) -> None:
-        """Write the states that changed to the store."""
+        """Write changed states to the store."""
         with self._lock:
             unsaved = [(key, self._states[key]) for key in self._unsaved if key in self._states]
             self._unsaved.clear()
@@ -123,8 +119,13 @@ class Trees:
             for key, state in unsaved:
                 self._store.put(key, *state.encode())
 
+    def states(self) -> dict[bytes, TreeState]:
+        """The states in memory by tree_key(), the one used last at the end."""
+        with self._lock:
+            return dict(self._states)
+
     def summaries(self) -> list[TreeSummary]:
-        """The states in memory, that used last first."""
+        """The states in memory, the one used last first."""
         with self._lock:
             return [
                 TreeSummary(self._trees[key], state.tables.dialect.name, state.tables.num_syms, state.size)
@@ -132,7 +133,7 @@ class Trees:
             ]
 
     def forget(self, tree: bytes | None) -> int:
-        """Remove the states of ``tree`` (None: of all) from memory; how many there were."""
+        """Remove the states of ``tree`` (None: of all trees) from memory; their number."""
         with self._lock:
             dropped = [key for key, its_tree in self._trees.items() if tree in (None, its_tree)]
             for key in dropped:
@@ -140,7 +141,7 @@ class Trees:
         return len(dropped)
 
     def settle(self) -> int:
-        """Need no more memory than the states do; the bytes of the largest map that there was, 0 if it is."""
+        """Fit memory to the states; bytes of the map that needed more, 0 if none did."""
         with self._lock:
             before = self._largest
             largest = max((len(state.contents.text) for state in self._states.values()), default=0)
@@ -175,7 +176,7 @@ class Trees:
         del self._trees[key]
 
     def _load(self, key: bytes, request: BuildRequest) -> TreeState | None:
-        """The state that save() wrote; None when there is none or it is not what this daemon would write."""
+        """The state that save() wrote; None if there is none, or none that this daemon would write."""
         stored = self._store.get(key) if self._store is not None else None
         if self._store is None or stored is None:
             return None

@@ -13,8 +13,8 @@ import pytest
 from kallsymsd.elf.elffile import ElfFile
 from kallsymsd.protocol.wire import COLD, ELF, HIT, How
 from kallsymsd.service.ahead.buildfiles import Kind, kind_of, map_of
-from kallsymsd.service.ahead.coming import Foretelling
-from kallsymsd.service.builds import Outcome
+from kallsymsd.service.ahead.predictedmaps import PredictedMaps
+from kallsymsd.service.ticket import Outcome
 from tests import elfs
 from tests.elfs import Image, Symbol
 from tests.service.ahead.test_precompute import FakeAnswer, build, counted, idle, status, watched
@@ -68,7 +68,7 @@ def test_the_map_of_a_kernel_that_was_linked_is_ready(daemon: Daemon, linked: Pa
     in_map = linked.with_name(".tmp_vmlinux1.syms")
     in_map.write_bytes(listed(b"_text", b"more"))
     reply, content = build(daemon, in_map)
-    assert (reply.how.made, reply.how.ready) == (COLD, True)
+    assert (reply.how.made, reply.precomputed) == (COLD, True)
     assert content == listed(b"_text", b"more")[::-1]
     wait_for(lambda: idle(daemon) and not status(daemon)["busy"])
     assert core.calls == 2
@@ -76,20 +76,20 @@ def test_the_map_of_a_kernel_that_was_linked_is_ready(daemon: Daemon, linked: Pa
     assert (counted(daemon, "ahead_used"), counted(daemon, "ahead_wasted")) == (1, 0)
 
 
-def test_a_kernel_that_is_renamed_into_place_is_foretold(daemon: Daemon, linked: Path) -> None:
+def test_a_kernel_that_is_renamed_into_place_is_predicted(daemon: Daemon, linked: Path) -> None:
     new = linked.with_name("new")
     new.write_bytes(kernel(b"_text", b"more"))
     new.replace(linked)
     wait_for(lambda: counted(daemon, "ahead") == 1)
 
 
-def test_a_foretelling_that_is_wrong_is_not_used(daemon: Daemon, linked: Path) -> None:
-    linked.write_bytes(kernel(b"_text", b"foretold"))
+def test_a_prediction_that_is_wrong_is_not_used(daemon: Daemon, linked: Path) -> None:
+    linked.write_bytes(kernel(b"_text", b"predicted"))
     wait_for(lambda: counted(daemon, "ahead") == 1)
     in_map = linked.with_name(".tmp_vmlinux1.syms")
-    in_map.write_bytes(listed(b"_text", b"FORETOLD"))
+    in_map.write_bytes(listed(b"_text", b"PREDICTED"))
     _, content = build(daemon, in_map)
-    assert content == listed(b"_text", b"FORETOLD")[::-1]
+    assert content == listed(b"_text", b"PREDICTED")[::-1]
     # Whichever comes first, the request or the event that tells of the map.
     wait_for(lambda: counted(daemon, "ahead_wasted") == 1)
 
@@ -130,7 +130,7 @@ def test_where_clients_ask_about_the_kernel_itself_its_answer_is_ready(
     wait_for(lambda: counted(daemon, "ahead") == before + 1)
     calls = core.calls
     reply, content = build(daemon, linked, **asked)
-    assert (reply.how.ready, content) == (True, listed(b"_text", b"more")[::-1])
+    assert (reply.precomputed, content) == (True, listed(b"_text", b"more")[::-1])
     assert core.calls == calls
 
 
@@ -142,21 +142,21 @@ def test_a_bad_kernel_is_told_of_to_its_client(daemon: Daemon, linked: Path) -> 
 
 
 def test_both_nms_are_tried_in_turns_and_then_none() -> None:
-    foretelling = Foretelling()
+    maps = PredictedMaps()
     wrong = Outcome(FakeAnswer(), How(COLD))  # type: ignore[arg-type]  # a stand-in
     right = Outcome(FakeAnswer(), How(HIT))  # type: ignore[arg-type]  # a stand-in
     tried = []
     for outcome in (wrong, right, *[wrong] * 5):
-        nm = foretelling.nm("a.syms")
+        nm = maps.nm("a.syms")
         tried.append(nm)
         if nm is not None:
-            foretelling.made("a.syms")
-            foretelling.compare("a.syms", outcome)
-            foretelling.compare("a.syms", wrong)  # the same map once more says nothing
+            maps.predicted("a.syms")
+            maps.compare("a.syms", outcome)
+            maps.compare("a.syms", wrong)  # the same map once more says nothing
     assert tried == [0, 1, 0, 1, 0, 1, None]
-    assert foretelling.nm("b.syms") == 0
-    foretelling.forget("a.syms")
-    assert foretelling.nm("a.syms") == 0
+    assert maps.nm("b.syms") == 0
+    maps.forget("a.syms")
+    assert maps.nm("a.syms") == 0
 
 
 @pytest.mark.parametrize("linker", ["ld.bfd", "ld.lld"])
@@ -178,4 +178,4 @@ def test_linkers_raise_the_events_that_are_waited_for(
     )
     in_map = tree / ".tmp_vmlinux1.syms"
     in_map.write_bytes(made.stdout)
-    assert build(daemon, in_map)[0].how.ready
+    assert build(daemon, in_map)[0].precomputed

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""watchdog, as far as we use it. Imported late: loading watchdog takes 60 ms."""
+"""Hears of files through inotify, with watchdog. Imported late: loading watchdog takes 60 ms."""
 
 import contextlib
 import logging
@@ -24,7 +24,7 @@ from kallsymsd.service.ahead.buildfiles import Event, Heard, kind_of
 
 _log = logging.getLogger("kallsymsd")
 
-# Not opening, and not closing after reading: what we read ourselves would raise these.
+# Not opening, and not closing after reading: the daemon's own reading would raise these.
 _EVENTS: list[type[FileSystemEvent]] = [
     FileClosedEvent,
     FileMovedEvent,
@@ -37,13 +37,13 @@ _EVENTS: list[type[FileSystemEvent]] = [
 _STOP_LIMIT = 1.0
 
 
-class Observer:
-    """An inotify instance and its threads: one that reads, one that calls us, one for each directory."""
+class Inotify:
+    """An inotify instance and its threads: one reads, one calls ``heard``, and one for each directory."""
 
     def __init__(self, heard: Heard, overflowed: Callable[[], None]) -> None:
-        """OSError when there is no inotify instance to be had. For the callables see Watcher."""
+        """OSError if no inotify instance can be created. For the callables see Watcher."""
         self._heard = heard
-        # Not InotifyObserver, which hides this thread: we have to know whether it lives.
+        # Not InotifyObserver, which hides this thread: is_alive() must know about it.
         self._reader = InotifyFD()
         self._reader.start()
         self._observer = BaseObserver(InotifyEmitter, inotify_fd=self._reader)
@@ -52,35 +52,35 @@ class Observer:
         logging.getLogger("watchdog.observers").addHandler(self._log_handler)
 
     def add(self, directory: str) -> ObservedWatch:
-        """Watch ``directory``; what remove() takes. OSError when that cannot be."""
+        """Watch ``directory``; the watch is for remove(). OSError if that fails."""
         handler = _Handler(directory, self._heard)
         return self._observer.schedule(handler, directory, event_filter=_EVENTS, follow_symlink=True)
 
     def remove(self, watch: ObservedWatch) -> None:
-        """Watch it no more."""
+        """Stop watching it."""
         self._observer.unschedule(watch)
 
     def is_alive(self) -> bool:
-        """Whether the threads that all watches need are there."""
+        """Whether the threads that all watches need are alive."""
         return self._reader.is_alive() and self._observer.is_alive()
 
     def watches(self, watch: ObservedWatch) -> bool:
-        """Whether it is still watched; not if the directory was deleted, or its thread has failed."""
+        """Whether it is still watched: False once the directory is deleted or its thread has failed."""
         return any(each.watch == watch and each.is_alive() for each in self._observer.emitters)
 
     def close(self) -> None:
-        """End the threads. What does not end in time is left behind; it has nothing to tell any more."""
+        """End the threads. One that does not end in time is left behind; it reports nothing any more."""
         logging.getLogger("watchdog.observers").removeHandler(self._log_handler)
         # watchdog waits for some of its threads without a deadline.
         stopping = threading.Thread(target=self._stop, name="watch-stop", daemon=True)
         try:
             stopping.start()
-        except RuntimeError:  # the system has no thread for it
+        except RuntimeError:  # no thread can be started for it
             return
         stopping.join(_STOP_LIMIT)
 
     def _stop(self) -> None:
-        with contextlib.suppress(OSError):  # a thread that failed may have left anything behind
+        with contextlib.suppress(OSError):  # a failed thread may have left any state
             self._observer.stop()
         with contextlib.suppress(OSError):
             self._reader.stop()
@@ -96,7 +96,7 @@ class _Handler(FileSystemEventHandler):
         self._heard = heard
 
     def dispatch(self, event: FileSystemEvent) -> None:
-        """Called by watchdog, whose thread would end with an exception, and all watching with it."""
+        """Called by watchdog. An exception would end its thread, and with it all watching."""
         try:
             match event:
                 case FileClosedEvent():
@@ -113,7 +113,7 @@ class _Handler(FileSystemEventHandler):
                 case _:
                     pass
         except Exception:  # noqa: BLE001  see above
-            _log.exception("an event was not understood")
+            _log.exception("an event could not be handled")
 
     def _pass_on(self, path: str | bytes, event: Event) -> None:
         name = os.fsdecode(path).rpartition("/")[2]
@@ -122,7 +122,7 @@ class _Handler(FileSystemEventHandler):
 
 
 class _Overflow(logging.Handler):
-    """Hears that events were lost, which watchdog says to its log only."""
+    """Notices lost events, which watchdog reports only in its log."""
 
     def __init__(self, overflowed: Callable[[], None]) -> None:
         super().__init__(logging.WARNING)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Tables in the form that a request asks for."""
+"""Encodes tables in the form that a request asks for."""
 
 from kallsymsd.core import assembly
 from kallsymsd.core.tables import Tables
@@ -8,9 +8,9 @@ from kallsymsd.protocol.wire import ASM, BuildRequest
 
 
 def encode(request: BuildRequest, tables: Tables) -> assembly.Assembly:
-    """Text and .bin of the form that ``request`` asks for.
+    """Text and .bin in the form that ``request`` asks for.
 
-    InputError when that form cannot hold a name.
+    InputError if that form cannot represent a symbol's name.
     """
     if request.form == ASM:
         return assembly.drop_in(tables, request.bin_name)

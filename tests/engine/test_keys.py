@@ -5,8 +5,8 @@ import hashlib
 
 import pytest
 
-from kallsymsd.engine import key
-from kallsymsd.engine.key import KEY_SIZE, cache_key, digest, tree_key
+from kallsymsd.engine import keys
+from kallsymsd.engine.keys import KEY_SIZE, cache_key, digest, tree_key
 from kallsymsd.protocol.wire import ASM, ELF, INCBIN, BuildRequest
 
 MAP = hashlib.sha256(b"a map").digest()
@@ -53,7 +53,7 @@ def test_another_map_has_another_key() -> None:
 
 def test_another_schema_has_another_key(monkeypatch: pytest.MonkeyPatch) -> None:
     before = cache_key(request(), MAP)
-    monkeypatch.setattr(key, "SCHEMA", key.SCHEMA + 1)
+    monkeypatch.setattr(keys, "SCHEMA", keys.SCHEMA + 1)
     assert cache_key(request(), MAP) != before
 
 
