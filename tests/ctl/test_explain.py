@@ -339,7 +339,7 @@ def test_a_request_about_an_empty_map_is_not_compared_with_the_last_one(
             build(daemon, path, tmp_path)
         assert explain(tmp_path) == 0
     out = capsys.readouterr().out
-    assert "    the map is empty: with that a link begins, before there are symbols" in out
+    assert "    the map is empty: a link begins with that, before there are symbols" in out
     assert "first in line" not in out
 
 
