@@ -43,7 +43,7 @@ class Outcome:
     def describe(self) -> str:
         """The outcome in words; "" if there was no link."""
         if self.begun:
-            return "one link was interrupted"
+            return "fell back to the kernel's own links: interrupted"
         if self.links == 1:
             return f"one link, predicted with {self.removed} symbols removed and {self.added} added"
         if self.links:

@@ -55,7 +55,7 @@ def linked(**values: object) -> Link:
         (Link(reason="KALLSYMSD=off"), "fell back to the kernel's own links: KALLSYMSD=off"),
         (
             linked(links=1, predicted=True, begun=2.5),
-            "one link was interrupted",
+            "fell back to the kernel's own links: interrupted",
         ),
     ],
 )

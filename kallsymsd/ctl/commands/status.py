@@ -149,7 +149,7 @@ def _process(answer: Mapping[str, Any]) -> Rows:
     if answer["problem"]:
         rows.append(("problem", str(answer["problem"]), ""))
     if answer.get("stuck"):
-        rows.append(("stuck", str(answer["stuck"]), "threads that do not return"))
+        rows.append(("stuck", str(answer["stuck"]), "threads that were replaced"))
     return rows
 
 

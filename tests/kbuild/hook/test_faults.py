@@ -119,8 +119,8 @@ def test_without_the_package(tree: Miniature, stock: dict[str, bytes], hook: Pat
 
 
 def test_with_half_of_the_package(tree: Miniature, stock: dict[str, bytes], hook: Path) -> None:
-    package = hook / "kallsyms_client"
-    real = Path(__file__).parents[3] / "client/kallsyms_client"
+    package = hook / "kallsymsd"
+    real = Path(__file__).parents[3] / "kallsymsd"
     for name in ("__init__.py", "kbuild/__init__.py", "kbuild/__main__.py"):
         (package / name).parent.mkdir(parents=True, exist_ok=True)
         (package / name).write_bytes((real / name).read_bytes())

@@ -128,8 +128,8 @@ def test_what_is_no_object_tree_is_refused(tree: Miniature, tmp_path: Path) -> N
     assert done.returncode == 1
     assert done.stderr == (
         f"kallsymsctl: {tmp_path}: is not a kernel's object tree: it lacks scripts/link-vmlinux.sh, "
-        "scripts/kallsyms.c and Kbuild, and has no Makefile with a link named source to a tree that has "
-        "them; name another, or configure this one first\n"
+        "scripts/kallsyms.c and Kbuild, and has no Makefile and link 'source' to a tree with these files; "
+        "name another tree, or configure this one first\n"
     )
     assert tree.ctl("install", str(tmp_path / "none")).stderr.endswith(
         "none: No such file or directory; name a kernel's object tree\n"
@@ -182,7 +182,7 @@ def test_a_source_tree_may_not_be_what_is_meant(tree: Miniature) -> None:
     done = tree.ctl("install")
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout == (
-        f"note: {tree.source}: is not configured; for builds with O=DIR run kallsymsctl install DIR\n"
+        f"note: {tree.source}: is not configured; for builds with O=DIR, run kallsymsctl install DIR\n"
     )
 
 

@@ -44,7 +44,7 @@ def test_the_patched_tree_links_the_same(
         (
             "scripts/link-vmlinux.sh",
             "#!/bin/sh\n",
-            "does not call scripts/kallsyms with a map, so it cannot be patched",
+            "with a map, so it cannot be patched; use kallsymsctl run or install",
         ),
         ("scripts/link-vmlinux.sh", None, "No such file or directory; name a kernel's source tree"),
     ],

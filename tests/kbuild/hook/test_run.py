@@ -182,4 +182,7 @@ def test_statuses_are_those_of_the_command(tree: Miniature, tmp_path: Path) -> N
     )
     assert tree.ctl("run", str(tmp_path)).returncode == 126
     none = tree.ctl("run")
-    assert (none.returncode, none.stderr) == (1, "kallsymsctl: run: no command; try: kallsymsctl run make\n")
+    assert (none.returncode, none.stderr) == (
+        1,
+        "kallsymsctl: run: no command given; try: kallsymsctl run make\n",
+    )

@@ -57,26 +57,28 @@ _BROKEN = """
 import posix, sys
 sys.path[:0] = sys.argv[1].split(":")
 del sys.argv[1]
-from kallsymsd.kbuild import onelink, single
+from kallsymsd.kbuild import linkonce
+from kallsymsd.kbuild.script import onelinkedit
+from kallsymsd.onelink import overwrite
 def fail(*arguments, **keywords):
     raise {error}
 {place} = fail
-posix._exit(single.ask(sys.argv[1:]))
+posix._exit(onelinkedit.ask(sys.argv[1:]))
 """
 
 
 @pytest.mark.parametrize(
     ("verb", "place", "error", "said"),
     [
-        ("predict", "onelink.lastlink.predict_link", "KeyError('x')", "kallsymsd: KeyError 'x'; "),
-        ("predict", "onelink.lastlink.note", "OSError(28, 'No space left on device')", ""),
-        ("predict", "onelink.session.run", "MemoryError()", ""),
-        ("tables", "onelink._write", "RecursionError('a\\nb')", "kallsymsd: RecursionError a b; "),
-        ("patch", "onelink.patch.plan", "AssertionError()", "kallsymsd: AssertionError; "),
-        ("patch", "onelink.lastlink.learn", "OSError(5, 'Input/output error')", ""),
+        ("predict", "linkonce.lastlink.predict_link", "KeyError('x')", "kallsymsd: KeyError 'x'; "),
+        ("predict", "linkonce.lastlink.note", "OSError(28, 'No space left on device')", ""),
+        ("predict", "linkonce.session.run", "MemoryError()", ""),
+        ("tables", "linkonce._write", "RecursionError('a\\nb')", "kallsymsd: RecursionError a b; "),
+        ("patch", "overwrite.patchplan.plan", "AssertionError()", "kallsymsd: AssertionError; "),
+        ("patch", "linkonce.lastlink.learn", "OSError(5, 'Input/output error')", ""),
         (
             "patch",
-            "single._entry",
+            "onelinkedit._entry",
             "ImportError('half a package')",
             "kallsymsd: ImportError half a package; ",
         ),
@@ -206,19 +208,20 @@ _HALF = """
 import os, sys
 sys.path[:0] = sys.argv[1].split(":")
 del sys.argv[1]
-from kallsymsd.kbuild import onelink, single
-from kallsymsd.core import patch
-plan = patch.plan
-def half(elf, tables):
-    whole = plan(elf, tables)
+from kallsymsd.kbuild import linkonce
+from kallsymsd.kbuild.script import onelinkedit
+from kallsymsd.onelink import overwrite
+plan = overwrite.patchplan.plan
+def half(elf, tables, *others):
+    whole = plan(elf, tables, *others)
     assert len(whole.replacements) > 1, whole
     offset, data = whole.replacements[-1]
     with open(".tmp_vmlinux1", "r+b") as file:
         file.seek(offset)
         file.write(data[: len(data) // 2])
     os.kill(os.getpid(), 9)
-patch.plan = half
-single.ask(sys.argv[1:])
+overwrite.patchplan.plan = half
+onelinkedit.ask(sys.argv[1:])
 """
 
 
@@ -227,14 +230,16 @@ _CHANGED = """
 import os, sys
 sys.path[:0] = sys.argv[1].split(":")
 del sys.argv[1]
-from kallsymsd.kbuild import onelink, single
-plan = onelink.patch.plan
+from kallsymsd.kbuild import linkonce
+from kallsymsd.kbuild.script import onelinkedit
+from kallsymsd.onelink import overwrite
+plan = overwrite.patchplan.plan
 def changing(*arguments):
     planned = plan(*arguments)
     {change}
     return planned
-onelink.patch.plan = changing
-os._exit(single.ask(sys.argv[1:]))
+overwrite.patchplan.plan = changing
+os._exit(onelinkedit.ask(sys.argv[1:]))
 """
 
 
@@ -264,7 +269,7 @@ def test_killed_in_the_middle_of_patching(tree: Tree, stock: Stock) -> None:
     fault = f'shift 4; exec {shlex.quote(sys.executable)} -c {shlex.quote(_HALF)} {paths} "$@"'
     done = tree.link_with_fault("patch", fault)
     assert done.err in ("", "Killed\n")
-    assert "cut short" in Outcome.load(str(tree.directory)).describe()
+    assert "interrupted" in Outcome.load(str(tree.directory)).describe()
     as_ever(tree, stock, done)
 
 
