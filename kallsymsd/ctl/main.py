@@ -121,6 +121,7 @@ def parser() -> argparse.ArgumentParser:
     commands = made.add_subparsers(required=True, metavar="COMMAND", title="commands")
     for each in _COMMANDS:
         each.register(commands)
+    made.set_defaults(parser=made)  # for completion
     return made
 
 

@@ -49,15 +49,21 @@ def register(parsers: Parsers) -> None:
 
 
 def _run(_: Context, options: argparse.Namespace) -> int:
-    print(script(options.program, options.shell))
+    parser: argparse.ArgumentParser = options.parser
+    if options.program == "kallsyms":
+        parser = _client()
+    elif options.program == "kallsymsd":
+        from kallsymsd.__main__ import parser as daemon_parser  # noqa: PLC0415  slow to load
+
+        parser = daemon_parser()
+    print(_script(parser, options.shell))
     return 0
 
 
-def script(program: str, shell: str) -> str:
-    """The script for one program and shell."""
+def _script(parser: argparse.ArgumentParser, shell: str) -> str:
+    """The script with which ``shell`` completes what ``parser`` reads."""
     import shtab  # noqa: PLC0415  takes time to load
 
-    parser = _parser(program)
     for each in (parser, *command.subparsers(parser).values()):
         for action in command.actions(each):
             if action.type is Path:
@@ -67,19 +73,6 @@ def script(program: str, shell: str) -> str:
         command.subparsers(parser)[name].description = summary
     made: str = shtab.complete(parser, shell)
     return made
-
-
-def _parser(program: str) -> argparse.ArgumentParser:
-    # Imported here: these import this module, or are slow to load.
-    if program == "kallsyms":
-        return _client()
-    if program == "kallsymsd":
-        from kallsymsd.__main__ import parser  # noqa: PLC0415  see above
-
-        return parser()
-    from kallsymsd.ctl.main import parser  # noqa: PLC0415  see above
-
-    return parser()
 
 
 def _client() -> argparse.ArgumentParser:
