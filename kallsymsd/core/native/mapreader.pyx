@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Map text -> the columns of a symbol table: parse, leave out, mark and sort, all in place."""
+"""Map text -> the columns of a symbol table: parse, drop, mark and sort, all in place."""
 
 from cpython.bytes cimport PyBytes_AS_STRING
 from cpython.ref cimport PyObject, Py_XDECREF

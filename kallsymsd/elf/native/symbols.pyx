@@ -49,7 +49,7 @@ cdef extern from *:
 cdef enum:
     SHN_LORESERVE = 0xff00    # in the file, section indices from here on are no sections
     SHN_XINDEX = 0xffff       # the index stands in the section SHT_SYMTAB_SHNDX
-    BLOOM_BITS = 12           # of a hash, by which find() passes over nearly all names
+    BLOOM_BITS = 12           # of a hash, by which find() skips nearly all names
 
 
 # No garbage collection: it would clear ``strings`` while their buffer is held. Nothing here can be part of a cycle.
