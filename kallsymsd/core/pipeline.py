@@ -16,7 +16,7 @@ def build(
     """The tables that ``dialect``'s tool makes from a map with ``options`` (bits of kallsymsd.core.dialects).
 
     ``lap`` is called with the name of each finished stage, so that a caller with a clock can time the stages.
-    Raises InputError where that tool exits with status 1.
+    Raises InputError if that tool would exit with status 1.
     """
     symbols = sysmap.read(text, dialect, options)
     lap("parse")
