@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Build of the native modules; everything else stands in pyproject.toml."""
+"""Builds the native modules; pyproject.toml has everything else."""
 
 import os
 import shutil
@@ -13,7 +13,7 @@ from setuptools.command.build_ext import build_ext
 
 _CORE = Path("kallsymsd/core/native")
 _ELF = Path("kallsymsd/elf/native")
-# C files of a module besides its own.
+# Further C files of a module.
 _MORE = {"simd": [f"{_CORE}/pairs.c"]}
 _DIRECTIVES = {
     "language_level": 3,
@@ -28,7 +28,7 @@ _DIRECTIVES = {
 
 
 class BuildNative(build_ext):
-    """build_ext that says in one line what is missing on a machine without a compiler."""
+    """build_ext that reports a missing C compiler in one line."""
 
     def finalize_options(self) -> None:
         super().finalize_options()

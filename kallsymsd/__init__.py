@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """kallsymsd makes the kallsyms step of a Linux kernel build nearly free.
 
-__all__ lists the public names (docs/library.md); __init__.pyi has their types. They are loaded at first use,
+__all__ lists the public names (docs/library.md); __init__.pyi has their types. Each is loaded at first use,
 because every run of the client imports this module.
 """
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What other programs import: tables of a map or a linked kernel, and the tables of a kernel read back.
+"""What other programs import: make tables from a map or a linked kernel, or read a kernel's tables back.
 
     tables = kallsymsd.build("System.map", dialect="v6.12", options=["all-symbols"])
     tables.encode(kallsymsd.Target(64, big_endian=False))["token_table"]
@@ -20,7 +20,7 @@ from kallsymsd.elf.elffile import ElfFile
 from kallsymsd.elf.tablereader import KernelSymbol
 from kallsymsd.protocol.regular import read_regular
 
-# Most bytes of a file; with all debugging information a kernel has about 1 GB.
+# Largest file, in bytes. A kernel with all debugging information has about 1 GB.
 _MOST = 1 << 34
 _ELF = b"\x7fELF"
 
@@ -30,13 +30,13 @@ Source = bytes | str | PathLike[str]
 def build(source: Source, *, dialect: str, options: Iterable[str] = ("all-symbols",)) -> Tables:
     """The tables that scripts/kallsyms of a kernel release makes.
 
-    source   a System.map or a linked kernel: its path, or its contents as bytes. Of a linked kernel the map
-             is made first, as ``nm -n VMLINUX | scripts/mksysmap`` of that release prints it
+    source   a System.map or a linked kernel: its path, or its contents as bytes. From a linked kernel, the
+             map is made first, as ``nm -n VMLINUX | scripts/mksysmap`` of that release prints it
     dialect  a kernel release, such as "v6.12", or a name that ``kallsyms --help`` lists
     options  options of scripts/kallsyms, named without dashes
 
-    Raises InputError where the kernel's own tool fails, ValueError for a dialect or option that does not
-    exist, OSError where a file cannot be read.
+    Raises InputError if the kernel's own tool would fail, ValueError for a dialect or option that does not
+    exist, and OSError if a file cannot be read.
     """
     found = find(dialect)
     if found is None:
@@ -57,10 +57,10 @@ def build(source: Source, *, dialect: str, options: Iterable[str] = ("all-symbol
 
 
 def read(source: Source) -> list[KernelSymbol]:
-    """The symbols that the kallsyms tables of a linked kernel hold, in the order of the tables.
+    """The symbols that the kallsyms tables of a linked kernel hold, in table order.
 
-    ``source`` is the path or the contents of a vmlinux with its symbol table. Raises InputError where it has
-    no tables or they are damaged, OSError where it cannot be read.
+    ``source`` is the path or the contents of a vmlinux that has its symbol table. Raises InputError if the
+    tables are missing or damaged, and OSError if the file cannot be read.
     """
     return tablereader.read(ElfFile.read(_contents(source)))
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Tables -> what the assembler reads: plain assembly, or a short .S and a .bin."""
+"""Tables -> assembler input: plain assembly, or a short .S and a .bin."""
 
 from kallsymsd.core import tokens
 from kallsymsd.core.errors import InputError
@@ -20,9 +20,9 @@ _PREAMBLE = b"""\
 """
 _SECTION = b'\t.section .rodata, "a"\n'
 
-#: Texts in a symbol that end a string or a comment of plain assembly.
+#: Texts within a symbol that would break a string or a comment of plain assembly.
 UNPRINTABLE = (b'"', b"\\", b"*/")
-# Those that end a comment; there is nothing else in the text of a dialect whose strings are in a .bin.
+# The same for comments. If a dialect puts its strings into a .bin, its text has symbols only in comments.
 _END_OF_COMMENT = (b"*/",)
 
 
@@ -30,8 +30,8 @@ class Assembly:
     """A .S and the .bin that it includes.
 
     text    the .S
-    pieces  the .bin: the tables one after the other, without padding
-    front   if not None, what the first of ``pieces`` are
+    pieces  the .bin: one table after the other, without padding
+    front   the Front whose tables ``pieces`` begins with; None if there is none
     """
 
     __slots__ = ("front", "pieces", "text")
@@ -43,23 +43,23 @@ class Assembly:
 
     @property
     def binary(self) -> bytes:
-        """The .bin in one."""
+        """The whole .bin."""
         return b"".join(self.pieces)
 
 
 def plain(tables: Tables) -> bytes:
-    """All tables as text: what the dialect's own tool prints, up to v7.3.
+    """All tables as text. Up to v7.3, this is what the dialect's own tool prints.
 
-    InputError for a name that assembly cannot say.
+    Raises InputError for a name that assembly cannot express.
     """
     return _original(tables, {}, UNPRINTABLE)
 
 
 def drop_in(tables: Tables, bin_name: bytes) -> Assembly:
-    """What the dialect's own tool makes: plain assembly, since v7.4 with a .bin that it calls ``bin_name``.
+    """What the dialect's own tool makes: plain assembly, since v7.4 with a .bin called ``bin_name``.
 
-    Without a name all is text. The tool puts that name into the text as it is; here quotes and backslashes
-    are escaped, without which nothing that has them could be assembled. InputError as for plain().
+    If ``bin_name`` is empty, everything is text. The kernel's own tool inserts the name unescaped, so a name
+    with a quote or a backslash cannot be assembled; here both are escaped. Raises InputError like plain().
     """
     if not tables.dialect.binary or not bin_name:
         return Assembly(plain(tables), [])
@@ -74,7 +74,10 @@ def drop_in(tables: Tables, bin_name: bytes) -> Assembly:
 
 
 def _original(tables: Tables, included: dict[str, bytes], unprintable: tuple[bytes, ...]) -> bytes:
-    """The text in the layout of the dialect's own tool; ``included`` has the lines of tables in a .bin."""
+    """The text in the layout of the dialect's own tool.
+
+    ``included`` has the lines that include the tables of a .bin.
+    """
     _check_printable(tables, unprintable)
     word, align = (b"PTR", b"ALGN") if tables.dialect.preamble else (b"", b".balign 4")
     parts = [_PREAMBLE if tables.dialect.preamble else b"", _SECTION]
@@ -85,9 +88,9 @@ def _original(tables: Tables, included: dict[str, bytes], unprintable: tuple[byt
 
 
 def _includes(pieces: dict[str, bytes], bin_name: bytes) -> dict[str, bytes]:
-    """For each table of a .bin, its pieces in order, the line that includes it.
+    """For each table of a .bin, the line that includes it. ``pieces`` is in the order of the .bin.
 
-    None for an empty one: gas takes a length of 0 for "the rest of the file".
+    The line of an empty table is empty: gas takes a length of 0 to mean "the rest of the file".
     """
     name = bin_name.replace(b"\\", b"\\\\").replace(b'"', b'\\"')
     lines = {}
@@ -101,9 +104,8 @@ def _includes(pieces: dict[str, bytes], bin_name: bytes) -> dict[str, bytes]:
 def incbin(tables: Tables, target: Target, bin_name: bytes, *, debug: bool = False) -> Assembly:
     """The .S that includes ``bin_name``, and that file's contents. ``debug`` adds the listing as comments.
 
-    Numbers that are few or need relocations stay text. The .S tells preprocessor and assembler everything
-    itself (no header, no macro), and carries the digest of the .bin where a compiler cache sees it and the
-    assembler does not.
+    Tables that are small or need relocations stay text. The .S needs no header and no macro. It carries the
+    digest of the .bin where a compiler cache sees it and the assembler does not.
     """
     front, encoded = tables.front(target), tables.encode(target)
     digest = front.digest(encoded.get("offsets", b"")).encode()
@@ -120,7 +122,7 @@ def incbin(tables: Tables, target: Target, bin_name: bytes, *, debug: bool = Fal
 
 
 def _labelled(tables: Tables, table: str, align: bytes, body: bytes) -> list[bytes]:
-    """A table with its label, or nothing for a table that this form of the address column goes without."""
+    """A table with its label, or nothing if this form of the address column does not need the table."""
     if table == "relative_base" and tables.relative_base is None:
         return []
     absolute = table == "offsets" and tables.address_form == ADDRESSES
@@ -130,7 +132,7 @@ def _labelled(tables: Tables, table: str, align: bytes, body: bytes) -> list[byt
 
 
 def _lines(tables: Tables, table: str, word: bytes, *, comments: bool = True) -> bytes:
-    """The lines of one table as text; ``word`` is the directive for a number of the target's word size."""
+    """The lines of one table as text. ``word`` is the directive for a number of the target's word size."""
     symbols = tables.symbols
     comment = comments and table in tables.dialect.comments
     match table:
@@ -171,12 +173,12 @@ def _check_printable(tables: Tables, unprintable: tuple[bytes, ...]) -> None:
             raise InputError(
                 b"symbol %b cannot be printed as assembly because of its %b"
                 % (strings[begin : strings.index(b"\0", at)], text),
-                detail=b"the form with a .bin can hold it (--format=incbin)",
+                detail=b"--format=incbin can hold it",
             )
 
 
 def _debug_listing(tables: Tables) -> bytes:
-    """The tables in a C comment: every symbol with its codes, every code with its text."""
+    """The tables as a C comment: every symbol with its codes, every code with its text."""
     symbols = tables.symbols
     lines = [b"/*\n * symbols: position, address, type, name : length, codes\n"]
     lines.append(listing.debug_lines(symbols.addresses, tables.names, symbols.strings))

@@ -1,20 +1,20 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Where two forms of the same tables first differ, said so that a person finds it."""
+"""Where two outputs for the same tables first differ, described for a person."""
 
 from kallsymsd.core.tables import Tables
 from kallsymsd.core.target import Target
 
 _BLOCK = 1 << 16
-# Tables with an entry for each symbol, in the order of the addresses.
+# Tables with an entry for each symbol, in address order.
 _BY_ADDRESS = ("kallsyms_names", "kallsyms_offsets", "kallsyms_addresses")
 _BY_NAME = "kallsyms_seqs_of_names"
-# Bytes shown of a .bin, and characters of a line.
+# How many bytes of a .bin, and how many characters of a line, are shown.
 _SHOWN_BYTES = 12
 _SHOWN_TEXT = 120
 
 
 def between_texts(ours: bytes, theirs: bytes, tables: Tables) -> str:
-    """The first difference of two assembly texts made from ``tables``, "" for none."""
+    """The first difference between two assembly texts made from ``tables``; "" if they are equal."""
     at = _first(ours, theirs)
     if at < 0:
         return ""
@@ -27,7 +27,7 @@ def between_texts(ours: bytes, theirs: bytes, tables: Tables) -> str:
 
 
 def between_bins(ours: bytes, theirs: bytes, tables: Tables, target: Target) -> str:
-    """The first difference of two .bin made from ``tables`` for ``target``, "" for none."""
+    """The first difference between two .bin files of ``tables`` for ``target``; "" if they are equal."""
     at = _first(ours, theirs)
     if at < 0:
         return ""
@@ -47,7 +47,7 @@ def between_bins(ours: bytes, theirs: bytes, tables: Tables, target: Target) -> 
 
 
 def _first(ours: bytes, theirs: bytes) -> int:
-    """Offset of the first difference, -1 for none."""
+    """Offset of the first difference; -1 if there is none."""
     if ours == theirs:
         return -1
     for begin in range(0, len(ours), _BLOCK):
@@ -59,7 +59,7 @@ def _first(ours: bytes, theirs: bytes) -> int:
 
 
 def _place(text: bytes, begin: int) -> tuple[str, int]:
-    """The label that the line at ``begin`` stands below, "" for none, and how many lines are between."""
+    """The label above the line at ``begin``, and the number of lines between; ("", 0) without a label."""
     label = text.rfind(b"\nkallsyms_", 0, begin) + 1
     if not label:
         return "", 0
@@ -68,7 +68,7 @@ def _place(text: bytes, begin: int) -> tuple[str, int]:
 
 
 def _entry(tables: Tables, table: str, offset: int) -> int:
-    """Which entry of a table in a .bin has the byte at ``offset``."""
+    """Which entry of a table in a .bin contains the byte at ``offset``."""
     if table == "names":
         begin = entry = 0
         while True:
@@ -82,7 +82,7 @@ def _entry(tables: Tables, table: str, offset: int) -> int:
 
 
 def _symbol(tables: Tables, table: str, entry: int) -> str:
-    """The name of an entry's symbol in brackets, "" for entries that belong to none."""
+    """The name of an entry's symbol in brackets; "" if the entry belongs to no symbol."""
     if entry >= tables.num_syms:
         return ""
     if table == _BY_NAME:
@@ -93,7 +93,7 @@ def _symbol(tables: Tables, table: str, entry: int) -> str:
 
 
 def _line(text: bytes, begin: int) -> str:
-    """A line in quotes."""
+    """The line at ``begin`` in quotes, shortened."""
     end = text.find(b"\n", begin)
     line = text[begin : end if end >= 0 else len(text)].strip().decode("utf-8", "backslashreplace")
     if begin >= len(text):

@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """What differs between kernel versions: one row per dialect of scripts/kallsyms.
 
-Nothing else in this project asks for a kernel version. A new kernel that behaves differently gets a row here,
-which says what differs from the one before; if that is of a new kind, a column too, and v6.1 has its value.
+Nothing else in this project asks for a kernel version. A kernel that behaves differently gets a row here that
+says what changed since the row before. A new kind of difference also gets a column, whose value for v6.1 goes
+into the first row.
 
-The thin client reads this table before each build, so the module imports nothing.
+The client reads this table in every build, so the module imports nothing.
 """
 
 # Options of scripts/kallsyms, as bits. They are part of the wire format and of cache keys: never renumber.
@@ -22,12 +23,12 @@ OPTION_BITS = {
     "pc-relative": PC_RELATIVE,
 }
 
-# Ways to read a map line.
-FSCANF = 0  # words split by any white space; lines that do not fit are skipped
+# How a dialect reads a map line.
+FSCANF = 0  # words separated by any white space; lines of another form are skipped
 GETLINE = 1  # "address type name" with single spaces; anything else is fatal
 
-# Tables, in the two orders that kernels had. "offsets" stands for the address column in whichever form
-# (offsets, absolute addresses, pc-relative) the options ask for.
+# The tables in the two orders that kernels have used. "offsets" stands for the address column in whichever
+# form the options select (offsets, absolute addresses, pc-relative).
 OFFSETS_FIRST = (
     "offsets",
     "relative_base",
@@ -51,12 +52,12 @@ OFFSETS_LAST = (
 
 
 class SymbolFilter:
-    """What scripts/mksysmap takes away from what ``nm -n`` prints.
+    """What scripts/mksysmap drops from the output of ``nm -n``.
 
-    types     letters of the symbols it drops
-    rules     names it drops: "^a" those that begin with a, "$a" end with it, "*.a" contain .a, "=a" are a,
-              "#a" are a and digits, "~a" begin with a, letters and digits, and Thunk_
-    previous  drops as well the symbols of the object that the last run of scripts/kallsyms became
+    types     type letters of the symbols it drops
+    rules     names it drops: "^a" begins with a; "$a" ends with a; "*.a" contains .a; "=a" is a;
+              "#a" is a and digits; "~a" begins with a, then letters and digits, then Thunk_
+    previous  whether it also drops the symbols of the object made from the last output of scripts/kallsyms
               (its third argument)
     """
 
@@ -74,26 +75,26 @@ class Dialect:
     name            what ``--dialect`` takes
     release         first kernel release (major, minor) that has it; (0, 0) for forms outside mainline
     commit          kernel commit that began it
-    options         long options its getopt knows, in its order (the order of "ambiguous" messages)
+    options         its long options, in its getopt order (which is the order in "ambiguous" messages)
     usage           its usage text
-    positionals     the one number of positional arguments it takes, 0 for "at least one, extras ignored"
-    reads_elf       its input is the linked kernel, not a map; --sysmap=FILE makes the map, and then one
+    positionals     the exact number of positional arguments it takes, 0 for "at least one, extras ignored"
+    reads_elf       its input is the linked kernel, not a map; --sysmap=FILE writes the map, and then one
                     positional argument is enough
     parser          FSCANF or GETLINE
-    mksysmap        what never gets into its map; of releases with one form of scripts/kallsyms, the newest's;
-                    reads_elf: it drops that itself
-    own_filter      drops types U and N and the names that mksysmap removes in later kernels
+    mksysmap        what mksysmap keeps out of its map; if several releases share a form of scripts/kallsyms,
+                    as in the newest of them; with reads_elf, what the tool drops itself
+    own_filter      it drops types U and N, and the names that mksysmap drops in later kernels
     own_tables      names of its own tables that own_filter drops
-    lto_cut         --lto-clang sorts by the name up to this text; b"" where the option does not exist
-    keep_start_stop without --all-symbols, names starting __start_ and __stop_ stay
+    lto_cut         --lto-clang sorts by the name up to this text; b"" if the option does not exist
+    keep_start_stop without --all-symbols, it keeps names that begin with __start_ or __stop_
     empty           a map without symbols gives empty tables instead of "No valid symbol."
-    order           its tables in label order
+    order           its tables, in the order in which it prints them
     absolute_form   without --base-relative the address column holds absolute addresses
     preamble        the assembly begins by deriving PTR and ALGN from <asm/bitsperlong.h>
     comments        tables whose plain lines end in a comment with the symbol's name
     sizes           tables followed by a .size line
     binary          tables that the tool itself writes to a .bin, in its order
-    name_limit      KSYM_NAME_LEN: names of so many bytes and more are dropped with a warning
+    name_limit      KSYM_NAME_LEN: names of this many bytes or more are dropped with a warning
     marker_shift    log2 of the symbols per marker
     range_error     message for an address out of range; takes "absolute"/"relative" and the value in hex
     """
@@ -123,7 +124,7 @@ class Dialect:
     range_error: str
 
     def __init__(self, **columns: object) -> None:
-        """``columns`` has a value for each of the class's columns, and nothing else: TypeError."""
+        """Take a value for each column of the class. Raises TypeError if one is missing or unknown."""
         if columns.keys() != Dialect.__annotations__.keys():
             raise TypeError(f"columns: {sorted(columns.keys() ^ Dialect.__annotations__.keys())}")
         self.__dict__.update(columns)
@@ -143,7 +144,7 @@ class Dialect:
         commit: str = "",
         **changes: object,
     ) -> "Dialect":
-        """The row of a later form: what is not named here is as in this one."""
+        """The row of a later form: columns that are not named here have the values of this row."""
         return Dialect(**{**vars(self), "name": name, "release": release, "commit": commit, **changes})
 
 
@@ -156,7 +157,7 @@ def _usage(*options: str, positionals: str = "in.map > out.S") -> str:
 
 
 _MKSYSMAP_6_1 = ("^$", "^.L", "^__crc_", "^__kstrtab_", "^__kstrtabns_", "=L0")
-# c4802044a0a7: what own_filter had until then
+# Kernel commit c4802044a0a7 moved the rules of own_filter into mksysmap.
 _MKSYSMAP_6_4 = (
     *_MKSYSMAP_6_1,
     *("^__efistub_", "^__kvm_nvhe_$", "^__kvm_nvhe_.L", "^__kcfi_typeid_"),
@@ -171,7 +172,7 @@ _MKSYSMAP_6_9 = (
     *_MKSYSMAP_6_4,
     *("^__pi_$", "^__pi_.L", "^__kvm_nvhe___kcfi_typeid_", "^__pi___kcfi_typeid_", "~__"),
 )
-# Since v6.18; v6.19 put an underscore before the number.
+# v6.18 added these rules; v6.19 put an underscore before the number.
 _MKSYSMAP_6_19 = (
     *_MKSYSMAP_6_9,
     *("^__mod_device_table__", "#__UNIQUE_ID_modinfo", "#__UNIQUE_ID_modinfo_"),
@@ -239,8 +240,8 @@ _V6_3 = _V6_2.then(
     release=(6, 3),
     own_tables=(*_V6_1_TABLES, "kallsyms_seqs_of_names"),
 )
-# 6.1.y carries the backports of 6.3's tables and of 6.5's cut, from 6.1.60 on. Before 6.1.42 it is v6.1; in
-# between the new table had four bytes for each symbol, which no row has.
+# From 6.1.60 on, 6.1.y has backports of 6.3's tables and of 6.5's cut. Releases before 6.1.42 have the form
+# of v6.1. In the releases between, the new table had four bytes for each symbol; no row covers them.
 _V6_1_Y = _V6_3.then(
     "v6.1.y",
     commit="60443c88f3a8",
@@ -263,7 +264,7 @@ _V6_5 = _V6_4.then(
     parser=GETLINE,
     lto_cut=b".llvm.",
 )
-# The tool is that of 6.5; what mksysmap drops is that of 6.9.
+# The tool is 6.5's; the rules of mksysmap are 6.9's.
 _V6_6 = _V6_5.then(
     "v6.6",
     release=(6, 6),
@@ -322,7 +323,7 @@ _V7_4 = _V7_3.then(
     comments=("offsets",),
     binary=("names", "token_table", "seqs_of_names"),
 )
-# No release is known to have it.
+# No known release has it.
 _V7_4_MARKERS16 = _V7_4.then(
     "v7.4-markers16",
     commit="a79448913c91",
@@ -337,7 +338,7 @@ _MAIL_2024 = _V6_6.then(
     absolute_form=False,
 )
 
-#: Every dialect, oldest first; a form outside mainline behind what it is made of, or last.
+#: Every dialect, oldest first. A form outside mainline follows the form that it derives from, or comes last.
 DIALECTS = (
     _V6_1,
     _V6_1_Y,
@@ -358,24 +359,24 @@ DIALECTS = (
 
 BY_NAME = {dialect.name: dialect for dialect in DIALECTS}
 
-#: First mainline release whose form nobody has looked at: it is v7.4, v7.4-markers16, or a row to be written.
+#: First mainline release whose form has not been examined: it may be v7.4, v7.4-markers16, or need a new row.
 UNSUPPORTED_SINCE = (7, 5)
 
-#: What a tree's KSYM_NAME_LEN may be. An encoded name has at most 0x3fff bytes, type letter included.
+#: Supported values of KSYM_NAME_LEN. An encoded name has at most 0x3fff bytes, type letter included.
 NAME_LIMITS = range(128, 8193)
-# Between a row's name and another KSYM_NAME_LEN.
+# Stands between a row's name and a different KSYM_NAME_LEN.
 _WITH_NAME_LIMIT = "+KSYM_NAME_LEN="
 _LONGEST_LIMIT = 4
 _variants: dict[str, Dialect] = {}
 
-# No kernel release is written in more characters, and int() raises for some thousand digits.
+# No kernel release takes more characters. int() raises for several thousand digits.
 _LONGEST_RELEASE = 20
 
 
 def with_name_limit(dialect: Dialect, limit: int) -> Dialect:
-    """``dialect`` in a tree that has set KSYM_NAME_LEN to ``limit``, one of :data:`NAME_LIMITS`.
+    """``dialect`` for a tree that sets KSYM_NAME_LEN to ``limit``, one of :data:`NAME_LIMITS`.
 
-    Its name says so, as "v6.11+KSYM_NAME_LEN=1024" does, and is known to :func:`exact` and :func:`find`.
+    The limit is part of its name, as in "v6.11+KSYM_NAME_LEN=1024". :func:`exact` and :func:`find` accept it.
     """
     if limit == dialect.name_limit:
         return dialect
@@ -386,7 +387,7 @@ def with_name_limit(dialect: Dialect, limit: int) -> Dialect:
 
 
 def exact(name: str) -> Dialect:
-    """The dialect of just this name; KeyError for any other."""
+    """The dialect with exactly this name. Raises KeyError if there is none."""
     row, separator, limit = name.partition(_WITH_NAME_LIMIT)
     if not separator:
         return BY_NAME[row]
@@ -399,10 +400,10 @@ def exact(name: str) -> Dialect:
 
 
 def find(name: str) -> Dialect | None:
-    """The dialect called ``name``, or that of a kernel release written like ``v6.12`` or ``6.12``.
+    """The dialect called ``name``, or the dialect of a kernel release written like ``v6.12`` or ``6.12``.
 
-    A mainline release between two rows has the form of the older row. None for a name or release that the
-    table does not cover.
+    A mainline release between two rows has the form of the older row. Returns None for a name or a release
+    that the table does not cover.
     """
     try:
         return exact(name)

@@ -3,17 +3,17 @@
 
 
 class KallsymsdError(Exception):
-    """Base of all errors this project raises on purpose."""
+    """Base class of all errors that this project raises on purpose."""
 
 
 class InputError(KallsymsdError):
-    """The input cannot be made into tables; a build must stop with exit status 1.
+    """The input cannot be made into tables; the build must stop with exit status 1.
 
     message  begins with the text that the dialect's own tool prints, without the final newline
-    line     number of the offending line, from 1; 0 when it is not one line
-    detail   what the kernel's tool does not say
+    line     number of the offending line, from 1; 0 if the error does not concern one line
+    detail   more than the kernel's own tool says; b"" for nothing
 
-    Texts are bytes because they may quote a symbol's name.
+    The texts are bytes because they may quote a symbol's name.
     """
 
     def __init__(self, message: bytes, *, line: int = 0, detail: bytes = b"") -> None:
@@ -23,6 +23,6 @@ class InputError(KallsymsdError):
         self.detail = detail
 
     def render(self, path: bytes) -> bytes:
-        """One line for standard error (with the newline), with the place in the map at ``path``."""
+        """One line for standard error, newline included, that names the place in the map at ``path``."""
         place = b"%b:%d" % (path, self.line) if self.line else path
         return b"%b (%b: %b)\n" % (self.message, place, self.detail) if self.detail else self.message + b"\n"

@@ -1,16 +1,16 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What of a .bin stays as it is when symbols only move."""
+"""The part of a .bin that stays the same when only addresses change."""
 
 import xxhash
 
 
 class Front:
-    """The tables of a .bin that no address is in, which stand before the offsets.
+    """The tables of a .bin that contain no addresses. They come before the offsets.
 
-    Tables of the same symbols at other addresses have the same object: whoever made something of it, such as
-    a copy elsewhere, can know that by identity.
+    Tables that differ in addresses only share one Front object. A caller that keeps something derived from
+    it, such as a copy in a file, can reuse that for as long as it sees the same object.
 
-    tables  contents by the table's name, in the order of the .bin
+    tables  contents by table name, in the order of the .bin
     """
 
     __slots__ = ("__weakref__", "_begun", "tables")
@@ -22,10 +22,10 @@ class Front:
             self._begun.update(data)
 
     def digest(self, offsets: bytes) -> str:
-        """Digest in hex of the .bin that goes on with ``offsets``: what xxh128sum(1) prints.
+        """Digest in hex of the .bin made of these tables and ``offsets``: what xxh128sum(1) prints.
 
-        It is to tell a changed table from the last one, not to resist forgery; SHA-256 would cost as much as
-        all other encoding.
+        It tells a changed table from the last one. It need not resist forgery: SHA-256 would cost as much as
+        all the rest of the encoding.
         """
         digest = self._begun.copy()
         digest.update(offsets)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""New tables from old ones: exactly what a cold run gives, for what changed only."""
+"""New tables from old ones: the result of a cold run, with work only for what changed."""
 
 from collections.abc import Callable
 
@@ -13,20 +13,20 @@ from kallsymsd.core.native.tokentable import TokenTable
 from kallsymsd.core.symbols import NO_PERCPU, SymbolTable
 from kallsymsd.core.tables import Tables
 
-#: At most one in so many bytes of strings is taken out of the history to update a token table.
+#: An update of a token table takes at most one in this many bytes of strings out of the history.
 TAKEN_SHARE = 8
-# NAME_LIMIT of native/taken.pxd.
+# The same as NAME_LIMIT in native/taken.pxd.
 _NAME_LIMIT = 512
 
 
 class Change:
-    """What an update found and could keep.
+    """What an update found, and how much it could keep.
 
-    symbols  strings (type letter and name) removed plus strings added
-    kept     token steps at the front of the table that stand as they were
+    symbols  number of strings (type letter and name) removed plus number added
+    kept     token steps at the front of the table that did not change
     steps    token steps of the new table
     removed  the first string removed, in table order and without its zero; b"" if there is none
-    added    the first one added, likewise
+    added    the first string added, likewise
     """
 
     __slots__ = ("added", "kept", "removed", "steps", "symbols")
@@ -40,9 +40,9 @@ class Change:
 
 
 def moved(old: Tables, old_text: bytes, text: bytes) -> Tables | None:
-    """The tables of ``text`` if it differs from the map of ``old`` in addresses only, and the order stays.
+    """The tables of ``text``, if it differs from the map of ``old`` in addresses only and keeps the order.
 
-    None otherwise. Raises InputError for an address that its column cannot hold.
+    Returns None otherwise. Raises InputError for an address that its column cannot hold.
     """
     symbols = old.symbols
     origin = symbols.origin
@@ -68,8 +68,8 @@ def changed(
 ) -> tuple[Tables, Change] | None:
     """The tables of ``symbols``, made from those of an earlier map with the same dialect and options.
 
-    None when more than ``most`` symbols were removed or added. Raises InputError for an address that its
-    column cannot hold.
+    Returns None if more than ``most`` symbols were removed or added. Raises InputError for an address that
+    its column cannot hold.
     """
     alignment = align(old.symbols.strings, symbols.strings)
     count = (len(alignment.removed) + len(alignment.added)) // 4
@@ -94,14 +94,14 @@ def changed(
 
 
 def _first(strings: Strings, positions: bytes) -> bytes:
-    """The string at the least of the u32 ``positions``, which are in no order; b"" if there are none."""
+    """The string at the lowest of the u32 ``positions``, which need not be sorted; b"" if there are none."""
     return strings[min(memoryview(positions).cast("I"))] if positions else b""
 
 
 def _update_tokens(old: Tables, alignment: Alignment) -> tuple[TokenTable, bytes, int]:
-    """Token table and codes of the new strings, and how many token steps stand."""
+    """Token table and codes of the new strings, and the number of token steps that did not change."""
     new = alignment.new
-    if old.dialect.name_limit > _NAME_LIMIT:  # a replay has no room for the text of such a token
+    if old.dialect.name_limit > _NAME_LIMIT:  # a replay has no room for the text of a token that long
         return *TokenTable.build(new), 0
     replay = Replay.start(old.tokens, alignment, old.codes, len(new.data) // TAKEN_SHARE)
     if replay is None:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""All stages in a row, without memory of earlier runs."""
+"""All stages in sequence, without state from earlier runs."""
 
 from collections.abc import Callable
 
@@ -13,10 +13,10 @@ from kallsymsd.core.tables import Tables
 def build(
     text: bytes, dialect: Dialect, options: int, lap: Callable[[str], None] = lambda _stage: None
 ) -> Tables:
-    """The tables that ``dialect``'s tool makes of a map with ``options`` (bits of kallsymsd.core.dialects).
+    """The tables that ``dialect``'s tool makes from a map with ``options`` (bits of kallsymsd.core.dialects).
 
-    ``lap`` is called with the name of each stage when it is done, so that a caller with a clock can time it.
-    Raises InputError where that tool exits with status 1.
+    ``lap`` is called with the name of each finished stage, so that a caller with a clock can time the stages.
+    Raises InputError if that tool would exit with status 1.
     """
     symbols = sysmap.read(text, dialect, options)
     lap("parse")
@@ -26,7 +26,7 @@ def build(
 def tabulate(
     symbols: SymbolTable, dialect: Dialect, options: int, lap: Callable[[str], None] = lambda _stage: None
 ) -> Tables:
-    """The tables of a symbol table that build() would have read from a map."""
+    """What build() does after it has read a map: the tables of a symbol table."""
     order = tables.by_name(symbols, dialect, options)
     lap("sort")
     token_table, codes = TokenTable.build(symbols.strings)

@@ -1,24 +1,24 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The symbol table: what is left of a map after parsing, filtering and sorting."""
+"""The symbol table: a map after parsing, filtering and sorting."""
 
 from kallsymsd.core.native.mapreader import Origin
 from kallsymsd.core.native.strings import Strings
 
-#: A range that no address is in.
+#: A range that contains no address.
 NO_PERCPU = (1, 0)
 
 
 class SymbolTable:
-    """Symbols in the order of the kernel's tables: by address, ties by scripts/kallsyms' rules.
+    """Symbols in the order of the kernel's tables: by address, then by the rules of scripts/kallsyms.
 
-    count         symbols
+    count         number of symbols
     addresses     u64 each, in the byte order of this machine
     strings       type letter and name of each
-    text_address  value of the last _text of the map, 0 without one
-    percpu        first and last address of absolute per-cpu symbols; NO_PERCPU where there are none
-    origin        where in the map they came from; None for maps in which that cannot be said simply, and for
-                  tables that leave out symbols because of their address
-    warnings      lines for standard error: names that were dropped because they are too long
+    text_address  value of the last _text in the map; 0 if there is none
+    percpu        first and last address of the absolute per-cpu symbols; NO_PERCPU if there are none
+    origin        where in the map the symbols came from; None if the lines of the map have no common form, or
+                  if symbols were dropped because of their address
+    warnings      lines for standard error, about names that were dropped because they are too long
     """
 
     __slots__ = (

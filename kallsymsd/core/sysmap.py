@@ -7,15 +7,15 @@ from kallsymsd.core.native.mapreader import read_map
 from kallsymsd.core.symbols import NO_PERCPU, SymbolTable
 
 _READ_ERROR = b"Read error or end of file.\n"
-_QUOTED = 60  # bytes of a malformed line that its message shows
-_STEP = 1 << 20  # bytes in which lines are counted at a time
+_QUOTED = 60  # bytes of a malformed line that the message quotes
+_STEP = 1 << 20  # bytes to count lines in at a time
 
 
 def read(text: bytes, dialect: Dialect, options: int) -> SymbolTable:
     """Parse a map, filter it as ``dialect`` does with ``options``, and sort it by address.
 
-    Raises InputError with the message of the dialect's own tool for a malformed line (v6.5 and later) or
-    when no symbol is left (up to v6.10).
+    Raises InputError with the message of the dialect's own tool for a malformed line (v6.5 and later), or if
+    no symbol is left (up to v6.10).
     """
     found = read_map(
         text,
@@ -27,7 +27,7 @@ def read(text: bytes, dialect: Dialect, options: int) -> SymbolTable:
         absolute_percpu=bool(options & ABSOLUTE_PERCPU),
         name_limit=dialect.name_limit,
     )
-    view = memoryview(text)  # names may be as long as the map, and are copied once
+    view = memoryview(text)  # a name may be as long as the map: copy it only once
     warnings = b"".join(
         piece
         for at, length in found.overlong
@@ -44,7 +44,7 @@ def read(text: bytes, dialect: Dialect, options: int) -> SymbolTable:
     if found.problem < 0:
         warnings += _READ_ERROR
     if not found.addresses and not dialect.empty:
-        raise InputError(warnings + b"No valid symbol.", detail=b"no line of it is a symbol to keep")
+        raise InputError(warnings + b"No valid symbol.", detail=b"the map has no symbol to keep")
     return SymbolTable(
         found.addresses,
         found.strings,
@@ -64,15 +64,15 @@ def _malformed(text: bytes, number: int) -> bytes:
     end = text.find(b"\n", start, start + _QUOTED + 1)
     line = text[start : end if end >= 0 else start + _QUOTED + 1]
     shown = line[:_QUOTED] + (b"..." if len(line) > _QUOTED else b"")
-    return b'want "address type name", not "%b"' % shown
+    return b'expected "address type name", found "%b"' % shown
 
 
 def _start_of(text: bytes, number: int) -> int:
-    """Where a line begins, of which the first has number 1.
+    """Where line ``number`` begins; the first line has number 1.
 
-    In steps, between which other threads have their turn: what is no map may be as large as it likes.
+    It searches in steps so that other threads can run in between: a file that is not a map may have any size.
     """
-    at, left = 0, number - 1  # lines that end before it
+    at, left = 0, number - 1  # lines that end before this one
     while (ended := text.count(b"\n", at, at + _STEP)) < left:
         at += _STEP
         left -= ended

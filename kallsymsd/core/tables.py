@@ -21,12 +21,12 @@ from kallsymsd.core.native.tokentable import TokenTable
 from kallsymsd.core.symbols import SymbolTable
 from kallsymsd.core.target import Target
 
-# What the address column holds; native/encoding.pyx knows the first four by these numbers.
+# What the address column holds. native/encoding.pyx has the same numbers for the first four.
 UNSIGNED = 0  # u32 address - relative_base
-PERCPU = 1  # i32: absolute symbols their address, others relative_base - 1 - address
+PERCPU = 1  # i32: the address of an absolute symbol; relative_base - 1 - address for others
 DISTANCE = 2  # i32 address - _text, which the linker turns into a distance from the entry itself
-LOW_HALF = 3  # u32 low half of the address
-ADDRESSES = 4  # a word: the address itself
+LOW_HALF = 3  # u32: the low 32 bits of the address
+ADDRESSES = 4  # the address itself, one word of the target
 
 
 class Tables:
@@ -34,15 +34,15 @@ class Tables:
 
     symbols        the symbols, in table order
     tokens         the token table with its history
-    codes          each string in codes (code 0 not applied)
-    names          u8: for each symbol its length in one or two bytes, then its codes
+    codes          each string in codes (the token of code 0 not applied)
+    names          u8: for each symbol, its length in one or two bytes, then its codes
     markers        u32: offset in names of every 256th symbol (16th: dialect.marker_shift)
     expansions     text of each of the 256 codes
     address_form   what the address column holds: one of the constants above
     offsets        u32: the address column; empty for ADDRESSES
-    relative_base  address that offsets count from; None where the dialect or the form has none
+    relative_base  the address that offsets are relative to; None if the dialect or the form has none
     by_name        u32: positions of the symbols in name order
-    seqs_of_names  3 bytes each, most significant first: by_name; empty where the dialect has none
+    seqs_of_names  by_name with 3 bytes each, most significant first
     """
 
     __slots__ = (
@@ -71,7 +71,7 @@ class Tables:
         codes: bytes,
         by_name: bytes,
     ) -> None:
-        """Encode everything. ``codes`` has a zero behind each string.
+        """Encode everything. In ``codes``, a zero follows each string.
 
         Raises InputError for an address that its column cannot hold.
         """
@@ -103,7 +103,7 @@ class Tables:
 
     @property
     def num_syms(self) -> int:
-        """How many symbols there are."""
+        """The number of symbols."""
         return self.symbols.count
 
     @property
@@ -113,17 +113,17 @@ class Tables:
 
     @property
     def token_table(self) -> bytes:
-        """The expansions, a zero behind each."""
+        """The expansions, each followed by a zero."""
         return b"".join(text + b"\0" for text in self.expansions)
 
     def alignment(self, target: Target) -> int:
-        """Bytes that each table is aligned to."""
+        """The alignment of each table, in bytes."""
         return 8 if self.dialect.preamble and target.bits == 64 else 4
 
     def front(self, target: Target) -> Front:
-        """The tables without addresses that are plain bytes for the linker, in the byte order of ``target``.
+        """The tables that are plain bytes for the linker and contain no addresses.
 
-        Tables that at() made of each other have the same one.
+        They are in the byte order of ``target``. Tables that at() made from one another share one Front.
         """
         front = self._fronts.get(target)
         if front is None:
@@ -135,14 +135,14 @@ class Tables:
             }
             if "seqs_of_names" in self.dialect.order:
                 encoded["seqs_of_names"] = self.seqs_of_names
-            # Another thread may have been faster; all must get the same one.
+            # Another thread may have been faster; all callers must get the same object.
             front = self._fronts.setdefault(target, Front(encoded))
         return front
 
     def encode(self, target: Target) -> dict[str, bytes]:
         """All tables that are plain bytes for the linker, by name, in the byte order of ``target``.
 
-        In the order of a .bin: those of front(), then the offsets, if they are plain bytes.
+        They are in the order of a .bin: the tables of front(), then the offsets if those are plain bytes.
         """
         encoded = dict(self.front(target).tables)
         if self.address_form in (UNSIGNED, PERCPU, LOW_HALF):
@@ -151,7 +151,10 @@ class Tables:
 
 
 def swapped(typecode: str, data: "bytes | array[int]", target: Target) -> bytes:
-    """Numbers in this machine's byte order (of the array module's ``typecode``) in that of ``target``."""
+    """Convert numbers from this machine's byte order to that of ``target``.
+
+    ``typecode`` is the array module's.
+    """
     if target.big_endian == (sys.byteorder == "big"):
         return bytes(data)
     column = array(typecode)
@@ -169,7 +172,7 @@ def _address_form(dialect: Dialect, options: int) -> int:
 
 
 def _relative_base(form: int, symbols: SymbolTable) -> int | None:
-    """Address of the first symbol that is not absolute, 0 if there is none."""
+    """Address of the first symbol that is not absolute, 0 if there is none; None if the form has no base."""
     if form not in (UNSIGNED, PERCPU):
         return None
     first = encoding.first_outside(symbols.addresses, *symbols.percpu)
@@ -193,7 +196,7 @@ def _offsets(dialect: Dialect, form: int, relative_base: int | None, symbols: Sy
 
 
 def alternate_hex(value: int) -> str:
-    """What printf makes of %#llx: 0 has no prefix."""
+    """``value`` as printf's %#llx prints it: 0 has no prefix."""
     return f"{value:#x}" if value else "0"
 
 

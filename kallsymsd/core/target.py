@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The class and byte order of the machine that the tables are for."""
+"""The ELF class and byte order that tables are made for."""
 
 
 class Target:
@@ -11,7 +11,7 @@ class Target:
 
     __slots__ = ("big_endian", "bits")
 
-    def __init__(self, bits: int, big_endian: bool) -> None:  # noqa: FBT001  as it is read out of an ELF header
+    def __init__(self, bits: int, big_endian: bool) -> None:  # noqa: FBT001  as read from an ELF header
         if bits not in (32, 64):
             raise ValueError(f"target of {bits} bits; 32 and 64 exist")
         self.bits = bits

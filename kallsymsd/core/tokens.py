@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What the 256 codes of a token table stand for, and the two tables that tell the kernel."""
+"""What the 256 codes of a token table stand for, and the two kernel tables that say so."""
 
 from kallsymsd.core.native.tokentable import TokenTable
 
@@ -7,7 +7,7 @@ CODES = 256
 
 
 def expansions(table: TokenTable) -> list[bytes]:
-    """The text of each code: a byte of the strings, a token, or empty."""
+    """The text of each code: a byte that occurs in the strings, a token, or empty."""
     texts = [b""] * CODES
     for literal in table.literals:
         texts[literal] = bytes((literal,))
@@ -18,7 +18,7 @@ def expansions(table: TokenTable) -> list[bytes]:
 
 
 def token_index(texts: list[bytes]) -> list[int]:
-    """Offset of each text in the token table, where each is followed by a zero; u16, wrapping as in gas."""
+    """Offset of each text in the token table, where a zero follows each text. u16, wrapping as in gas."""
     index = []
     offset = 0
     for text in texts:

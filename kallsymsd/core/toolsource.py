@@ -1,17 +1,17 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The source of scripts/kallsyms -> the dialect that it speaks, where the whole text is known.
+"""The source of scripts/kallsyms -> its dialect, if the whole text is known.
 
-Two texts with one normal form mean the same. A digest of the normal form therefore recognizes a text as a
-whole: whatever is added, left out or changed gives another digest.
+Two texts with the same normal form mean the same. A digest of the normal form therefore recognizes the whole
+text: anything added, removed or changed gives another digest.
 """
 
 import re
-from _blake2 import blake2b  # hashlib would load OpenSSL, too
+from _blake2 import blake2b  # hashlib would also load OpenSSL
 
 from kallsymsd.core.dialects import NAME_LIMITS, Dialect, exact, with_name_limit
 
-# C, with the lines joined that end in a backslash (ISO C, 5.1.1.2 and 6.4), after which gcc and clang allow
-# blanks. Operators are one token, so that "+ +" is not taken for "++".
+# C, after joining lines that end in a backslash (ISO C, 5.1.1.2 and 6.4); gcc and clang allow blanks after
+# the backslash. An operator is one token, so that "+ +" differs from "++".
 _JOINED = re.compile(rb"\\[ \t\v\f\r]*\n")
 _C_TOKEN = re.compile(
     rb"""(?P<blank>[ \t\v\f\r]+|/\*.*?\*/|//[^\n]*) | (?P<newline>\n)
@@ -19,15 +19,15 @@ _C_TOKEN = re.compile(
     | -> | \+\+ | -- | <<= | >>= | << | >> | [<>=!]= | && | \|\| | [-+*/%&|^]= | \#\# | .""",
     re.VERBOSE | re.DOTALL,
 )
-# The definition that may differ between trees, in normal form.
+# The one definition that may differ between trees, in normal form.
 _DEFINE = b"# define KSYM_NAME_LEN "
 _LONGEST_VALUE = 5
 
-#: Bytes of a digest.
+#: Size of a digest, in bytes.
 DIGEST_SIZE = 16
 
 #: Digests of scripts/kallsyms.c in normal form, without its definition of KSYM_NAME_LEN, and the dialect of
-#: each; behind it the releases that have the text.
+#: each. The comments name the releases that have the text.
 TOOLS = {
     "2b7144cc68c286d1e59082d698a0410e": "v6.1",  # 6.1.0 to 6.1.41
     "f55667eb4eaa4b3de945e82fe5c30c04": "v6.1.y",  # 6.1.60 to 6.1.192
@@ -46,7 +46,7 @@ TOOLS = {
 
 
 def digest(*fields: bytes) -> str:
-    """Digest of these fields in this order, in hex."""
+    """Digest in hex of these fields, in this order."""
     made = blake2b(digest_size=DIGEST_SIZE)
     for field in fields:
         made.update(len(field).to_bytes(8, "little"))
@@ -55,7 +55,7 @@ def digest(*fields: bytes) -> str:
 
 
 def c_text(text: bytes) -> bytes:
-    """The normal form of a text in C: its tokens with one blank between, directives on lines of their own."""
+    """The normal form of a C text: its tokens separated by one blank, directives on lines of their own."""
     tokens: list[bytes] = []
     is_line_start, in_directive = True, False
     before: str | None = None
@@ -77,9 +77,9 @@ def c_text(text: bytes) -> bytes:
 
 
 def of_source(text: bytes) -> Dialect | None:
-    """The dialect of a tool whose source, scripts/kallsyms.c, has this text; None if it is not known in full.
+    """The dialect of the tool with this source (scripts/kallsyms.c); None if the text is not known.
 
-    KSYM_NAME_LEN may be another one than in releases; the dialect then says so.
+    KSYM_NAME_LEN may differ from releases; the dialect then has that limit.
     """
     name, limit = identity(text)
     if limit is None or name not in TOOLS:
@@ -88,14 +88,14 @@ def of_source(text: bytes) -> Dialect | None:
 
 
 def identity(text: bytes) -> tuple[str, int | None]:
-    """Digest of a tool's text without the definition of KSYM_NAME_LEN, and that, as name_limit() has it."""
+    """Digest of a tool's text without its definition of KSYM_NAME_LEN, and the name_limit() of the text."""
     normal = c_text(text)
     limit = name_limit(normal)
     return digest(normal if limit is None else normal.replace(b"%b%d \n" % (_DEFINE, limit), b"")), limit
 
 
 def name_limit(normal: bytes) -> int | None:
-    """The KSYM_NAME_LEN that a text of normal form defines; None for none, or one out of range."""
+    """The KSYM_NAME_LEN that a text in normal form defines; None if it defines none, or one out of range."""
     _, found, rest = normal.partition(_DEFINE)
     value = rest.partition(b" ")[0]
     if not found or _DEFINE in rest or not value.isdigit() or len(value) > _LONGEST_VALUE:

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """ELF files: headers, sections and the symbol table.
 
-The symbol table is decoded natively, all entries at once. Whatever a damaged file claims, nothing outside of
-it is read, and memory stays a small multiple of its size.
+Native code decodes the whole symbol table at once. Whatever a damaged file claims, nothing outside of it is
+read, and memory use stays a small multiple of its size.
 """
 
 import struct
@@ -15,9 +15,9 @@ from kallsymsd.elf import elfheader
 from kallsymsd.elf.elfheader import Header
 from kallsymsd.elf.native.symbols import Symbols
 
-# sizeof() of a symbol by bits (System V ABI, chapter 4).
+# Bytes of a symbol, by bits (System V ABI, chapter 4).
 _SYMBOL_SIZES = {32: 16, 64: 24}
-# Section indices that name no section, as Symbols.sections has them.
+# Section indices that stand for no section, with their values in Symbols.sections.
 UNDEFINED = 0
 ABSOLUTE = 0xFFFFFFF1
 COMMON = 0xFFFFFFF2
@@ -37,8 +37,9 @@ _TYPES = {
 
 
 class Section:
-    """A section header: numbers as in the file; ``type`` as in elf.h for those that matter here, such as
-    "SHT_NOBITS", else a number as text.
+    """A section header. Numbers are as in the file.
+
+    ``type`` is the name in elf.h, such as "SHT_NOBITS", for types that matter here; else the number as text.
     """
 
     __slots__ = (
@@ -56,7 +57,7 @@ class Section:
     )
 
     def __init__(self, index: int, name: bytes, header: tuple[int, ...]) -> None:
-        """``header`` is as elfheader.Header.section has it."""
+        """``header`` has the fields of elfheader.Header.section."""
         self.index = index
         self.name = name
         self.type = _TYPES.get(header[1]) or str(header[1])
@@ -84,10 +85,10 @@ class ElfFile:
 
     bits        32 or 64
     big_endian  its byte order
-    type        as in elf.h, such as "ET_EXEC"; a number as text if elf.h has none
+    type        the name in elf.h, such as "ET_EXEC"; the number as text for other types
     machine     e_machine
-    sections    all section headers, in order of index
-    names       index of the section with their names, 0 without
+    sections    all section headers, in index order
+    names       index of the section with their names, 0 if there is none
     """
 
     __slots__ = ("_data", "_symbols", "big_endian", "bits", "machine", "names", "sections", "type")
@@ -104,9 +105,9 @@ class ElfFile:
 
     @classmethod
     def read(cls, data: bytes | memoryview | mmap) -> "ElfFile":
-        """Read the headers; contents are looked at where they are asked for.
+        """Read the headers. Contents are read when they are needed.
 
-        ``data`` must not change as long as the result is used. Raises InputError if it is no ELF file, or
+        ``data`` must not change while the result is in use. Raises InputError if it is no ELF file, or if its
         headers are damaged.
         """
         view = memoryview(data)
@@ -137,7 +138,7 @@ class ElfFile:
         return next((section for section in self.sections if section.name == name), None)
 
     def contents(self, section: Section) -> memoryview:
-        """The bytes of a section, none for SHT_NOBITS; InputError if they are not inside the file."""
+        """The bytes of a section, none for SHT_NOBITS. Raises InputError if they are not inside the file."""
         if section.type in ("SHT_NOBITS", "SHT_NULL"):
             return self._data[:0]
         if section.offset + section.size > len(self._data):
@@ -148,7 +149,7 @@ class ElfFile:
         return self._data[section.offset : section.offset + section.size]
 
     def symbols(self) -> Symbols:
-        """The symbol table (the first section of type SHT_SYMTAB), decoded at the first call.
+        """The symbol table (the first section of type SHT_SYMTAB). The first call decodes it.
 
         Raises InputError if there is none, or if it is damaged.
         """
@@ -157,9 +158,10 @@ class ElfFile:
         return self._symbols
 
     def find(self, names: Iterable[bytes]) -> dict[bytes, Symbol]:
-        """The symbols with these exact names, those left out that are not there or undefined.
+        """The symbols with exactly these names. The result omits names that are missing or undefined.
 
-        Of several with one name a global or weak one comes before local ones, then the first of the table.
+        If several symbols have the same name, a global or weak one takes precedence over local ones, then the
+        first one in the table.
         """
         wanted = list(names)
         symbols = self.symbols()
@@ -182,7 +184,7 @@ class ElfFile:
         if table.entry_size != size or table.size % size:
             raise InputError(
                 b"damaged ELF file",
-                detail=b"a symbol table of %d bytes with entries of %d" % (table.size, table.entry_size),
+                detail=b"the symbol table has %d bytes, its entries %d" % (table.size, table.entry_size),
             )
         strings = self.contents(self.sections[table.link])
         if not strings or strings[-1]:
@@ -205,7 +207,10 @@ class ElfFile:
 
 
 def _extended(data: memoryview, header: Header) -> tuple[int, int]:
-    """Number of sections, and index of the one with their names: the first may have what is too large."""
+    """Number of sections, and index of the section with their names.
+
+    Numbers that are too large for the ELF header are in the first section header.
+    """
     try:
         first = header.section.unpack_from(data, header.sections_at)
     except (struct.error, OverflowError) as error:
@@ -218,5 +223,5 @@ def _name(strings: bytes, at: int, index: int) -> bytes:
     if end < 0:
         if at == 0:
             return b""
-        raise InputError(b"damaged ELF file", detail=b"section %d has no name" % index)
+        raise InputError(b"damaged ELF file", detail=b"section %d has no valid name" % index)
     return strings[at:end]

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The kallsyms tables of a linked kernel -> its symbols: what kernel/kallsyms.c does with them.
+"""The kallsyms tables of a linked kernel -> its symbols, as kernel/kallsyms.c reads them.
 
-The way back from kallsymsd.core.tables, for programs that look at kernels. It reads what the kernel would
-read, and shares no code with what makes the tables.
+This is the inverse of kallsymsd.core.tables, for programs that examine kernels. It reads what the kernel
+would read, and shares no code with the modules that make the tables.
 """
 
 import sys
@@ -16,9 +16,9 @@ from kallsymsd.elf.elffile import ElfFile, Symbol
 
 _PREFIX = b"kallsyms_"
 _TOKENS = 256
-# The longest token, in bytes: KSYM_NAME_LEN can be raised, and the whole table has this at most.
+# Most bytes read of a token table. Tokens can be long, because KSYM_NAME_LEN can be raised.
 _MOST_TOKEN_BYTES = 1 << 20
-# Symbols that are looked up to learn in which form the addresses are.
+# How many symbols are looked up to find the form of the addresses.
 _SAMPLE = 500
 
 
@@ -26,8 +26,8 @@ class KernelSymbol(NamedTuple):
     """One symbol as /proc/kallsyms shows it.
 
     address  as linked, without KASLR
-    type     its letter, such as "T"
-    name     its name; bytes, because a compiler may put any into it
+    type     type letter, such as "T"
+    name     as bytes, because compilers may use any bytes
     """
 
     address: int
@@ -36,9 +36,9 @@ class KernelSymbol(NamedTuple):
 
 
 def read(elf: ElfFile) -> list[KernelSymbol]:
-    """The symbols that the tables in a linked kernel hold, in the order of the tables.
+    """The symbols that the tables in a linked kernel hold, in table order.
 
-    Raises InputError where the file has no tables, has no symbol table to find them by, or they are damaged.
+    Raises InputError if the file has no tables, or no symbol table to find them by, or if they are damaged.
     """
     target = Target(elf.bits, elf.big_endian)
     found = elf.find([_PREFIX + name for name in _NAMES])
@@ -69,7 +69,7 @@ def read_names(tables: Mapping[str, bytes], count: int, target: Target) -> list[
     """Type letter and name of each of ``count`` symbols.
 
     ``tables`` has "names", "token_table" and "token_index" as kallsymsd.core.tables.Tables.encode() makes
-    them for ``target``; each may be longer than it needs to be. InputError where they end too early.
+    them for ``target``. Each may be longer than necessary. Raises InputError if one ends too early.
     """
     tokens = _tokens(tables, target)
     names = tables["names"]
@@ -79,7 +79,7 @@ def read_names(tables: Mapping[str, bytes], count: int, target: Target) -> list[
         for _ in range(count):
             length = names[at]
             at += 1
-            if length & 0x80:  # since v6.1 (73bbb94466fd): the high bit announces a second byte
+            if length & 0x80:  # since v6.1 (73bbb94466fd), the high bit means that a second byte follows
                 length = length & 0x7F | names[at] << 7
                 at += 1
             codes = names[at : at + length]
@@ -111,7 +111,7 @@ def _addresses(
     names: list[tuple[str, bytes]],
     target: Target,
 ) -> list[int]:
-    """The address of each symbol, in whichever form the column has it."""
+    """The address of each symbol, whatever form the column has."""
     count, mask = len(names), (1 << target.bits) - 1
     if "addresses" in tables:
         word = "Q" if target.bits == 64 else "I"
@@ -125,30 +125,30 @@ def _addresses(
         start = found[_PREFIX + b"offsets"].value
         forms = [unsigned, [start + 4 * at + offset & mask for at, offset in enumerate(signed)]]
         return _that_agrees(known, forms)
-    # A relocatable kernel may have the base in a relocation, and a zero in its place. Its own symbols tell.
+    # A relocatable kernel may have the base in a relocation, and a zero in its place. Its symbols tell it.
     bases = [_number(tables["relative_base"][: target.bits // 8], target)]
     bases += [address - unsigned[at] for at, address in known[:1]]
     bases += [address + 1 + signed[at] for at, address in known if signed[at] < 0][:1]
     forms = []
     for base in bases:
         forms.append([base + offset & mask for offset in unsigned])
-        # CONFIG_KALLSYMS_ABSOLUTE_PERCPU: what is not negative is an address.
+        # CONFIG_KALLSYMS_ABSOLUTE_PERCPU: a number that is not negative is an address.
         forms.append([offset if offset >= 0 else base - 1 - offset & mask for offset in signed])
     return _that_agrees(known, forms)
 
 
 def _known_addresses(elf: ElfFile, names: list[tuple[str, bytes]]) -> list[tuple[int, int]]:
-    """Position and address of some of the symbols, which the file's symbol table has, too."""
+    """Position and address of some symbols that are also in the file's symbol table."""
     candidates = {name for _, name in names[:: max(1, len(names) // _SAMPLE)]}
     own = {name: symbol.value for name, symbol in elf.find(candidates).items()}
     return [(at, own[name]) for at, (_, name) in enumerate(names) if name in own]
 
 
 def _that_agrees(known: list[tuple[int, int]], forms: list[list[int]]) -> list[int]:
-    """The form in which most of the known addresses come out right: no table says which one it is."""
+    """The form in which most of the known addresses come out right. No table says which form it is."""
     agreeing = [sum(addresses[at] == address for at, address in known) for addresses in forms]
     if known and not max(agreeing):
-        raise InputError(b"damaged kallsyms tables", detail=b"no address is that of the symbol table")
+        raise InputError(b"damaged kallsyms tables", detail=b"no address agrees with the symbol table")
     return forms[agreeing.index(max(agreeing))]
 
 
@@ -167,7 +167,7 @@ def _number(data: bytes, target: Target) -> int:
 
 
 def _column(typecode: str, data: bytes, target: Target) -> "array[int]":
-    """Numbers of the array module's ``typecode``, whole ones only."""
+    """Numbers of the array module's ``typecode``; an incomplete last one is ignored."""
     column = array(typecode)
     column.frombytes(data[: len(data) // column.itemsize * column.itemsize])
     if target.big_endian != (sys.byteorder == "big"):
@@ -178,6 +178,6 @@ def _column(typecode: str, data: bytes, target: Target) -> "array[int]":
 def _full(column: "array[int]", count: int) -> "list[int]":
     if len(column) < count:
         raise InputError(
-            b"damaged kallsyms tables", detail=b"the column of addresses has %d of %d" % (len(column), count)
+            b"damaged kallsyms tables", detail=b"there are %d of %d addresses" % (len(column), count)
         )
     return column.tolist()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""A linked kernel -> the text of its map, without reading what else is in the file."""
+"""A linked kernel -> the text of its map, without reading the rest of the file."""
 
 from collections.abc import Callable
 from mmap import mmap
@@ -10,27 +10,27 @@ from kallsymsd.elf import elfheader
 from kallsymsd.elf.elffile import ElfFile
 from kallsymsd.elf.nm import BINUTILS, system_map
 
-#: Most bytes read of a file: the symbols of an amd64 kernel with everything in it have about 20 MB.
+#: Most bytes read of a file. The symbols of an amd64 kernel with everything built in take about 20 MB.
 MAX_READ = 1 << 30
-#: Largest file, in bytes; with all debugging information a kernel has about 1 GB.
+#: Largest file, in bytes. A kernel with all debugging information has about 1 GB.
 MAX_FILE = 1 << 36
 # Most section headers; a kernel has about 100.
 _MAX_SECTIONS = 1 << 20
 
-# elf.h: types of sections.
+# Section types (elf.h).
 _SYMTAB = 2
 _SYMTAB_SHNDX = 18
 
-#: Reads into the buffer from an offset of the file on; the number of bytes read.
+#: Reads into the buffer from an offset in the file on. Returns the number of bytes read.
 Read = Callable[[memoryview, int], int]
 
 
 def map_text(read: Read, size: int, dialect: Dialect, nm: int = BINUTILS) -> bytes:
     """The map of the linked kernel in a file of ``size`` bytes, as ``dialect``'s build makes it.
 
-    ``nm`` says whose nm that build uses (kallsymsd.elf.nm). An empty file has an empty map where the tool
-    itself reads ELF. Raises InputError for what is no linked
-    kernel, or has no symbols, and the OSError that ``read`` raises.
+    ``nm`` says which nm that build uses (kallsymsd.elf.nm). If the tool itself reads ELF, an empty file has
+    an empty map. Raises InputError if the file is no linked kernel or has no symbols, and the OSError that
+    ``read`` raises.
     """
     if not size and dialect.reads_elf:
         return b""
@@ -38,26 +38,26 @@ def map_text(read: Read, size: int, dialect: Dialect, nm: int = BINUTILS) -> byt
 
 
 def linked(read: Read, size: int) -> ElfFile:
-    """The linked kernel in a file of ``size`` bytes, without its contents. Raises as map_text() does."""
+    """The linked kernel in a file of ``size`` bytes, without the contents. Raises what map_text() raises."""
     elf = ElfFile.read(symbol_part(read, size))
     check_linked(elf)
     return elf
 
 
 def check_linked(elf: ElfFile) -> None:
-    """Raise InputError for an object file, or what else is no linked kernel."""
+    """Raise InputError for an object file or any other file that is not linked."""
     if elf.type not in ("ET_EXEC", "ET_DYN"):
         raise InputError(b"Invalid ELF type file", detail=b"it is %b, not linked" % elf.type.encode())
 
 
 def symbol_part(read: Read, size: int) -> mmap | bytes:
-    """A file of ``size`` bytes with nothing but zeros where it is neither header nor symbols.
+    """A file of ``size`` bytes, with zeros in place of everything except headers and symbols.
 
-    Pages that nothing is read into take no memory. What the file claims is believed only as far as it goes:
-    ElfFile finds what is wrong with it. Raises InputError for a file that is too large.
+    Pages that nothing is read into take no memory. Nothing beyond the end of the file is read, whatever the
+    headers claim; ElfFile reports such damage. Raises InputError for a file that is too large.
     """
     if size > MAX_FILE:
-        raise InputError(b"not a linked kernel", detail=b"it has %d bytes, the most is %d" % (size, MAX_FILE))
+        raise InputError(b"not a linked kernel", detail=b"%d bytes; the limit is %d" % (size, MAX_FILE))
     if not size:
         return b""
     part = mmap(-1, size)
@@ -66,7 +66,7 @@ def symbol_part(read: Read, size: int) -> mmap | bytes:
 
 
 class _Reader:
-    """Fills in what is needed."""
+    """Fills in the needed parts of a file."""
 
     def __init__(self, read: Read, part: mmap) -> None:
         self._read = read
@@ -96,7 +96,7 @@ class _Reader:
                 self._fill(offset, length)
 
     def _fill(self, offset: int, length: int) -> None:
-        """Read that part of the file, as far as there is one."""
+        """Read this part of the file, as far as the file goes."""
         end = min(offset + length, len(self._part))
         self._left -= max(0, end - offset)
         if self._left < 0:

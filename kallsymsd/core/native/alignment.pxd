@@ -4,7 +4,7 @@
 from kallsymsd.core.native.strings cimport Strings
 
 cdef enum:
-    NO_SOURCE = 0xffffffff    # an added symbol
+    NO_SOURCE = 0xffffffff    # for an added symbol
 
 
 cdef class Alignment:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Which strings of two tables are the same."""
+"""Which strings of two tables are equal."""
 
 from cpython.bytes cimport PyBytes_AS_STRING
 from libc.stdint cimport uint32_t, uint64_t, uint8_t
@@ -15,11 +15,11 @@ cdef enum:
 
 
 cdef class Alignment:
-    """The strings of two tables, paired where they are equal; each has at most one partner.
+    """The strings of two tables, with equal strings paired. Each string has at most one partner.
 
     old, new  the strings
-    source    u32: for each new string the number of the old one it is, 0xffffffff for none
-    removed   u32: numbers of the old strings without a partner, in no order
+    source    u32: for each new string the number of its old partner, 0xffffffff if it has none
+    removed   u32: numbers of the old strings without a partner, in no particular order
     added     u32: numbers of the new strings without a partner, ascending
     """
 
@@ -32,7 +32,7 @@ cdef inline bint _same_string(Strings old, size_t i, Strings new, size_t j) noex
 
 
 cdef size_t _equal_run(Strings old, size_t i, Strings new, size_t j) noexcept nogil:
-    """How many strings from old[i] and new[j] on are pairwise equal."""
+    """The number of strings that are pairwise equal, starting at old[i] and new[j]."""
     cdef uint32_t old_from = old.start[i], new_from = new.start[j]
     cdef size_t size = min(old.start[old.count] - old_from, new.start[new.count] - new_from)
     cdef size_t equal = equal_bytes(old.byte + old_from, new.byte + new_from, size)
@@ -48,7 +48,7 @@ cdef size_t _equal_run(Strings old, size_t i, Strings new, size_t j) noexcept no
 
 
 cdef bint _agree_again(Strings old, size_t *i, Strings new, size_t *j) noexcept nogil:
-    """Step over a difference: the nearest place where two neighbours (or the ends) agree."""
+    """Step over a difference, to the nearest place where two neighbours (or the ends) agree, if any."""
     cdef size_t distance, a, b, x, y
     for distance in range(1, 2 * LOOKAHEAD):
         for a in range(distance + 1):
@@ -68,7 +68,7 @@ cdef bint _agree_again(Strings old, size_t *i, Strings new, size_t *j) noexcept 
 
 
 cdef uint64_t _hash(const uint8_t *data, size_t size) noexcept nogil:
-    """FNV-1a; equal hashes are followed by a comparison."""
+    """FNV-1a. Strings with equal hashes are then compared."""
     cdef uint64_t value = <uint64_t>0xcbf29ce484222325
     cdef size_t i
     for i in range(size):
@@ -78,23 +78,24 @@ cdef uint64_t _hash(const uint8_t *data, size_t size) noexcept nogil:
 
 cdef struct Bucket:
     uint64_t hash
-    uint32_t next             # position + 1 of the next entry of the chain
+    uint32_t next             # position + 1 of the next entry of the chain, 0 at its end
 
 
 cdef void _match_moved(
     Strings old, const uint32_t *removed, size_t *removed_count, Strings new, const uint32_t *added,
     size_t *added_count, uint32_t *source, uint32_t *heads, size_t heads_mask, Bucket *buckets, uint32_t *left
 ) noexcept nogil:
-    """Pair added strings with equal removed ones: a symbol that moved keeps its codes.
+    """Pair added strings with equal removed ones, so that a symbol that moved keeps its codes.
 
-    ``left`` receives the removed symbols that remain, then the added ones that remain.
+    ``left`` receives the removed strings that remain; the added strings that remain follow at the old
+    removed_count.
     """
     cdef size_t i, remaining = 0, old_count = removed_count[0]
     cdef uint32_t at
     cdef uint32_t *link
     cdef uint64_t value
     memset(heads, 0, (heads_mask + 1) * sizeof(uint32_t))
-    # Backwards, so that the first of equal strings is found first.
+    # Backwards, so that of several equal strings the first is found first.
     for i in range(old_count):
         at = removed[old_count - 1 - i]
         value = _hash(old.byte + old.start[at], old.start[at + 1] - old.start[at])
@@ -117,7 +118,7 @@ cdef void _match_moved(
             remaining += 1
     added_count[0] = remaining
     remaining = 0
-    # What is still in a chain was not taken.
+    # Entries that are still in a chain found no partner.
     for i in range(heads_mask + 1):
         at = heads[i]
         while at:
@@ -128,7 +129,7 @@ cdef void _match_moved(
 
 
 def align(Strings old, Strings new):
-    """Pair the strings of two tables that are equal: Alignment."""
+    """Pair the equal strings of two tables. Returns an Alignment."""
     cdef size_t i = 0, j = 0, run, k, removed_count = 0, added_count = 0, heads_mask = 15
     cdef uint32_t *removed = NULL
     cdef uint32_t *added = NULL

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""How much freed memory malloc keeps, and how it comes to have some; see kallsymsd.engine.memory."""
+"""How much freed memory malloc keeps, and how to give it some in advance; see kallsymsd.engine.memory."""
 
 from libc.stdlib cimport free
 
@@ -37,22 +37,22 @@ cdef extern from *:
 
 
 def reuse_memory(int most):
-    """Let malloc keep up to ``most`` freed bytes instead of giving them back; for a daemon.
+    """Let malloc keep up to ``most`` freed bytes instead of returning them to the system; for a daemon.
 
-    Columns of megabytes would otherwise be mapped, zeroed and unmapped for each request, which costs more than
-    filling them. One arena, so that what one thread frees another one can use.
+    Otherwise columns of several megabytes would be mapped, zeroed and unmapped for each request, which costs
+    more than filling them. There is one arena, so that one thread can use what another has freed.
     """
     keep_freed_memory(most)
 
 
 def give_back_memory():
-    """Give the system all memory that malloc has freed, wherever it lies."""
+    """Return all freed memory to the system, wherever it is in the heap."""
     with nogil:
         give_back_freed_memory()
 
 
 def touch_memory(size_t size):
-    """Make malloc have ``size`` bytes at hand that were touched before, so that the first request need not."""
+    """Give malloc ``size`` bytes that have been touched, so that the first request need not touch them."""
     cdef void *memory = allocate(size)
     with nogil:
         touch_pages(<char *>memory, size)

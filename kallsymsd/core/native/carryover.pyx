@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Columns of a new table that are made from those of the old one: codes and name order."""
+"""Columns of a new table that are made from the columns of the old one: codes and name order."""
 
 from cpython.bytes cimport PyBytes_AS_STRING
 from cpython.ref cimport PyObject, Py_XDECREF
@@ -16,10 +16,11 @@ from kallsymsd.core.native.strings cimport Strings
 
 
 def splice(Strings codes, bytes source, bytes added_codes, bytes rename):
-    """The codes of a new table: those of old symbols copied, those of added ones in their order.
+    """The codes of a new table: from ``codes`` for symbols that stayed, from ``added_codes`` for the others.
 
-    ``codes`` are of the old table, ``source`` is like Alignment.source, ``added_codes`` has a zero behind each
-    string. Every byte goes through the 256 bytes of ``rename``.
+    ``codes`` are those of the old table, and ``source`` is like Alignment.source. ``added_codes`` are in the
+    order of the new table, each string followed by a zero. Every byte is mapped through the 256 bytes of
+    ``rename``.
     """
     cdef const uint8_t *code = codes.byte
     cdef const uint32_t *start = codes.start
@@ -30,7 +31,7 @@ def splice(Strings codes, bytes source, bytes added_codes, bytes rename):
     cdef PyObject *spliced = NULL
     cdef uint8_t *out
     try:
-        # No old symbol is the source of two, so there is not more.
+        # No old symbol is the source of two new ones, so this is enough.
         spliced = new_bytes(NULL, len(codes.data) + len(added_codes))
         out = <uint8_t *>bytes_data(spliced)
         with nogil:
@@ -66,7 +67,7 @@ cdef bint _goes_before(const Names *names, uint32_t a, uint32_t b) noexcept nogi
 
 
 def merge_name_order(bytes old_order, Alignment alignment, bytes cut):
-    """The name order of a new table, from that of the old one."""
+    """The name order of a new table, made from the name order of the old one."""
     cdef const uint32_t *old_position = u32(old_order)
     cdef const uint32_t *origin = u32(alignment.source)
     cdef const uint32_t *fresh = u32(alignment.added)
@@ -95,7 +96,7 @@ def merge_name_order(bytes old_order, Alignment alignment, bytes cut):
                         monotonic = False
                     last = origin[i]
                     kept = 1
-            # The symbols that stayed, in front; where some changed places, equal names may have to as well.
+            # First the symbols that stayed. If some changed places, equal names may have to do so, too.
             kept = 0
             for i in range(old_count):
                 moved = now[old_position[i]]
@@ -110,7 +111,7 @@ def merge_name_order(bytes old_order, Alignment alignment, bytes cut):
             for i in range(fresh_count):
                 entries[i].index = fresh[i]
             sort_names(&names, entries, spare, fresh_count)
-            # From the back: what follows an added symbol moves up by the added symbols before it.
+            # From the back: a kept symbol moves up by the number of added symbols before it.
             high = kept
             for i in range(fresh_count):
                 k = fresh_count - 1 - i

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Columns: bytes objects that hold numbers in the byte order of this machine; and memory for the loops."""
+"""Columns (bytes objects that hold numbers in the byte order of this machine), and memory for the loops."""
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
 from cpython.ref cimport Py_DECREF, PyObject
@@ -7,7 +7,7 @@ from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport malloc
 
 cdef extern from "Python.h":
-    # Bytes objects that are filled first and get their size later.
+    # Bytes objects that are filled first and resized afterwards.
     PyObject *new_bytes "PyBytes_FromStringAndSize" (const char *data, Py_ssize_t size) except NULL
     char *bytes_data "PyBytes_AS_STRING" (PyObject *data) nogil
     int resize_bytes "_PyBytes_Resize" (PyObject **data, Py_ssize_t size) except -1
@@ -26,17 +26,17 @@ cdef inline const uint64_t *u64(bytes column) noexcept:
 
 
 cdef inline bytes copied(const void *data, size_t size):
-    """A bytes object with this content."""
+    """A bytes object with a copy of these ``size`` bytes."""
     return PyBytes_FromStringAndSize(<const char *>data, <Py_ssize_t>size)
 
 
 cdef inline bytes new_column(size_t size):
-    """A bytes object of this size, which the caller fills."""
+    """A bytes object of ``size`` bytes for the caller to fill."""
     return PyBytes_FromStringAndSize(NULL, <Py_ssize_t>size)
 
 
 cdef inline bytes finished(PyObject **data, size_t size):
-    """The first ``size`` bytes of an object made by new_bytes() to which nothing else refers; takes it over."""
+    """The first ``size`` bytes of an object of new_bytes() to which nothing else refers; takes it over."""
     resize_bytes(data, <Py_ssize_t>size)
     cdef bytes whole = <bytes>data[0]
     Py_DECREF(whole)
@@ -45,7 +45,7 @@ cdef inline bytes finished(PyObject **data, size_t size):
 
 
 cdef inline void *allocate(size_t size) except NULL:
-    """Memory for free(); not NULL for no bytes either."""
+    """Memory that the caller must free(). It is not NULL, even for size 0."""
     cdef void *memory = malloc(size if size else 1)
     if memory == NULL:
         raise MemoryError(f"cannot allocate {size} bytes")

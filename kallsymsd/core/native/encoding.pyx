@@ -14,20 +14,20 @@ from kallsymsd.core.native.strings cimport Strings
 from kallsymsd.core.native.text cimport store_be32
 
 cdef enum:
-    # What the address column holds; the numbers stand in tables.py too.
+    # What the address column holds. tables.py has the same numbers.
     UNSIGNED = 0              # address - base, 0 .. 2**32-1
-    PERCPU = 1                # absolute symbols: the address; others: base - 1 - address, negative
+    PERCPU = 1                # the address of an absolute symbol; for others base - 1 - address, negative
     PC_RELATIVE = 2           # address - base, -2**31 .. 2**31-1
-    LOW_HALF = 3              # the low 32 bits of the address, whatever they are
+    LOW_HALF = 3              # the low 32 bits of the address, without a check
 
 
 def encode_names(bytes codes, size_t count, zero_pair, int marker_shift):
-    """``(names, markers, codes)`` of ``count`` strings in codes, each followed by a zero.
+    """``(names, markers, codes)`` for ``count`` strings in codes, each followed by a zero.
 
-    names   for each string its length in ULEB128 (one or two bytes, at most 0x3fff) and its codes, with the
-            token of code 0, TokenTable.zero_pair, applied
+    names   for each string, its length as ULEB128 (one or two bytes, at most 0x3fff), then its codes with the
+            token of code 0 (TokenTable.zero_pair) applied
     markers u32: offset in names of every 2**marker_shift'th string
-    codes   the same codes as Strings
+    codes   the given codes, as Strings
     """
     cdef const uint8_t *code = u8(codes)
     cdef size_t size = <size_t>len(codes), mask = (<size_t>1 << marker_shift) - 1, front = 0
@@ -41,7 +41,7 @@ def encode_names(bytes codes, size_t count, zero_pair, int marker_shift):
     memset(&columns, 0, sizeof(columns))
     columns.marker = <uint32_t *>PyBytes_AS_STRING(markers)
     columns.marker_shift = marker_shift
-    # All strings but the last few have readable memory behind them.
+    # All strings except the last few have enough readable memory after them. Those few are copied and padded.
     if size > PAIR_GAP:
         front = size - PAIR_GAP
         while front and code[front - 1]:
@@ -75,7 +75,7 @@ def encode_seqs(bytes order):
     cdef bytes seqs = new_column(3 * count)
     cdef uint8_t *out = <uint8_t *>PyBytes_AS_STRING(seqs)
     with nogil:
-        # Four bytes at once, of which the last one is written over.
+        # Four bytes at a time; the next number overwrites the fourth.
         for i in range(count - 1 if count else 0):
             store_be32(out + 3 * i, position[i] << 8)
         for i in range(3 * count - 3 if count else 0, 3 * count):
@@ -87,7 +87,11 @@ cdef size_t _address_column(
     uint32_t *out, const uint64_t *address, size_t count, uint64_t base, uint64_t flipped, uint64_t bias,
     uint64_t outside
 ) noexcept nogil:
-    """Addresses less ``base``, bits ``flipped``; the first that has, ``bias`` added, bits ``outside``, or count."""
+    """Write (address - base) ^ flipped for each address.
+
+    Returns the position of the first address for which address - base + bias has one of the bits ``outside``,
+    or ``count`` if there is none.
+    """
     cdef uint64_t value, wrong = 0
     cdef size_t i
     for i in range(count):
@@ -103,9 +107,10 @@ cdef size_t _address_column(
 
 
 def encode_offsets(bytes addresses, uint64_t base, int form, uint64_t percpu_first, uint64_t percpu_last):
-    """``(offsets, bad)``: the address column as u32, and the first symbol out of range or -1.
+    """``(offsets, bad)``: the address column as u32, and the position of the first bad address or -1.
 
-    Addresses are ascending; those in percpu_first .. percpu_last are absolute (form PERCPU).
+    An address is bad if it is out of range. ``addresses`` are u64, ascending. In form PERCPU, those in
+    percpu_first .. percpu_last are absolute.
     """
     cdef const uint64_t *address = u64(addresses)
     cdef size_t count = <size_t>len(addresses) // 8, first = 0, last = 0, bad
@@ -135,10 +140,10 @@ def encode_offsets(bytes addresses, uint64_t base, int form, uint64_t percpu_fir
 
 
 def encode_distances(bytes offsets, int64_t start):
-    """``(distances, is_bad)``: entry i plus ``start`` minus 4 * i, i32; bad if one does not fit.
+    """``(distances, is_bad)``: entry i plus ``start`` minus 4 * i, as i32; is_bad if one does not fit.
 
-    With i32 ``offsets`` from _text and ``start`` the distance of _text from the first entry that is the
-    distance of each symbol from its own entry.
+    If ``offsets`` are i32 from _text, and ``start`` is the distance from the first entry to _text, the result
+    is the distance from each entry to its symbol.
     """
     cdef const int32_t *offset = <const int32_t *>u32(offsets)
     cdef size_t count = <size_t>len(offsets) // 4, i

@@ -16,7 +16,7 @@
 #define FIND_BLOCK 64
 #define FIND_INLINE static inline __attribute__((always_inline))
 
-/* Bit i says that at src + i stands text[0], text[1] behind it and text[last] (last is 1 or 2), i < FIND_BLOCK. */
+/* Bit i (i < FIND_BLOCK) is set if src + i has text[0], text[1] and, at offset last (1 or 2), text[last]. */
 typedef uint64_t find_mask_function(const uint8_t *src, const uint8_t *text, size_t last);
 
 FIND_INLINE size_t find_with(find_mask_function *find_mask, const uint8_t *src, size_t n, const uint8_t *text,
@@ -99,8 +99,8 @@ static inline size_t find_sse2(const uint8_t *src, size_t n, const uint8_t *text
 #endif
 
 /*
- * The offsets of all places in src[0..n) where text[0..size) may stand: its first three bytes do. Two bytes are
- * enough for size 2, the least. Returns how many, less than n.
+ * Write to places the offsets in src[0..n) where text[0..size) may begin: those with its first three bytes,
+ * or with both bytes if size is 2, the minimum. Returns their number, which is less than n.
  */
 static inline size_t find_text(const uint8_t *src, size_t n, const uint8_t *text, size_t size, uint32_t *places)
 {

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The history of a token table's steps: strings taken out of it, and steps in another order."""
+"""The history of a token table's steps: taking strings out of it, and reordering the steps."""
 
 from libc.stdint cimport uint8_t, uint32_t
 from libc.string cimport memcpy, memset
@@ -9,10 +9,10 @@ from kallsymsd.core.native.tokentable cimport Step, Stream, TokenTable, stream_r
 
 
 cdef void swap_steps(Step *earlier, Step *later) noexcept nogil:
-    """Make ``later`` come before ``earlier``, which must not overlap in any string.
+    """Put ``later`` before ``earlier``. Their pairs must not overlap in any string.
 
-    Then no string's final codes change, but where the two are neighbours the one that comes second sees the
-    other's code.
+    The final codes of all strings stay the same. Where the two pairs are neighbours in a string, the step
+    that now comes second sees the other's code beside its pair.
     """
     cdef uint8_t a = earlier.first, b = earlier.second, p = earlier.code
     cdef uint8_t c = later.first, d = later.second, q = later.code
@@ -41,7 +41,7 @@ cdef bint find_nested(
     cdef int x
     cdef uint8_t c
     cdef const Step *step
-    # Steps that replace nothing do not count: their codes may mean what they meant before steps were regrouped.
+    # Ignore steps that replace nothing: their codes may still have the meaning from before a regrouping.
     for x in range(CODES):
         where[x] = -1
     for x in range(begin, end):
@@ -58,26 +58,26 @@ cdef bint find_nested(
             if step.second != b or inner[0] < 0 or steps[inner[0]].second != a:
                 continue
             c = steps[inner[0]].first
-        # With a c that is made by another of these steps they could not be the first.
+        # If another of these steps makes c, the two cannot come first.
         if where[c] < 0 and a != b and c != a and c != b:
             return True
     return False
 
 
 cdef uint32_t shared_matches(const Step *inner, uint8_t first, uint8_t second) noexcept nogil:
-    """How many of the pairs of ``inner`` share a code with a pair (first, second)."""
+    """The number of ``inner``'s pairs that share a code with a pair (first, second)."""
     return inner.stats.left[first] if inner.first == second else inner.stats.right[second]
 
 
 cdef void regroup_steps(Step *inner, Step *outer, uint8_t first, uint8_t second) noexcept nogil:
-    """Make of P = (b, c), (a, P) the steps P = (a, b), (P, c), or of P = (a, b), (P, c) the steps P = (b, c), (a, P).
+    """Turn steps P = (b, c), (a, P) into P = (a, b), (P, c), or P = (a, b), (P, c) into P = (b, c), (a, P).
 
-    (first, second) is P's new pair. The three codes are different, they stand in all strings only together, as
-    "abc", and ``outer`` comes directly behind ``inner``: so both steps make the same of the strings.
+    (first, second) is the new pair of P. The three codes differ, they occur in the strings only together, as
+    "abc", and ``outer`` directly follows ``inner``. So the two steps have the same result as before.
     """
     cdef bint to_front = inner.first == second
     cdef uint8_t p = inner.code
-    # The code that leaves P, and the one that it joins.
+    # The code that leaves P, and the code that joins it.
     cdef uint8_t leaves = inner.second if to_front else inner.first
     cdef uint8_t joins = first if to_front else second
     cdef pair_stats *of_p = &inner.stats
@@ -101,7 +101,7 @@ cdef void regroup_steps(Step *inner, Step *outer, uint8_t first, uint8_t second)
 
 
 cdef void add_stats(pair_stats *total, const pair_stats *part, const uint8_t *code_of) noexcept nogil:
-    """Add the history of kept strings to that of live ones, which is in codes."""
+    """Add the history of kept strings, which is in identities, to that of live strings, which is in codes."""
     cdef int x
     for x in range(CODES):
         total.left[code_of[x]] += part.left[x]
@@ -111,7 +111,7 @@ cdef void add_stats(pair_stats *total, const pair_stats *part, const uint8_t *co
 
 
 cdef void run_out(Stream *gone, Step *steps, int count) noexcept nogil:
-    """Subtract from the history of these steps what they do to strings that are no longer in it."""
+    """Subtract from the history of these steps their effect on the strings ``gone``."""
     cdef pair_stats stats
     cdef pair_stats *total
     cdef int at, x
@@ -127,7 +127,7 @@ cdef void run_out(Stream *gone, Step *steps, int count) noexcept nogil:
 
 
 cdef int common_steps(TokenTable table, TokenTable old) noexcept nogil:
-    """How many tokens at the front of two tables are the same."""
+    """The number of tokens at the front of two tables that are the same."""
     cdef int at = 0
     while at < table.step_count and at < old.step_count and (
         table.steps[at].first == old.steps[at].first and table.steps[at].second == old.steps[at].second

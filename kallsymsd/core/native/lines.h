@@ -1,39 +1,40 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Runs of plain map lines: nearly all lines of nearly all maps. What is not plain is left to the parser, which can do
- * any line.
+ * Runs of plain map lines, which are nearly all lines of nearly all maps. All other lines are left to the
+ * parser, which can read any line.
  *
- * A plain line is "address type name" and a newline: 16 lower-case hex digits, a letter that no filter asks for,
- * and a name of less than 64 bytes that bounds no range, no NUL in it. 64 bytes from the name on are in the text.
+ * A plain line is "address type name" and a newline: 16 lower-case hex digits, a letter that no filter
+ * examines, and a name without NUL that has less than 64 bytes and bounds no range. The text has at least 64
+ * bytes from the start of the name on.
  */
 #ifndef KALLSYMSD_LINES_H
 #define KALLSYMSD_LINES_H
 
 #include "text.h"
 
-/* Before a name: the address, a blank, the type, a blank. */
+/* Bytes before a name: the address, a blank, the type, a blank. */
 #define PLAIN_FRONT 19
 
-/* The columns of symbols (mapreader.pyx), and how far they are filled. */
+/* The columns of a map's symbols (mapreader.pyx), and how far they are filled. */
 struct columns {
 	uint64_t *address;
-	uint32_t *start;	/* where each string begins in strings; written behind the last one, too, by who is done */
+	uint32_t *start;	/* where each string begins in strings; finally also the end of the last */
 	uint32_t *place;	/* where each name begins in the text */
 	uint8_t *strings;
-	size_t count, used;	/* symbols, and bytes of strings */
+	size_t count, used;	/* symbols and bytes of strings so far */
 	size_t room, strings_room;
 };
 
 #if defined(__SSE2__)
 
-/* Letters but a, A, n, N, u and U, each at its low six bits. */
+/* All letters except a, A, n, N, u and U, each as the bit that its low six bits name. */
 #define LETTERS_LEFT (0x3ffffffULL & ~(1ULL << ('A' - 'A') | 1ULL << ('N' - 'A') | 1ULL << ('U' - 'A')))
 #define PLAIN_LETTERS (LETTERS_LEFT << ('A' & 63) | LETTERS_LEFT << ('a' & 63))
 
 /* Lengths of _text, _stext and _etext, _sinittext and _einittext, __per_cpu_end, __per_cpu_start. */
 #define RANGE_LENGTHS (1ULL << 5 | 1ULL << 6 | 1ULL << 10 | 1ULL << 13 | 1ULL << 15)
 
-/* Take plain lines from line on, for as long as there are any; returns the first that is none or does not fit. */
+/* Take plain lines from line on. Returns the first line that is not plain, or for which there is no room. */
 static inline const uint8_t *plain_lines(struct columns *to, const uint8_t *text, const uint8_t *line,
 					 const uint8_t *end)
 {
@@ -59,7 +60,7 @@ static inline const uint8_t *plain_lines(struct columns *to, const uint8_t *text
 		    _mm_movemask_epi8(_mm_cmpeq_epi8(least, zero)) != 0)
 			break;
 		length = (unsigned)__builtin_ctzll(ends);
-		/* One branch for all: half of the names begin with '_', and most lengths are as likely as others. */
+		/* One branch for all: half of the names begin with '_', most lengths are equally likely. */
 		if ((name[0] == '_') & ((line[PLAIN_FRONT - 1 + length] | 0x10) == 't') & (RANGE_LENGTHS >> length))
 			break;
 		to->address[count] = address;

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Tables -> lines of assembly and of the --debug listing."""
+"""Tables -> lines of assembly, and of the --debug listing."""
 
 from cpython.bytes cimport PyBytes_AS_STRING
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t, uint64_t
@@ -30,7 +30,7 @@ cdef inline char *_text(char *out, const char *text, size_t size) noexcept nogil
 
 
 cdef inline char *_byte_line(char *out, const uint8_t *data, size_t size) noexcept nogil:
-    """TAB, .byte and ``size`` bytes in hex; size is not 0."""
+    """A tab, .byte and ``size`` bytes in hex. ``size`` must not be 0."""
     cdef size_t i
     out = _text(out, "\t.byte ", 7)
     out = _text(out, _BYTE[data[0]] + 2, 4)
@@ -54,7 +54,7 @@ cdef inline char *_hex_digits(char *out, uint64_t value, int least) noexcept nog
 
 
 cdef inline char *_alternate_hex(char *out, uint64_t value) noexcept nogil:
-    """What printf makes of %#llx: 0 has no prefix."""
+    """``value`` as printf's %#llx prints it: 0 has no prefix."""
     if value:
         out = _text(out, "0x", 2)
     return _hex_digits(out, value, 1)
@@ -81,7 +81,7 @@ cdef inline char *_decimal(char *out, int64_t value) noexcept nogil:
 
 
 cdef inline char *_line_end(char *out, bint comment, Strings strings, size_t index) noexcept nogil:
-    """The comment with the symbol's type and name where the dialect has it, and the end of the line."""
+    """The end of the line; before it, if ``comment``, a comment with the symbol's type and name."""
     if comment:
         out = _text(out, "\t/* ", 4)
         out = _text(
@@ -115,7 +115,7 @@ def names_lines(bytes names, Strings strings, bint comment):
 
 
 def seqs_lines(bytes seqs, bytes order, Strings strings, bint comment):
-    """A .byte line for each entry of the table ``seqs``, which has the symbols in ``order``."""
+    """A .byte line for each entry of the table ``seqs``, whose symbols are in ``order`` (u32 positions)."""
     cdef const uint8_t *p = u8(seqs)
     cdef const uint32_t *position = u32(order)
     cdef size_t count = <size_t>len(order) // 4, i
@@ -132,7 +132,7 @@ def seqs_lines(bytes seqs, bytes order, Strings strings, bint comment):
 
 
 def offsets_lines(bytes offsets, Strings strings, bint comment, bint pc_relative):
-    """A .long line for each u32 of ``offsets``; with pc_relative a signed distance from _text."""
+    """A .long line for each u32 of ``offsets``; with ``pc_relative`` each is a signed distance from _text."""
     cdef const uint32_t *value = u32(offsets)
     cdef size_t count = <size_t>len(offsets) // 4, i
     cdef char *lines = <char *>allocate(48 * count + <size_t>len(strings.data))
@@ -154,7 +154,10 @@ def offsets_lines(bytes offsets, Strings strings, bint comment, bint pc_relative
 
 
 def addresses_lines(bytes addresses, uint64_t text, uint64_t percpu_first, uint64_t percpu_last, bytes directive):
-    """A ``directive`` line for each u64 of ``addresses``: a distance from _text, or the address if absolute."""
+    """A ``directive`` line for each u64 of ``addresses``: the distance from ``text``, the address of _text.
+
+    For addresses in percpu_first .. percpu_last, which are absolute, it is the address itself.
+    """
     cdef const uint64_t *address = u64(addresses)
     cdef size_t count = <size_t>len(addresses) // 8, i, size = <size_t>len(directive)
     cdef const char *word = PyBytes_AS_STRING(directive)
@@ -181,9 +184,9 @@ def addresses_lines(bytes addresses, uint64_t text, uint64_t percpu_first, uint6
 
 
 def debug_lines(bytes addresses, bytes names, Strings strings):
-    """A line of comment for each symbol: position, address, type, name, length and codes.
+    """A comment line for each symbol: position, address, type, name, length and codes.
 
-    The text can stand inside a C comment: a slash that would end or begin one is printed as \\x2f.
+    The text can be part of a C comment: slashes, which could end or begin one, are printed as \\x2f.
     """
     cdef const uint64_t *address = u64(addresses)
     cdef const uint8_t *p = u8(names)

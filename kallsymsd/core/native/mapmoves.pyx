@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Maps in which nothing but addresses changed: no parsing, no sorting, no tokens.
+"""Maps in which only addresses changed: they need no parsing, no sorting and no tokens.
 
-A plain line is "address type name" and a newline, with ``width`` (8 or 16) lower-case hex digits, a type that is
-no white space, and a name without any that is no longer than what fscanf takes at once: every dialect reads it
-alike, whatever the digits are.
+A plain line is "address type name" and a newline, with ``width`` (8 or 16) lower-case hex digits. Its type is
+not white space. Its name contains no white space and is no longer than what fscanf takes at once. Every
+dialect reads such a line in the same way, whatever the digits are.
 """
 
 from cpython.bytes cimport PyBytes_AS_STRING
@@ -17,7 +17,10 @@ from kallsymsd.core.native.text cimport SCANF_WIDTH, equal_bytes, is_space, plai
 
 
 cdef bint _plain_lines(const uint8_t *before, const uint8_t *now, size_t size, size_t width) noexcept nogil:
-    """Whether both texts are the same plain lines, addresses aside: those of symbols that are not in the table."""
+    """Whether both texts are the same plain lines except for the addresses.
+
+    These are lines of symbols that are not in the table.
+    """
     cdef size_t at = 0, length, i
     cdef const uint8_t *eol
     cdef uint64_t value
@@ -44,7 +47,7 @@ cdef bint _plain_lines(const uint8_t *before, const uint8_t *now, size_t size, s
 
 
 cdef size_t _lines_before(const uint32_t *place, size_t count, size_t width, size_t end) noexcept nogil:
-    """How many symbols there are before the last one whose line begins at ``end`` or before it."""
+    """The number of symbols before the last one whose line begins at ``end`` or earlier."""
     cdef size_t low = 0, high = count, middle
     while low < high:
         middle = (low + high) // 2
@@ -56,10 +59,10 @@ cdef size_t _lines_before(const uint32_t *place, size_t count, size_t width, siz
 
 
 def move(bytes old, bytes text, Origin origin, Strings strings, bytes old_addresses):
-    """u64 addresses of the symbols of a table for a map that differs from ``old`` in addresses only, else None.
+    """The new u64 addresses of a table's symbols, if ``text`` differs from the map ``old`` in addresses only.
 
-    ``origin`` says where in ``old`` the symbols came from; ``strings`` and ``old_addresses`` are in the order of
-    the table.
+    Returns None otherwise. ``origin`` says where in ``old`` the symbols came from; ``strings`` and
+    ``old_addresses`` are in table order.
     """
     cdef const uint8_t *before = u8(old)
     cdef const uint8_t *now = u8(text)
@@ -76,12 +79,12 @@ def move(bytes old, bytes text, Origin origin, Strings strings, bytes old_addres
     addresses = copied(u8(old_addresses), count * sizeof(uint64_t))
     address = <uint64_t *>PyBytes_AS_STRING(addresses)
     with nogil:
-        # What is in front of the first difference is read as it was.
+        # Up to the first difference, the old addresses are still right.
         i = _lines_before(place, count, width, equal_bytes(before, now, size))
         if i:
             at = place[i] - 3 - width
         while True:
-            # From the last address to the next: the rest of its line, then lines of other symbols, if any.
+            # Between the last address and the next: the rest of its line, then any lines of other symbols.
             begin = place[i] - 3 - width if i < count else size
             if at + rest > begin or (rest and not same_text(before + at, now + at, rest, size - at)) or (
                 at + rest != begin and not _plain_lines(before + at + rest, now + at + rest, begin - at - rest, width)
@@ -106,10 +109,10 @@ def move(bytes old, bytes text, Origin origin, Strings strings, bytes old_addres
 
 
 def same_order(bytes old_addresses, bytes addresses, tuple old_percpu, tuple percpu):
-    """Whether symbols in table order stay in it, and on their side of the per-cpu range, at new addresses.
+    """Whether the symbols are still in table order at their new addresses.
 
-    Symbols that newly share an address would have to be ranked, so that counts as a change. The per-cpu ranges
-    are (first, last).
+    A symbol that enters or leaves the per-cpu range counts as a change. So do symbols that newly share an
+    address, because they would have to be ranked. The per-cpu ranges are (first, last).
     """
     cdef const uint64_t *before = u64(old_addresses)
     cdef const uint64_t *now = u64(addresses)
@@ -126,7 +129,7 @@ def same_order(bytes old_addresses, bytes addresses, tuple old_percpu, tuple per
 
 
 def address_at(bytes text, size_t place, size_t width):
-    """The address on the plain line whose name begins at ``place``; None if the line does not look plain."""
+    """The address on the plain line whose name begins at ``place``; None if it does not look plain."""
     cdef const uint8_t *now = u8(text)
     cdef uint64_t value = 0
     cdef size_t begin = place - 3 - width

@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Names that mean something to scripts/kallsyms: those it drops, and those that bound a range."""
+"""Names with a meaning for scripts/kallsyms: names that it drops, and names that bound a range."""
 
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from libc.string cimport memchr, memcmp, strlen
 
 cdef struct Ranges:
     uint64_t text, stext, etext, sinittext, einittext, percpu_start, percpu_end
-    # Offsets in the text of the names that gave _text and the per-cpu range, 0 without.
+    # Offsets in the text of the names that set _text and the per-cpu range; 0 if there is none.
     uint32_t text_place, percpu_start_place, percpu_end_place
 
 cdef struct Filter:
@@ -38,7 +38,7 @@ cdef inline bint name_contains(const uint8_t *name, size_t length, const char *t
 cdef inline void note_range(
     Ranges *ranges, const uint8_t *name, size_t length, uint64_t address, uint32_t place
 ) noexcept nogil:
-    """Remember the addresses of the symbols that bound the text and per-cpu ranges; the last one wins."""
+    """Record the address if the symbol bounds a text range or the per-cpu range; the last one wins."""
     if name_is(name, length, "_stext"):
         ranges.stext = address
     elif name_is(name, length, "_etext"):
@@ -56,7 +56,7 @@ cdef inline void note_range(
 
 
 cdef inline bint own_filter_drops(Filter *filter, uint8_t kind, const uint8_t *name, size_t length) noexcept nogil:
-    """The name lists of scripts/kallsyms up to v6.3; mksysmap has them since kernel commit c4802044a0a7."""
+    """The name lists of scripts/kallsyms up to v6.3. Kernel commit c4802044a0a7 moved them to mksysmap."""
     cdef const uint8_t *own = filter.tables
     cdef const uint8_t *end = own + filter.tables_size
     if kind == c'U' or kind == c'N':

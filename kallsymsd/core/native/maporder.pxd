@@ -5,8 +5,8 @@ from libc.stdint cimport uint32_t
 
 from kallsymsd.core.native.mapparser cimport Parsed
 
-# Whether the addresses come sorted.
+# Whether the addresses are already sorted.
 cdef bint is_ascending(const Parsed *parsed) noexcept nogil
 
-# Sort the symbols; rank[i] is where symbol i went. -1 without memory.
+# Sort the symbols; rank[i] is the new position of symbol i. Returns -1 if there is no memory.
 cdef int sort_symbols(Parsed *parsed, uint32_t *rank, bint ascending) noexcept nogil

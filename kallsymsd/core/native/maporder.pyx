@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The order of a map's symbols in the tables: by address, at one address by the ranks of scripts/kallsyms."""
+"""The order of a map's symbols in the tables: by address, then by the ranks of scripts/kallsyms."""
 
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport free, malloc
@@ -20,7 +20,7 @@ cdef bint _linker_provided(const uint8_t *name, size_t length) noexcept nogil:
 
 
 cdef uint64_t _rank(const uint8_t *string, size_t length) noexcept nogil:
-    """Sort key among symbols at one address: strong first, then not linker-provided, then few underscores."""
+    """Sort key for symbols at one address: weak ones last, then linker-provided ones, then by underscores."""
     cdef uint64_t weak = string[0] == c'w' or string[0] == c'W'
     cdef uint64_t provided = _linker_provided(string + 1, length - 1)
     cdef uint64_t underscores = 0
@@ -30,7 +30,7 @@ cdef uint64_t _rank(const uint8_t *string, size_t length) noexcept nogil:
 
 
 cdef bint is_ascending(const Parsed *parsed) noexcept nogil:
-    """Whether the addresses come sorted, as nm -n sorts them."""
+    """Whether the addresses are already sorted, as ``nm -n`` sorts them."""
     cdef const uint64_t *address = parsed.columns.address
     cdef size_t i = 1
     while i < parsed.columns.count and address[i] >= address[i - 1]:
@@ -41,7 +41,7 @@ cdef bint is_ascending(const Parsed *parsed) noexcept nogil:
 cdef int _permute_strings(
     Parsed *parsed, size_t first, const Entry *entries, size_t count, uint32_t *rank
 ) noexcept nogil:
-    """Bring the strings first .. first+count-1 into the order of ``entries``; -1 without memory."""
+    """Put the strings first .. first+count-1 into the order of ``entries``; -1 if there is no memory."""
     cdef size_t begin = parsed.columns.start[first], size = parsed.columns.start[first + count] - begin, i, length, at
     cdef uint8_t *strings = <uint8_t *>malloc(size)
     cdef uint32_t *start = <uint32_t *>malloc((count + 1) * sizeof(uint32_t))
@@ -65,7 +65,7 @@ cdef int _permute_strings(
 
 
 cdef int _sort_run(Parsed *parsed, size_t first, size_t count, uint32_t *rank) noexcept nogil:
-    """Order ``count`` symbols that share an address; -1 without memory."""
+    """Sort ``count`` symbols that share an address; -1 if there is no memory."""
     cdef Entry small[32]
     cdef Entry *entries = small
     cdef size_t i
@@ -92,7 +92,7 @@ cdef int _sort_run(Parsed *parsed, size_t first, size_t count, uint32_t *rank) n
 
 
 cdef int _sort_addresses(Parsed *parsed, uint32_t *rank) noexcept nogil:
-    """Order a map that does not come sorted by address, symbols at one address as they came; -1 without memory."""
+    """Sort an unsorted map by address; symbols at one address keep their order. -1 if there is no memory."""
     cdef size_t count = parsed.columns.count, i
     cdef Entry *entries = <Entry *>malloc(2 * count * sizeof(Entry))
     cdef int result
@@ -110,9 +110,9 @@ cdef int _sort_addresses(Parsed *parsed, uint32_t *rank) noexcept nogil:
 
 
 cdef int sort_symbols(Parsed *parsed, uint32_t *rank, bint ascending) noexcept nogil:
-    """By address, rank among those at one address, then as in the map; ``rank[i]`` is where symbol i went.
+    """Sort by address, then by _rank(), then as in the map. ``rank[i]`` is the new position of symbol i.
 
-    Returns -1 without memory.
+    Returns 0, or -1 if there is no memory.
     """
     cdef size_t count = parsed.columns.count, i, first
     cdef uint64_t *address = parsed.columns.address
@@ -124,7 +124,7 @@ cdef int sort_symbols(Parsed *parsed, uint32_t *rank, bint ascending) noexcept n
         if sorted_rank == NULL or _sort_addresses(parsed, sorted_rank):
             free(sorted_rank)
             return -1
-        # What the runs do is noted for the positions after the first sort.
+        # The runs record their changes for positions after the first sort.
         memcpy(sorted_rank + count, rank, count * sizeof(uint32_t))
     i = 1
     while i < count:

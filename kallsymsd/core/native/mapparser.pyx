@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Map lines -> symbols, with the filters that need only the line itself."""
+"""Map lines -> symbols, with the filters that look at a single line only."""
 
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport free, malloc
@@ -13,7 +13,7 @@ cdef extern from "lines.h" nogil:
 
 
 cdef int _overlong(Parsed *parsed, size_t offset, size_t length) noexcept nogil:
-    """Note a name for the warnings; -1 without memory."""
+    """Record a name for the warnings; -1 if there is no memory."""
     cdef size_t room
     cdef size_t *grown
     if parsed.overlong_count == parsed.overlong_room:
@@ -36,9 +36,9 @@ cdef inline int _take(
     Parsed *parsed, Filter *filter, const uint8_t *text, const uint8_t *end, const uint8_t *line,
     uint64_t address, uint8_t kind, const uint8_t *name, size_t length
 ) noexcept nogil:
-    """One symbol, whose address begins at ``line``: filter it, note ranges, append it.
+    """Filter one symbol, whose address begins at ``line``; record ranges, append it.
 
-    Returns 0, -1 without memory, or NO_ROOM.
+    Returns 0, -1 if there is no memory, or NO_ROOM.
     """
     cdef columns *to = &parsed.columns
     cdef uint8_t *out
@@ -71,7 +71,7 @@ cdef inline int _take(
     to.count += 1
     out = to.strings + to.used
     out[0] = kind
-    # Most names fit into a block of fixed size, which needs no call; there is room behind both.
+    # Most names fit into a block of fixed size, which needs no call to copy. Source and target have the room.
     if length <= COPY_BLOCK and name + COPY_BLOCK <= end:
         memcpy(out + 1, name, COPY_BLOCK)
     else:
@@ -82,7 +82,7 @@ cdef inline int _take(
 
 
 cdef Py_ssize_t parse_getline(Parsed *parsed, Filter *filter, const uint8_t *text, size_t size) noexcept nogil:
-    """Lines "address type name"; returns the number of a malformed line (from 1), 0, or what _take() returns."""
+    """Parse lines "address type name". Returns 0, the number of a malformed line, or _take()'s error."""
     cdef const uint8_t *end = text + size
     cdef const uint8_t *line = text
     cdef const uint8_t *eol
@@ -95,7 +95,7 @@ cdef Py_ssize_t parse_getline(Parsed *parsed, Filter *filter, const uint8_t *tex
     cdef size_t before
     cdef int problem
     while line < end:
-        if not filter.own:  # the tool's own filter looks into every name
+        if not filter.own:  # the tool's own filter examines every name
             before = parsed.columns.count
             line = plain_lines(&parsed.columns, text, line, end)
             if parsed.columns.count != before:
@@ -114,7 +114,7 @@ cdef Py_ssize_t parse_getline(Parsed *parsed, Filter *filter, const uint8_t *tex
             eol = line_end(line, end)
             digits = read_hex(p, eol, &address, &overflow)
         if digits != 16 and (digits == 0 or (digits == 1 and p[0] == c'0')):
-            # What else strtoull() accepts: white space, a sign, 0x.
+            # strtoull() also accepts white space, a sign and 0x.
             while p < eol and is_space(p[0]):
                 p += 1
             if p < eol and (p[0] == c'-' or p[0] == c'+'):
@@ -141,9 +141,9 @@ cdef Py_ssize_t parse_getline(Parsed *parsed, Filter *filter, const uint8_t *tex
 
 
 cdef Py_ssize_t parse_fscanf(Parsed *parsed, Filter *filter, const uint8_t *text, size_t size) noexcept nogil:
-    """What fscanf("%llx %c %2048s\\n") makes of the text; lines that do not fit are skipped.
+    """Parse the text as fscanf("%llx %c %2048s\\n") does; lines of another form are skipped.
 
-    Returns 0, what _take() returns, or -2 when the tool would have printed "Read error or end of file.".
+    Returns 0, _take()'s error, or -2 if the tool would have printed "Read error or end of file.".
     """
     cdef const uint8_t *end = text + size
     cdef const uint8_t *p = text

@@ -17,14 +17,14 @@ from kallsymsd.core.native.text cimport hex_digit
 
 
 cdef class Origin:
-    """Where in the map the symbols of a table came from, for maps whose lines all look alike.
+    """Where in the map the symbols of a table came from, for maps whose lines all have the same form.
 
-    Columns are in the order of the map.
+    The columns are in map order.
 
-    width   digits of each address, 8 or 16; it stands just before the blank, the type, the blank and the name
+    width   digits of each address, 8 or 16; a blank, the type, a blank and the name follow it directly
     places  u32: where each name begins in the text
     ranks   u32: the position of each symbol in the table
-    ranges  where the names of _text, __per_cpu_start and __per_cpu_end begin, 0 for none
+    ranges  where the names _text, __per_cpu_start and __per_cpu_end begin in the text; 0 for a missing one
     """
 
 
@@ -33,13 +33,13 @@ cdef class MapSymbols:
 
     addresses     u64 each
     strings       type letter and name of each
-    text_address  address of _text, 0 without one
+    text_address  address of _text, 0 if there is none
     percpu        addresses of __per_cpu_start and __per_cpu_end
-    origin        where in the map they came from; None if addresses have not all the same width of 8 or 16, or
-                  symbols were left out because of their address
-    overlong      (offset, length) of names of ``name_limit`` bytes and more in the text
-    problem       0, the number of a malformed line (there are no columns then), or -2 for an end of file inside
-                  a line
+    origin        where in the map the symbols came from; None unless all addresses have the same width of 8
+                  or 16 digits, or if symbols may have been dropped because of their address
+    overlong      (offset, length) in the text of names with ``name_limit`` bytes or more
+    problem       0, the number of a malformed line (then there are no columns), or -2 for an end of file
+                  within a line
     """
 
     cdef readonly bytes addresses
@@ -52,7 +52,7 @@ cdef class MapSymbols:
 
 
 cdef void _shrink(Parsed *parsed, bint keep_start_stop) noexcept nogil:
-    """Leave only the symbols that a kernel without KALLSYMS_ALL has: those of text and init text."""
+    """Keep only the symbols that a kernel without KALLSYMS_ALL has: those of text and init text."""
     cdef Ranges *ranges = &parsed.ranges
     cdef size_t i, kept = 0, used = 0, length
     cdef uint64_t address
@@ -81,7 +81,7 @@ cdef void _shrink(Parsed *parsed, bint keep_start_stop) noexcept nogil:
 
 
 cdef void _mark_percpu(Parsed *parsed, bint ascending) noexcept nogil:
-    """The type letter A for every symbol of the per-cpu range, both its ends included."""
+    """Give every symbol in the per-cpu range, both ends included, the type letter A."""
     cdef const uint64_t *address = parsed.columns.address
     cdef size_t i = first_from(address, parsed.columns.count, parsed.ranges.percpu_start) if ascending else 0
     while i < parsed.columns.count and (not ascending or address[i] <= parsed.ranges.percpu_end):
@@ -91,7 +91,7 @@ cdef void _mark_percpu(Parsed *parsed, bint ascending) noexcept nogil:
 
 
 cdef size_t _first_width(const uint8_t *text, size_t size) noexcept nogil:
-    """Digits of the first address if that is 8 or 16, else 0."""
+    """The number of digits of the first address if that is 8 or 16, else 0."""
     cdef size_t width = 0
     while width < size and width <= 16 and hex_digit[text[width]]:
         width += 1
@@ -102,14 +102,14 @@ cdef enum:
     ADDRESS, STRING, START, PLACE, RANK, COLUMNS
 
 cdef enum:
-    FEWEST_BYTES = 24         # the columns are made for lines of so many bytes, or more, on average
+    FEWEST_BYTES = 24         # the columns are sized for lines of this many bytes or more on average
 
 
 cdef Py_ssize_t _read(
     Parsed *parsed, Filter *filter, const uint8_t *data, size_t size, bint getline, uint32_t *rank,
     bint all_symbols, bint keep_start_stop, bint absolute_percpu
 ) noexcept nogil:
-    """Fill the columns; returns what parse_getline() or parse_fscanf() does."""
+    """Fill the columns. Returns what parse_getline() or parse_fscanf() returns."""
     cdef Py_ssize_t problem
     cdef bint ascending
     parsed.ranges.percpu_start = <uint64_t>0xffffffffffffffff
@@ -133,15 +133,15 @@ def read_map(
     bytes text, *, bint getline, bint own_filter, bytes own_tables, bint all_symbols, bint keep_start_stop,
     bint absolute_percpu, size_t name_limit
 ):
-    """The symbols of a map: MapSymbols.
+    """Read the symbols of a map. Returns MapSymbols.
 
-    getline           each line is "address type name"; else the text is what fscanf takes apart
-    own_filter        drop what mksysmap drops in later kernels, and the names of ``own_tables``
-    own_tables        names, a zero behind each
-    all_symbols       keep symbols outside of text and init text too
-    keep_start_stop   without all_symbols, keep those called __start_* and __stop_*
-    absolute_percpu   the type letter of symbols in the per-cpu range is A
-    name_limit        longer names, and those of that length, are dropped
+    getline           each line is "address type name"; otherwise the text is parsed as fscanf does
+    own_filter        drop what mksysmap drops in later kernels, and the names in ``own_tables``
+    own_tables        names, each followed by a zero
+    all_symbols       also keep symbols outside of text and init text
+    keep_start_stop   without all_symbols, keep names that begin with __start_ or __stop_
+    absolute_percpu   give symbols in the per-cpu range the type letter A
+    name_limit        drop names of this many bytes or more
     """
     cdef const uint8_t *data = u8(text)
     cdef size_t size = <size_t>len(text), most, each
@@ -156,8 +156,9 @@ def read_map(
     filter.own = own_filter
     filter.tables = <const uint8_t *>PyBytes_AS_STRING(own_tables)
     filter.tables_size = <size_t>len(own_tables)
-    # Columns for the worst would take five times the map, and the memory that earlier requests left is in pieces of
-    # what they needed. The shortest line is "0 T " and a newline; for fscanf "0Ta ", 4 bytes of text for 3 of strings.
+    # Columns for the worst case would take five times the size of the map, and the memory that earlier
+    # requests freed is in pieces of the size that they needed. So begin with smaller columns. The shortest
+    # line is "0 T " and a newline; for fscanf it is "0Ta ", 4 bytes of text for 3 bytes of strings.
     most = size // FEWEST_BYTES
     try:
         while problem == NO_ROOM:
@@ -194,7 +195,7 @@ def read_map(
 
 
 cdef MapSymbols _symbols(Parsed *parsed, PyObject **column, Py_ssize_t problem):
-    """What was parsed; takes the columns over."""
+    """The result of parsing; takes the columns over."""
     cdef MapSymbols symbols = MapSymbols()
     cdef Ranges *ranges = &parsed.ranges
     cdef size_t count = parsed.columns.count, i

@@ -7,15 +7,15 @@ from kallsymsd.core.native.sorting cimport Entry
 from kallsymsd.core.native.strings cimport Strings
 
 cdef struct Names:
-    const uint8_t *string     # of all symbols; each ends with a zero
-    const uint8_t *end        # behind the last string
-    const uint32_t *start     # where the type letter before each name stands
+    const uint8_t *string     # the strings of all symbols, each followed by a zero
+    const uint8_t *end        # the end of the last string
+    const uint32_t *start     # where each string begins: its type letter, before the name
 
-# Sort entries, of which only the index is set, by name; equal names keep their order.
+# Sort entries by name. The caller sets only their index. Equal names keep their order.
 cdef void sort_names(Names *names, Entry *entries, Entry *spare, size_t count) noexcept nogil
 
 
-# The data of strings, with a zero where the first cut of each name begins.
+# The data of strings, with a zero where cut first occurs in each name.
 cdef bytes cut_names(Strings strings, bytes cut)
 
 # The names in the result of cut_names(), which must outlive them.

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """The order of the symbols by name.
 
-Names are sorted by eight bytes at a time, kept with the position (Entry), so that most comparisons do not touch the
-strings. Entries are dealt out by the first bits in which they differ until few are left; those then stay in the nearest
-cache while the next bytes of their names are looked at.
+Names are sorted by eight bytes at a time. An Entry keeps these bytes with the position, so that most
+comparisons do not touch the strings. Entries are distributed by the first bits in which they differ, until
+few are left; those stay in the nearest cache while the next bytes of their names are examined.
 """
 
 from cpython.bytes cimport PyBytes_AS_STRING
@@ -17,23 +17,23 @@ from kallsymsd.core.native.strings cimport Strings
 from kallsymsd.core.native.text cimport load_be64
 
 cdef enum:
-    FEW = 16                  # entries up to this number are sorted by insertion
-    MOST_BITS = 10            # by which entries are dealt out
-    FIRST_BITS = 12           # by which all symbols are
-    AHEAD = 16                # entries whose names are fetched while another one's is looked at
-    NEAR = 1024               # entries whose next bytes the nearest caches hold until they are needed
+    FEW = 16                  # up to this many entries are sorted by insertion
+    MOST_BITS = 10            # bits by which entries are distributed, at most
+    FIRST_BITS = 12           # bits by which all symbols are distributed
+    AHEAD = 16                # how many entries ahead names are fetched
+    NEAR = 1024               # entries whose next bytes the nearest caches keep until they are needed
 
 cdef extern from "string.h" nogil:
     void *memmem(const void *text, size_t size, const void *wanted, size_t wanted_size)
 
 cdef extern from *:
     """
-    /* Eight bytes of a text that ends with a zero, as load_be64() has them; what is behind the zero is 0. */
+    /* Eight bytes of a zero-terminated text, like load_be64(); bytes after the zero become 0. */
     static inline uint64_t load_text(const uint8_t *at)
     {
         const uint64_t ones = 0x0101010101010101ULL;
         uint64_t text = __builtin_bswap64(load_be64(at));
-        uint64_t zero = (text - ones) & ~text & ones << 7; /* the lowest bit is that of the first zero byte */
+        uint64_t zero = (text - ones) & ~text & ones << 7; /* the lowest set bit is in the first zero byte */
 
         return __builtin_bswap64(text & (((zero & -zero) >> 7) - 1));
     }
@@ -44,7 +44,7 @@ cdef extern from *:
 
 
 cdef inline uint64_t _name_key(const Names *names, size_t at) noexcept nogil:
-    """Bytes at .. at+7 of a name as a big-endian number, zeros behind its end."""
+    """The eight bytes from ``at`` on as a big-endian number, with zeros after the end of the name."""
     cdef const uint8_t *text = names.string + at
     cdef uint64_t key = 0
     cdef int shift = 56
@@ -58,7 +58,7 @@ cdef inline uint64_t _name_key(const Names *names, size_t at) noexcept nogil:
 
 
 cdef inline void _next_keys(Names *names, Entry *entries, size_t count) noexcept nogil:
-    """Go on to the next eight bytes of names that have not ended."""
+    """Advance to the next eight bytes of names that have not ended."""
     cdef size_t i
     for i in range(count):
         if i + AHEAD < count:
@@ -71,7 +71,7 @@ cdef void _sort_few_names(Names *names, Entry *entries, size_t count) noexcept n
     """Sort entries that have keys; equal names keep their order."""
     cdef size_t first = 0, length
     insertion_sort(entries, count)
-    # All at once without a call, so that calls are few deep however long equal names are.
+    # While all keys are equal, loop instead of recursing: long equal names must not make calls deep.
     while entries[0].key == entries[count - 1].key and entries[0].key & 0xff:
         _next_keys(names, entries, count)
         insertion_sort(entries, count)
@@ -79,7 +79,7 @@ cdef void _sort_few_names(Names *names, Entry *entries, size_t count) noexcept n
         length = 1
         while first + length < count and entries[first + length].key == entries[first].key:
             length += 1
-        # With a zero as last byte these names ended, so they are equal.
+        # If the key's last byte is zero, these names have ended: they are equal.
         if length > 1 and entries[first].key & 0xff:
             _next_keys(names, entries + first, length)
             _sort_few_names(names, entries + first, length)
@@ -87,7 +87,7 @@ cdef void _sort_few_names(Names *names, Entry *entries, size_t count) noexcept n
 
 
 cdef void _sort_keyed_names(Names *names, Entry *entries, Entry *other, size_t count, bint stay) noexcept nogil:
-    """Sort entries that have keys, more than none; they end in ``other`` unless they shall ``stay``."""
+    """Sort one or more entries that have keys. They end up in ``entries`` if ``stay``, else in ``other``."""
     cdef uint32_t end[(1 << MOST_BITS) + 1]
     cdef uint64_t differs, key
     cdef size_t first, length, i
@@ -117,7 +117,7 @@ cdef void _sort_keyed_names(Names *names, Entry *entries, Entry *other, size_t c
             digit = entries[i].key >> shift & mask
             other[end[digit]] = entries[i]
             end[digit] += 1
-        # The largest part without a call, so that calls are few deep whatever the names are.
+        # Loop for the largest part instead of recursing: no names may make calls deep.
         largest = 0
         first = length = 0
         for digit in range(mask + 1):
@@ -142,7 +142,7 @@ cdef void _sort_keyed_names(Names *names, Entry *entries, Entry *other, size_t c
 
 
 cdef void sort_names(Names *names, Entry *entries, Entry *spare, size_t count) noexcept nogil:
-    """Sort entries, of which only the index is set, by name; equal names keep their order."""
+    """Sort entries by name. The caller sets only their index. Equal names keep their order."""
     cdef size_t i
     for i in range(count):
         entries[i].at = names.start[entries[i].index] + 1
@@ -152,7 +152,10 @@ cdef void sort_names(Names *names, Entry *entries, Entry *spare, size_t count) n
 
 
 cdef size_t _count_first_bits(Names *names, size_t count, uint32_t *part) noexcept nogil:
-    """Where in name order each part begins: the symbols whose names have the same FIRST_BITS. Returns the largest."""
+    """Set ``part`` to where each part begins in name order. Returns the size of the largest part.
+
+    A part is the symbols whose names have the same FIRST_BITS bits in front.
+    """
     cdef size_t i, most = 0, before = 0, here
     memset(part, 0, sizeof(uint32_t) << FIRST_BITS)
     for i in range(count):
@@ -166,7 +169,7 @@ cdef size_t _count_first_bits(Names *names, size_t count, uint32_t *part) noexce
 
 
 cdef void _sort_all_names(Names *names, Entry *entries, Entry *spare, size_t count, uint32_t *part) noexcept nogil:
-    """Fill ``entries`` with all symbols in name order; ``spare`` has room for the largest of the parts."""
+    """Fill ``entries`` with all symbols in name order. ``spare`` has room for the largest part."""
     cdef size_t i, first = 0
     cdef uint64_t key
     cdef uint32_t at
@@ -186,7 +189,7 @@ cdef void _sort_all_names(Names *names, Entry *entries, Entry *spare, size_t cou
 
 
 cdef bytes cut_names(Strings strings, bytes cut):
-    """The data of ``strings``, with a zero where the first ``cut`` of each name begins, if there is a ``cut``."""
+    """The data of ``strings``, with a zero where ``cut`` first occurs in each name; unchanged for b""."""
     cdef bytes copy
     cdef uint8_t *text
     cdef uint8_t *found
@@ -200,7 +203,7 @@ cdef bytes cut_names(Strings strings, bytes cut):
         found = <uint8_t *>memmem(found, <size_t>(end - found), PyBytes_AS_STRING(cut), <size_t>len(cut))
         if found == NULL:
             return copy
-        # Not at the type letter. Behind the first one in a name it does not matter.
+        # Not at the type letter. Later occurrences in a name do not matter.
         if found > text and (found - 1)[0]:
             found[0] = 0
         found += 1
@@ -215,7 +218,7 @@ cdef Names names_of(bytes texts, Strings strings):
 
 
 def name_order(Strings strings, bytes cut):
-    """The order of symbols by name without type, cut at the first ``cut``, then position; u32 positions."""
+    """u32 positions of the symbols, sorted by name (no type, up to the first ``cut``), then by position."""
     cdef size_t count = strings.count, i, most
     cdef bytes order = new_column(count * sizeof(uint32_t))
     cdef uint32_t *out = <uint32_t *>PyBytes_AS_STRING(order)

@@ -2,14 +2,14 @@
 /*
  * Streaming replacement of one byte pair; see pairs.h.
  *
- * The kernel's tool walks 160,000 strings for each of some 190 tokens and counts all pairs of every touched
- * string again. Three things make the same result about twenty times cheaper:
+ * The kernel's own tool walks 160,000 strings for each of about 190 tokens, and recounts all pairs of every
+ * string that it changes. Three things make the same result about twenty times cheaper:
  *
- *  - one flat stream instead of strings, compared 64 positions at a time; a 64-bit mask says where the pair is,
- *    so a block without a match (the usual case) costs two compares and a copy;
- *  - per match only two histogram increments; 256 sums per token then correct the pair counts;
- *  - the copy goes PAIR_GAP bytes towards lower addresses, so a whole block may be written at once without
- *    destroying input, and the stream stays in the same cache lines.
+ *  - The strings are one flat stream, compared 64 positions at a time. A 64-bit mask says where the pair is,
+ *    so a block without a match (the usual case) costs two compares and a copy.
+ *  - A match needs only two histogram increments. 256 sums per token then correct the pair counts.
+ *  - The copy moves the stream PAIR_GAP bytes towards lower addresses. So a whole block can be written at
+ *    once without destroying input, and the stream stays in the same cache lines.
  */
 #include "pairs.h"
 #include "spell.h"
@@ -20,8 +20,8 @@
 #include <immintrin.h>
 #endif
 
-/* How far ahead of the block in hand a stream is fetched: what processors fetch by themselves ends with the page, and
- * streams of tens of megabytes are in no cache. Beyond the end it does nothing. */
+/* How far ahead of the current block a stream is fetched. A processor's own prefetch stops at the end of a
+ * page, and no cache holds streams of tens of megabytes. A prefetch beyond the end does nothing. */
 #define AHEAD 8192
 
 typedef size_t pass_function(uint8_t *, const uint8_t *, size_t, uint8_t, uint8_t, uint8_t, struct pair_stats *);
@@ -34,7 +34,7 @@ INLINE size_t pass_with(mask_function *match_mask, uint8_t *dst, const uint8_t *
 	uint8_t *out = dst;
 	uint32_t matches = 0, joined = 0;
 	size_t taken = 0;		/* bytes of this block that a match in the previous one took: 0 or 1 */
-	size_t after_match = (size_t)-1; /* position behind the last match */
+	size_t after_match = (size_t)-1; /* position after the last match */
 	size_t length, i;
 
 	memset(stats, 0, sizeof(*stats));
@@ -63,7 +63,7 @@ INLINE size_t pass_with(mask_function *match_mask, uint8_t *dst, const uint8_t *
 		taken = from > BLOCK;
 		out += BLOCK + taken - from;
 	}
-	/* The last block reached past n into zeros, which no match can touch. */
+	/* The last block extends beyond n into zeros, which no match can include. */
 	length = (size_t)(out - dst) - (i - n);
 	memset(dst + length, 0, PAIR_GAP);
 	dst[-1] = 0;
@@ -81,7 +81,7 @@ INLINE int32_t row_max_with(const int32_t *row)
 	return best;
 }
 
-/* Portable: eight bytes at a time in a word; a byte of the word is zero where both bytes of the pair match. */
+/* Portable: eight bytes at a time in a word. A byte of differs is zero where both bytes of the pair match. */
 INLINE uint64_t mask_portable(const uint8_t *src, uint8_t a, uint8_t b)
 {
 	const uint64_t low = 0x7f7f7f7f7f7f7f7fULL, ones = 0x0101010101010101ULL;

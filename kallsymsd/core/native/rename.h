@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* Giving other numbers to codes. Most often two or three tokens have changed places and all else stands. */
+/* Renumbering codes. Usually two or three tokens have changed places, and all others stay the same. */
 #ifndef KALLSYMSD_RENAME_H
 #define KALLSYMSD_RENAME_H
 
@@ -14,7 +14,7 @@
 #endif
 
 #define RENAME_BLOCK 256
-/* Looking for each code that has another number costs less than the table up to so many of them. */
+/* Up to this many codes with a new number, searching for each costs less than looking all up in the table. */
 #define RENAME_FEW 8
 
 static inline void rename_by_table(uint8_t *data, size_t n, const uint8_t *to)
@@ -45,7 +45,7 @@ static inline void rename_by_search(uint8_t *data, size_t n, const uint8_t *to)
 
 #if defined(__x86_64__)
 
-/* Sixteen codes with the same high half at a time, and only those of which some have another number. */
+/* Sixteen codes with the same high half at a time; groups in which no code has a new number are skipped. */
 __attribute__((target("avx2"))) static void rename_by_halves(uint8_t *data, size_t n, const uint8_t *to)
 {
 	const __m256i high = _mm256_set1_epi8(0x70);
@@ -68,7 +68,7 @@ __attribute__((target("avx2"))) static void rename_by_halves(uint8_t *data, size
 		const __m256i c = _mm256_loadu_si256(block + 2), d = _mm256_loadu_si256(block + 3);
 		__m256i to_a = a, to_b = b, to_c = c, to_d = d;
 
-		/* Codes with another high half become 0x80 and more, for which a shuffle gives 0. */
+		/* Codes with another high half become 0x80 or more, for which the shuffle gives 0. */
 #define RENAMED(x) \
 	_mm256_shuffle_epi8(change[k], _mm256_adds_epu8(_mm256_xor_si256(x, half[k]), high))
 		for (size_t k = 0; k < count; k++) {

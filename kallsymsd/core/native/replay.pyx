@@ -1,19 +1,21 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Exact update of a token table for a few strings taken out and put in.
+"""Exact update of a token table after a few strings were removed and added.
 
-The removed strings are subtracted from the old table's history; the added ones are *live*, that is the steps are
-repeated on them. At each step the history of the others, which are *kept*, and the live strings say what the pair
-counts are now; as long as the most frequent pair is the one the table has, nothing else needs to be looked at. If
-it is the pair of a later token (two tokens with nearly equal counts change places: the usual case), that token
-moves forward, which corrects the history of those it passes. Where that would change how some kept strings are
-cut, or where the pair is no token of the old table, just the strings that have it are taken out of the history
-and become live. Where the strings only have other tokens on the way to the same one, as "__pf" and "x" instead of
-"__" and "pfx", the history is corrected. Only when too many would have to be taken out do all strings have to be
-touched from that step on.
+The removed strings are subtracted from the old table's history. The added strings are *live*: the steps are
+repeated on them. All other strings are *kept*. At each step the history of the kept strings, and the live
+strings themselves, give the current pair counts. As long as the most frequent pair is the one in the table,
+nothing else needs to be examined.
 
-Kept strings and their history have the codes of the old table, which are called *identities* here; counts, live
-strings and the new table have the new codes. A token that is new to the table has no identity, for no kept string
-has it.
+If it is the pair of a later token, that token moves forward, which corrects the history of the tokens that it
+passes. This is the usual case: two tokens with nearly equal counts change places. If the move would change
+how some kept strings are cut, or if the pair is no token of the old table, only the strings with that pair
+are taken out of the history and become live. If the strings merely reach the same token through other tokens,
+such as "__pf" and "x" instead of "__" and "pfx", the history is corrected. If too many strings would have to
+be taken out, all strings are processed from that step on.
+
+Kept strings and their history have the codes of the old table, called *identities* here. Counts, live strings
+and the new table have the new codes. No kept string has a token that is new to the table, so such a token
+has no identity.
 """
 
 from cpython.bytes cimport PyBytes_AS_STRING
@@ -35,30 +37,30 @@ from kallsymsd.core.native.taken cimport (
 from kallsymsd.core.native.tokentable cimport Step, Stream, TokenTable, stream_place, stream_replace, stream_room
 
 cdef enum:
-    DROPPED = 4               # to look for more tokens than that in all strings costs more than writing them anew
+    DROPPED = 4               # searching all strings for more tokens than this costs more than rewriting them
 
 
 cdef void _begin(
     Stream *stream, const uint8_t *strings, size_t size, int32_t weight, int32_t *initial
 ) noexcept nogil:
-    """Set a stream up with these strings, and count their pairs."""
+    """Set up a stream with these strings, and count their pairs with ``weight``."""
     stream_place(stream, size)
     memcpy(stream.codes, strings, size)
     count_pairs(stream.codes - 1, size + 1, weight, initial)
 
 
 cdef class Replay:
-    """A token table under update.
+    """An update of a token table.
 
     table      the new table; complete unless ``stuck``
-    source     u32 for each new symbol the old one it is, 0xffffffff for a live one
-    codes      the live strings, in the order of the symbols: in identities, or if ``stuck`` in codes
+    source     u32: for each new symbol the number of the old one, 0xffffffff for a live string
+    codes      the live strings, in symbol order: in identities, or if ``stuck`` in codes
     rename     256 bytes: the code that each identity has in the new table
-    kept       steps at the front of the new table that are those of the old one
-    regrouped  steps whose token is made of two of the three codes of "abc" instead of the other two
-    inserted   steps of other tokens that no kept string has
-    taken      strings taken out of the history
-    stuck      all strings have to be touched: resume() does it
+    kept       number of steps at the front that both tables have in common
+    regrouped  number of steps that now make their token of "abc" from another pair of its codes first
+    inserted   number of steps for new tokens that no kept string has
+    taken      number of strings taken out of the history
+    stuck      whether all strings have to be processed; resume() does that
     """
 
     cdef Strings old_codes
@@ -72,12 +74,12 @@ cdef class Replay:
     cdef readonly size_t taken
     cdef readonly bint stuck
     cdef Counts *counts
-    cdef Step *steps           # of the old table, in identities and in the order they have now
+    cdef Step *steps           # the steps of the old table, in identities and in their current order
     cdef int step_count
-    cdef int settled           # how many of them have been taken over into the new table
+    cdef int settled           # how many of them are already in the new table
     cdef uint8_t identity[CODES]
     cdef uint8_t code_of[CODES]
-    cdef bint is_new[CODES]    # the code is that of an inserted step
+    cdef bint is_new[CODES]    # whether the code belongs to an inserted step
     cdef Texts *texts
     cdef Stream live
     cdef Kept strings
@@ -103,8 +105,8 @@ cdef class Replay:
     def start(TokenTable old, Alignment alignment, Strings codes, size_t room):
         """Replay ``old``, the table of ``alignment.old``, for ``alignment.new``.
 
-        ``codes`` is ``alignment.old`` in codes. Kept strings of at most ``room`` bytes are made live. None when
-        the bytes that occur are others now.
+        ``codes`` is ``alignment.old`` in codes. At most ``room`` bytes of kept strings are made live. Returns
+        None if the set of bytes that occur in the strings has changed.
         """
         cdef Replay self = Replay()
         cdef TokenTable table = TokenTable()
@@ -170,7 +172,7 @@ cdef class Replay:
         counts_from(self.counts, table.initial)
         table.step_count = 0
         for at in range(free_codes):
-            # No pair at all: no string has a token of a later step, so the table just ends.
+            # There is no pair left, so no string has a token of a later step: the table ends here.
             count = best_pair(self.counts, &first, &second)
             if count == 0:
                 break
@@ -199,7 +201,7 @@ cdef class Replay:
         self.stuck = not self.take_dropped()
 
     cdef int find(self, uint8_t first, uint8_t second) noexcept nogil:
-        """The step that replaces this pair of codes in kept strings, step_count if there is none."""
+        """The step that replaces this pair of codes in kept strings; step_count if there is none."""
         cdef int at
         cdef const Step *step
         if not self.is_new[first] and not self.is_new[second]:
@@ -210,9 +212,9 @@ cdef class Replay:
         return self.step_count
 
     cdef bint prepare(self, uint8_t first, uint8_t second, size_t count) noexcept nogil:
-        """Let this pair be replaced next: its step in the history is the next one, or no kept string has it.
+        """Prepare this pair to be replaced next: then its step comes next, or no kept string has the pair.
 
-        ``count``: how often the pair is there. False if too many strings had to be taken out for that.
+        ``count`` is how often the pair occurs. Returns False if too many strings would have to be taken out.
         """
         cdef uint8_t a = self.identity[first], b = self.identity[second]
         cdef int found = self.find(first, second), outer
@@ -228,10 +230,10 @@ cdef class Replay:
         return self.take(self.settled, a, b)
 
     cdef bint bring_forward(self, int at, int found) noexcept nogil:
-        """Let the step ``found`` be step ``at``; False like prepare().
+        """Move the step ``found`` forward to ``at``. Returns False like prepare().
 
-        With P = (a, b) before and Q = (c, d) after it, the order matters only where a P and a Q overlap: "abd" with
-        b == c, "cab" with d == a. Behind P these are P and d, c and P, or P twice. No part of Q is P.
+        If P = (a, b) comes before Q = (c, d), their order matters only where a P and a Q overlap: in "abd"
+        with b == c, in "cab" with d == a. After step P these are (P, d), (c, P) or (P, P). P is no part of Q.
         """
         cdef Step *earlier
         cdef Step *later
@@ -254,10 +256,10 @@ cdef class Replay:
         return True
 
     cdef bint regroup(self, uint8_t a, uint8_t b, size_t count) noexcept nogil:
-        """Let the next step, one of a pair with a or b, be that of (a, b) instead; False like prepare().
+        """Let the next step, whose pair has a or b, replace (a, b) instead. Returns False like prepare().
 
-        ``count``: how often the kept strings have the pair. Those that have only two of the three codes are
-        taken out.
+        ``count`` is how often the kept strings have the pair. Strings that have only two of the three codes
+        are taken out.
         """
         cdef Step *inner = &self.steps[self.settled]
         if shared_matches(inner, a, b) < count and not self.take(self.settled + 2, a, b):
@@ -269,9 +271,9 @@ cdef class Replay:
         return True
 
     cdef bint take(self, int before, uint8_t a, uint8_t b) noexcept nogil:
-        """Make live the kept strings that have (a, b), or for b == 0 just a, when the step ``before`` comes.
+        """Make the kept strings live that have (a, b), or with b == 0 just a, right before step ``before``.
 
-        False if they are too many.
+        Returns False if there are too many.
         """
         cdef Ends ends
         cdef uint8_t text[2 * NAME_LIMIT]
@@ -294,7 +296,7 @@ cdef class Replay:
         return True
 
     cdef bint take_dropped(self) noexcept nogil:
-        """Make live the kept strings with tokens that are not in the new table; False if that is too much."""
+        """Make the kept strings live that have tokens dropped from the table; False if there are too many."""
         cdef int at, dropped = 0
         for at in range(self.settled, self.step_count):
             dropped += self.steps[at].stats.matches != 0
@@ -306,7 +308,10 @@ cdef class Replay:
         return True
 
     cdef void give_code(self, uint8_t identity, uint8_t code) noexcept nogil:
-        """Identities without a code yet have the codes that are left, in any order: they count nothing."""
+        """Give an identity its code.
+
+        Identities without a code hold the remaining codes in any order, because nothing uses them.
+        """
         cdef uint8_t other = self.identity[code], old = self.code_of[identity]
         self.identity[code] = identity
         self.code_of[identity] = code
@@ -318,7 +323,7 @@ cdef class Replay:
         return copied(self.code_of, CODES)
 
     def resume(self):
-        """Go on cold from the step at which the replay got stuck, if any is left; returns all strings in codes."""
+        """Continue cold from the step at which the replay got stuck, if any. Returns all strings in codes."""
         cdef const uint32_t *source = u32(self.source)
         cdef const uint8_t *live = u8(self.codes)
         cdef Stream stream

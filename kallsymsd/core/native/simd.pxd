@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Declares the loops over codes, and over the counts of their pairs, that are compiled for several instruction sets."""
+"""Declares the loops over codes and pair counts that are compiled for several instruction sets."""
 
 from libc.stdint cimport int32_t, uint8_t, uint32_t
 
@@ -25,11 +25,11 @@ cdef enum:
     PAIRS = 65536
 
 cdef struct Counts:
-    # count[first + 256 * second]; pairs with a separator count nothing.
+    # count[first + 256 * second]; pairs with a separator have count 0.
     int32_t count[PAIRS]
     int32_t row_max[CODES]
 
-# pairs.h, find.h and rename.h say what these do.
+# pairs.h, find.h and rename.h describe these.
 cdef size_t replace_pair(
     uint8_t *dst, const uint8_t *src, size_t n, uint8_t a, uint8_t b, uint8_t code, pair_stats *stats
 ) noexcept nogil
@@ -42,11 +42,11 @@ cdef size_t find_places(
 ) noexcept nogil
 cdef void rename_all(uint8_t *data, size_t n, const uint8_t *to) noexcept nogil
 
-# The counts before any step.
+# Set the counts to those before the first step.
 cdef void counts_from(Counts *counts, const int32_t *initial) noexcept nogil
 
-# The counts after every (a, b) became c.
+# Update the counts for a step that replaced every (a, b) by c.
 cdef void counts_replace(Counts *counts, uint8_t a, uint8_t b, uint8_t c, const pair_stats *stats) noexcept nogil
 
-# The most frequent pair and its count, 0 if there is none.
+# Find the most frequent pair. Returns its count, 0 if there is none.
 cdef int32_t best_pair(const Counts *counts, uint8_t *first, uint8_t *second) noexcept nogil

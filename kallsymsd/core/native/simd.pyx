@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The loops over codes and pair counts that are compiled for several instruction sets; one is chosen at import.
+"""The loops over codes and pair counts that are compiled for several instruction sets; import chooses one.
 
-This module alone contains them, so that there is one choice; the others call it.
+Only this module contains them, so that the choice is made once; the other modules call it.
 """
 
 from libc.stdint cimport int32_t, uint8_t, uint32_t
@@ -61,7 +61,7 @@ cdef void counts_from(Counts *counts, const int32_t *initial) noexcept nogil:
 
 
 cdef void counts_replace(Counts *counts, uint8_t a, uint8_t b, uint8_t c, const pair_stats *stats) noexcept nogil:
-    """The counts after every (a, b) became c."""
+    """Update the counts for a step that replaced every (a, b) by c."""
     cdef int32_t *row_a = counts.count + CODES * a
     cdef int32_t *row_b = counts.count + CODES * b
     cdef int32_t *row_c = counts.count + CODES * c
@@ -94,7 +94,10 @@ cdef void counts_replace(Counts *counts, uint8_t a, uint8_t b, uint8_t c, const 
 
 
 cdef int32_t best_pair(const Counts *counts, uint8_t *first, uint8_t *second) noexcept nogil:
-    """The most frequent pair and its count; among equals the lowest second, then first code."""
+    """Find the most frequent pair; among equals, the one with the lowest second code, then first code.
+
+    Returns its count, 0 if there is none.
+    """
     cdef int32_t best = 0
     cdef int code
     cdef const int32_t *row
@@ -118,5 +121,5 @@ def variant():
 
 
 def choose_variant(bytes name):
-    """Use another instruction set; False when this machine does not have it."""
+    """Use another instruction set; False if this machine does not have it."""
     return bool(pair_choose(name))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Stable sorting of positions by a 64-bit key, and finding in what is sorted."""
+"""Stable sorting of positions by a 64-bit key, and searching in sorted columns."""
 
 from libc.stdint cimport uint32_t, uint64_t
 from libc.string cimport memcpy, memset
@@ -7,11 +7,11 @@ from libc.string cimport memcpy, memset
 cdef struct Entry:
     uint64_t key
     uint32_t index
-    uint32_t at               # for sorting by name: where in the strings the key stands
+    uint32_t at               # for sorting by name: where in the strings the key comes from
 
 cdef enum:
-    INSERTION_MOST = 16       # runs up to this length are sorted by insertion
-    RADIX_LEAST = 1024        # runs from this length on are sorted by radix
+    INSERTION_MOST = 16       # runs of up to this length are sorted by insertion
+    RADIX_LEAST = 1024        # runs of at least this length are sorted by radix
 
 
 cdef inline void insertion_sort(Entry *entries, size_t count) noexcept nogil:
@@ -48,7 +48,7 @@ cdef inline void merge_sort(Entry *entries, Entry *spare, size_t count) noexcept
 
 
 cdef inline void radix_sort(Entry *entries, Entry *spare, size_t count) noexcept nogil:
-    """Least significant byte first; bytes that are equal in all keys cost one look."""
+    """Radix sort, least significant byte first. A byte that is equal in all keys costs one check."""
     cdef size_t histogram[8][256]
     cdef size_t i, total, here
     cdef int byte, value
@@ -86,7 +86,7 @@ cdef inline void stable_sort(Entry *entries, Entry *spare, size_t count) noexcep
 
 
 cdef inline size_t first_from(const uint64_t *address, size_t count, uint64_t least) noexcept nogil:
-    """Position of the first of ascending addresses that is not less than ``least``."""
+    """Position of the first address that is not less than ``least``. The addresses are ascending."""
     cdef size_t low = 0, high = count, middle
     while low < high:
         middle = (low + high) // 2

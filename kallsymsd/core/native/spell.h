@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* Codes to names, see pair_spell(); for pairs.c, which compiles it for each instruction set. */
+/* From codes to names: see pair_spell(). pairs.c compiles this for each instruction set. */
 #ifndef KALLSYMSD_SPELL_H
 #define KALLSYMSD_SPELL_H
 
@@ -10,19 +10,20 @@
 #define BLOCK 64
 #define INLINE static inline __attribute__((always_inline))
 
-/* One instruction set's way to find matches: bit i says that src[i] == a and src[i + 1] == b, i < BLOCK. */
+/* Find matches with one instruction set: bit i (i < BLOCK) is set if src[i] == a and src[i + 1] == b. */
 typedef uint64_t mask_function(const uint8_t *src, uint8_t a, uint8_t b);
 
-/* The same for one byte. */
+/* The same for a single byte. */
 typedef uint64_t byte_mask_function(const uint8_t *src, uint8_t a);
 
 /*
- * The names have the bytes of the codes, each one further on, but for the lengths, which stand where the zeros of the
- * strings before them would. So all is copied in blocks; the ends of the strings are noted on the way, a fixed number for
- * each block, because how many there are cannot be foreseen; then the lengths are written, some strings at a time.
+ * The names have the bytes of the codes, shifted by one, except that each length takes the place of the zero
+ * of the string before it. So everything is copied in blocks, and the ends of the strings are recorded on the
+ * way: a fixed number for each block, because their number cannot be predicted. Then the lengths are written,
+ * some strings at a time.
  */
-#define SPELL_PART (64 * BLOCK)	/* so many codes at a time, which are in the nearest cache all the while */
-#define ENDS_AT_ONCE 6		/* few blocks have more; no more than SPELL_GAP */
+#define SPELL_PART (64 * BLOCK)	/* codes at a time; the nearest cache holds them */
+#define ENDS_AT_ONCE 6		/* few blocks have more; at most SPELL_GAP */
 
 INLINE void spell_with(mask_function *match_mask, byte_mask_function *byte_mask, uint8_t *to, const uint8_t *src,
 		       size_t n, uint8_t a, uint8_t b, struct spelled *spelled)
@@ -32,7 +33,7 @@ INLINE void spell_with(mask_function *match_mask, byte_mask_function *byte_mask,
 	const uint32_t before = (uint32_t)spelled->taken;
 	uint8_t *string = to, *out = to + 1; /* where the length of the string goes; room for one byte */
 	uint32_t begin = before;	     /* where the string begins in all input */
-	uint32_t pairs[SPELL_PART / 2 + 1];  /* where they are in all input, and one that is behind all strings */
+	uint32_t pairs[SPELL_PART / 2 + 1];  /* where they are in all input, and one beyond all strings */
 	size_t count = spelled->count, ended = count, shorter = 0, taken = 0, i = 0;
 
 	while (i < n) {
@@ -89,7 +90,7 @@ INLINE void spell_with(mask_function *match_mask, byte_mask_function *byte_mask,
 			}
 			string += length + 1;
 		}
-		shorter = found - pair; /* those of the string that has not ended */
+		shorter = found - pair; /* pairs of the string that has not ended yet */
 	}
 	start[0] = 0;
 	spelled->count = count;

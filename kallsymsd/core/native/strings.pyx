@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Many strings in two columns: what the symbol table, the codes and the linker's inputs consist of."""
+"""Many strings in two columns: the form of the symbol table, the codes and the linker's inputs."""
 
 from cpython.bytes cimport PyBytes_AS_STRING
 from libc.stdint cimport uint8_t, uint32_t
@@ -11,11 +11,11 @@ from kallsymsd.core.native.columns cimport new_column, u8, u32
 cdef class Strings:
     """Strings without zero bytes, numbered from 0. Immutable.
 
-    data    the strings one after the other, a zero byte behind each
-    starts  u32: where each string begins in ``data``, and the size of ``data`` at the end
+    data    the strings one after the other, each followed by a zero byte
+    starts  u32: where each string begins in ``data``; finally the size of ``data``
 
-    A string of a symbol table is the type letter and the name of a symbol; one of its codes stands for the same
-    in the 256 codes of the token table. ValueError for columns that do not belong together.
+    In a symbol table, a string is the type letter and the name of a symbol. In codes, it is the same text in
+    the 256 codes of the token table. Raises ValueError for columns that do not belong together.
     """
 
     def __cinit__(self, bytes data, bytes starts):
@@ -30,7 +30,7 @@ cdef class Strings:
 
     @staticmethod
     def of(strings):
-        """The same from an iterable of bytes."""
+        """Strings made from an iterable of bytes."""
         cdef list texts = list(strings)
         cdef bytes starts = new_column((<size_t>len(texts) + 1) * sizeof(uint32_t))
         cdef uint32_t *start = <uint32_t *>PyBytes_AS_STRING(starts)
@@ -56,11 +56,11 @@ cdef class Strings:
 
     @property
     def nbytes(self):
-        """Bytes that both columns take."""
+        """The size of both columns, in bytes."""
         return len(self.data) + len(self.starts)
 
     def select(self, bytes positions):
-        """The strings at u32 ``positions``, one after the other, each with its zero."""
+        """The strings at the u32 ``positions``, one after the other, each with its zero."""
         cdef const uint32_t *position = u32(positions)
         cdef size_t count = <size_t>len(positions) // 4, i, size = 0, length
         cdef bytes selected

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Strings that an update of a token table takes out of the history, to handle them like added ones."""
+"""Strings that an update of a token table takes out of the history and then handles like added ones."""
 
 from libc.stdint cimport int32_t, uint8_t, uint32_t
 from libc.string cimport memcmp, memcpy, memmove, strlen
@@ -10,7 +10,7 @@ from kallsymsd.core.native.strings cimport Strings
 from kallsymsd.core.native.tokentable cimport Step, Stream, stream_place
 
 cdef enum:
-    CHUNK = 8192              # bytes that are searched at a time
+    CHUNK = 8192              # bytes searched at a time
 
 
 cdef size_t count_pair(const Stream *stream, uint8_t a, uint8_t b) noexcept nogil:
@@ -21,9 +21,9 @@ cdef size_t count_pair(const Stream *stream, uint8_t a, uint8_t b) noexcept nogi
 
 
 cdef void undo(Texts *texts, const Step *steps, int count) noexcept nogil:
-    """For each identity what it stood for in kept strings before these steps, in identities.
+    """The text of each identity in kept strings before these steps, in identities.
 
-    The steps stand in an order in which each one's parts come before it.
+    The steps are in an order in which the parts of each token come before it.
     """
     cdef int x, at
     cdef const Step *step
@@ -35,7 +35,7 @@ cdef void undo(Texts *texts, const Step *steps, int count) noexcept nogil:
         step = &steps[at]
         text = texts.text + NAME_LIMIT * step.code
         texts.length[step.code] = 0
-        # What no kept string has need not fit in.
+        # A token that no kept string has may be too long.
         if step.stats.matches:
             memcpy(text, texts.text + NAME_LIMIT * step.first, texts.length[step.first])
             memcpy(
@@ -45,12 +45,12 @@ cdef void undo(Texts *texts, const Step *steps, int count) noexcept nogil:
 
 
 cdef size_t _write_texts(uint8_t *out, const uint8_t *codes, size_t size, const Texts *texts) noexcept nogil:
-    """Every code as its text; returns their length. Up to 8 bytes behind them are overwritten."""
+    """Write every code as its text. Returns the length. Overwrites up to 8 bytes after the result."""
     cdef uint8_t *begin = out
     cdef size_t i
     cdef const uint8_t *text
     for i in range(size):
-        # Nearly all are short: a copy of fixed size needs no call.
+        # Nearly all texts are short, and a copy of fixed size needs no call.
         text = texts.text + NAME_LIMIT * codes[i]
         memcpy(out, text, 8)
         if texts.length[codes[i]] > 8:
@@ -60,7 +60,7 @@ cdef size_t _write_texts(uint8_t *out, const uint8_t *codes, size_t size, const 
 
 
 cdef void find_ends(Ends *ends, const Step *steps, int count, uint8_t a, uint8_t b) noexcept nogil:
-    """Before these steps; with b == 0 what is looked for is not a pair but the code a."""
+    """The ends before these steps. With b == 0, look for the code a instead of a pair."""
     cdef int x, at
     cdef const Step *step
     for x in range(CODES):
@@ -88,10 +88,10 @@ cdef bint _has_pair(const Ends *ends, const uint8_t *codes, const uint8_t *end, 
 cdef Py_ssize_t find_holders(
     Kept *kept, const int32_t *initial, const uint8_t *text, size_t size, const Ends *ends, uint8_t a, uint8_t b
 ) noexcept nogil:
-    """Put into kept.found the kept strings with this text whose codes have the pair.
+    """Put into kept.found the kept strings that contain this text and whose codes have the pair.
 
-    Returns how many there are, or -1 if there is no room for them. Of the text, which has two bytes at least, those
-    three are looked for first that have the two least frequent together.
+    Returns their number, or -1 if there is no room for them. The text has at least two bytes. The search
+    begins with three of its bytes, which include the least frequent pair.
     """
     cdef uint32_t places[CHUNK]
     cdef size_t rarest = 0, all_size = kept.start[kept.count], begin = 0, place, places_count, i, at = 0, end = 0
@@ -103,14 +103,14 @@ cdef Py_ssize_t find_holders(
     if rarest and rarest + 2 == size:
         rarest -= 1
     while begin < all_size:
-        # Two bytes more, for what begins in this chunk and ends behind it.
+        # Two more bytes, for a match that begins in this chunk and ends after it.
         places_count = find_places(
             kept.string + begin, min(all_size - begin, <size_t>CHUNK + min(size - rarest, 3) - 1), text + rarest,
             size - rarest, places
         )
         for i in range(places_count):
             place = begin + places[i]
-            # The text has no zero: where it stands it is within one string. One place in a string is enough.
+            # The text has no zero, so a match lies within one string. One match in a string is enough.
             if place < end or place < rarest or all_size - place < size - rarest or memcmp(
                 kept.string + place - rarest, text, size
             ):
@@ -134,7 +134,7 @@ cdef Py_ssize_t find_holders(
 cdef void take_found(
     Kept *kept, Py_ssize_t count, Stream *live, const Texts *texts, const uint8_t *code_of
 ) noexcept nogil:
-    """Put the strings found into kept.batch as ``texts`` say, and the same in new codes behind the live ones."""
+    """Expand the found strings with ``texts`` into kept.batch; append them to ``live`` in new codes."""
     cdef uint8_t *begin = kept.batch.memory + PAIR_GAP * CODES
     cdef uint8_t *out = begin
     cdef Py_ssize_t i
@@ -156,9 +156,9 @@ cdef void take_found(
 
 
 cdef void put_in_order(uint8_t *out, Kept *kept, const Stream *live) noexcept nogil:
-    """The live strings, of which the added ones are in front, in the order of the symbols.
+    """Write the live strings in symbol order; in ``live`` the added ones come first.
 
-    From then on those taken out are like added ones.
+    From then on, strings that were taken out are treated like added ones.
     """
     cdef const uint8_t *added = live.codes
     cdef const uint8_t *p = live.codes + live.size
@@ -169,7 +169,7 @@ cdef void put_in_order(uint8_t *out, Kept *kept, const Stream *live) noexcept no
         memcpy(out, live.codes, live.size)
         return
     for i in range(kept.taken):
-        # The separator before the first string is in front of the stream.
+        # A separator precedes the stream, so this also ends at the first string.
         p -= 1
         while (p - 1)[0]:
             p -= 1
@@ -190,7 +190,7 @@ cdef void put_in_order(uint8_t *out, Kept *kept, const Stream *live) noexcept no
 cdef void write_all(
     Stream *stream, const uint32_t *source, size_t count, Strings codes, const uint8_t *live, const Texts *texts
 ) noexcept nogil:
-    """Put all strings into a stream: those with a source from old ``codes`` as ``texts`` say, the live ones between."""
+    """Put all strings into a stream: kept ones expanded from ``codes`` with ``texts``, and live ones."""
     cdef uint8_t *begin = stream.memory + PAIR_GAP * CODES
     cdef uint8_t *out = begin
     cdef size_t i = 0, run, length

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Looking at map lines, which are short: what a call or a loop of unknown length would cost is most of the work. So
- * a block of fixed size is looked at and what is too much is masked out. SSE2 is part of x86-64; elsewhere words.
+ * Reading map lines. They are short, so a call or a loop of unknown length would cost more than the rest of
+ * the work. So a block of fixed size is read, and the excess is masked out. x86-64 always has SSE2; elsewhere
+ * words are used.
  */
 #ifndef KALLSYMSD_TEXT_H
 #define KALLSYMSD_TEXT_H
@@ -14,10 +15,10 @@
 #include <emmintrin.h>
 #endif
 
-/* Bytes that may be looked at where a line is; the caller says how many there are. */
+/* Bytes that may be read at a line; the caller says how many there are. */
 #define TEXT_BLOCK 64
 
-/* Eight bytes as a number, the first one most significant. */
+/* Eight bytes as a number, the most significant byte first. */
 static inline uint64_t load_be64(const uint8_t *at)
 {
 	uint64_t value;
@@ -29,7 +30,7 @@ static inline uint64_t load_be64(const uint8_t *at)
 	return value;
 }
 
-/* A number as four bytes, the most significant one first. */
+/* A number as four bytes, the most significant byte first. */
 static inline void store_be32(uint8_t *at, uint32_t value)
 {
 #if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
@@ -58,7 +59,7 @@ static inline int plain_hex8(const uint8_t *digits, uint64_t *value)
 {
 	const uint64_t low = 0x0f0f0f0f0f0f0f0fULL, ones = 0x0101010101010101ULL;
 	uint64_t text = load_be64(digits);
-	/* '0'..'9' are 0x30..0x39, 'a'..'f' are 0x61..0x66; what does not turn into the same text is no digit. */
+	/* '0'..'9' are 0x30..0x39, 'a'..'f' are 0x61..0x66; if the way back differs, it was no digit. */
 	uint64_t nibbles = (text & low) + (text >> 6 & ones) * 9;
 	uint64_t letters = (nibbles + ones * 6) >> 4 & ones;
 
@@ -70,7 +71,7 @@ static inline int plain_hex8(const uint8_t *digits, uint64_t *value)
 	return 1;
 }
 
-/* The same for 16. */
+/* The same for 16 digits. */
 static inline int plain_hex16(const uint8_t *digits, uint64_t *value)
 {
 #if defined(__SSE2__)
@@ -84,7 +85,7 @@ static inline int plain_hex16(const uint8_t *digits, uint64_t *value)
 		return 0;
 	nibbles = _mm_or_si128(_mm_and_si128(is_digit, digit),
 			       _mm_and_si128(is_letter, _mm_add_epi8(letter, _mm_set1_epi8(10))));
-	/* Of each 16 bits the low byte comes first in the text. */
+	/* In each 16 bits, the low byte is the one that comes first in the text. */
 	bytes = _mm_or_si128(_mm_slli_epi16(nibbles, 4), _mm_srli_epi16(nibbles, 8));
 	bytes = _mm_and_si128(bytes, _mm_set1_epi16(0xff));
 	*value = __builtin_bswap64((uint64_t)_mm_cvtsi128_si64(_mm_packus_epi16(bytes, bytes)));
@@ -132,7 +133,7 @@ static inline const uint8_t *line_end(const uint8_t *at, const uint8_t *end)
 	return found ? found : end;
 }
 
-/* Whether a and b agree in size bytes; room bytes, at least as many, may be looked at. */
+/* Whether a and b agree in size bytes. Of both, room bytes may be read; room is at least size. */
 static inline int same_text(const uint8_t *a, const uint8_t *b, size_t size, size_t room)
 {
 #if defined(__SSE2__)

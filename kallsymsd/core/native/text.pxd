@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Hexadecimal numbers, white space and ends of map lines."""
+"""Hexadecimal numbers, white space and line ends of a map."""
 
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from libc.string cimport memcmp
@@ -18,11 +18,11 @@ cdef extern from "text.h" nogil:
     bint same_text(const uint8_t *a, const uint8_t *b, size_t size, size_t room)
 
 cdef enum:
-    SCANF_WIDTH = 2048        # longest word that "%2048s" takes
+    SCANF_WIDTH = 2048        # the longest word that "%2048s" takes
 
 
 cdef inline size_t read_hex(const uint8_t *at, const uint8_t *end, uint64_t *value, bint *overflow) noexcept nogil:
-    """Hex digits at ``at`` as strtoull() reads them, saturating; returns how many there are."""
+    """Read hex digits at ``at`` as strtoull() does, saturating. Returns the number of digits."""
     cdef const uint8_t *p = at
     cdef uint64_t v = 0
     overflow[0] = False
@@ -38,7 +38,7 @@ cdef inline size_t read_hex(const uint8_t *at, const uint8_t *end, uint64_t *val
 
 
 cdef inline size_t equal_bytes(const uint8_t *a, const uint8_t *b, size_t size) noexcept nogil:
-    """How many bytes a and b have in common at the front."""
+    """The number of bytes that a and b have in common at the front."""
     cdef size_t i = 0
     while i + 4096 <= size and memcmp(a + i, b + i, 4096) == 0:
         i += 4096

@@ -11,18 +11,18 @@ cdef struct Step:
     pair_stats stats
 
 cdef struct Stream:
-    uint8_t *memory           # all of it
-    uint8_t *codes            # where the stream begins now
-    size_t size               # bytes of stream, separators included
+    uint8_t *memory           # the whole block of memory
+    uint8_t *codes            # where in it the stream begins now
+    size_t size               # bytes of the stream, separators included
 
 
 cdef inline size_t stream_room(size_t size) noexcept nogil:
-    """Bytes of memory for a stream of ``size`` bytes: each of up to 255 passes moves it down by PAIR_GAP."""
+    """Bytes of memory for a stream of ``size`` bytes. Each of up to 255 steps moves it down by PAIR_GAP."""
     return PAIR_GAP * (CODES + 2) + size
 
 
 cdef inline void stream_place(Stream *stream, size_t size) noexcept nogil:
-    """Set a stream up for ``size`` bytes that the caller puts at ``stream.codes``."""
+    """Set up a stream of ``size`` bytes, which the caller puts at ``stream.codes``."""
     stream.codes = stream.memory + PAIR_GAP * CODES
     stream.size = size
     (stream.codes - 1)[0] = 0
@@ -32,26 +32,26 @@ cdef inline void stream_place(Stream *stream, size_t size) noexcept nogil:
 cdef inline void stream_replace(Stream *stream, uint8_t a, uint8_t b, uint8_t code, pair_stats *stats) noexcept nogil:
     stream.size = replace_pair(stream.codes - PAIR_GAP, stream.codes, stream.size, a, b, code, stats)
     stream.codes -= PAIR_GAP
-    # Pairs with a separator are not pairs.
+    # A code and a separator are not a pair.
     stats.left[0] = 0
     stats.right[0] = 0
 
 
 cdef class TokenTable:
     cdef int32_t *initial      # pair counts of the strings, separators included
-    cdef Step *steps           # every token but that of code 0
+    cdef Step *steps           # every token except that of code 0
     cdef int step_count
-    cdef bint has_zero         # code 0 is a token; it is given last, so no step follows it
+    cdef bint has_zero         # whether code 0 is a token; it is assigned last, so no step follows it
     cdef uint8_t zero_first, zero_second
 
-    # Make all steps, on a stream of the strings.
+    # Make all steps, on a stream of the strings themselves.
     cdef void run(self, Stream *stream) noexcept nogil
 
-    # Make those behind the steps that the table has, whose effect stream and counts show.
+    # Make the remaining steps. stream and counts must reflect the steps that the table already has.
     cdef void run_from(self, Stream *stream, Counts *counts) noexcept nogil
 
-    # Which bytes some string has.
+    # Which bytes occur in the strings.
     cdef void find_literals(self, uint8_t *is_literal) noexcept nogil
 
-    # The other codes in the order in which tokens get them; how many there are.
+    # The other codes, in the order in which tokens get them. Returns their number.
     cdef int free_codes(self, uint8_t *codes) noexcept nogil

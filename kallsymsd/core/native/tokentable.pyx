@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The token optimisation: which 256 codes stand for which texts.
+"""The token optimisation: which texts the 256 codes stand for.
 
-The kernel's tool repeats: take the pair of codes that is most frequent in all strings, give it the highest
-free code, replace it everywhere. The result depends only on the bag of strings.
+The kernel's own tool repeats: take the pair of codes that is most frequent in all strings, give it the
+highest free code, replace it everywhere. The result depends only on the multiset of strings.
 """
 
 from cpython.bytes cimport PyBytes_AS_STRING
@@ -17,10 +17,10 @@ from kallsymsd.core.native.strings cimport Strings
 
 
 cdef class TokenTable:
-    """The token table with its history, which is what an exact update needs.
+    """The token table with its history, which an exact update needs.
 
-    The history is, for each step, what replacing its pair did to the neighbours (struct pair_stats): sums over
-    the strings, so that strings can be taken out and put in without looking at the others.
+    The history has for each step the neighbours of the pairs that it replaced (struct pair_stats). These are
+    sums over the strings, so strings can be taken out and put in without looking at the others.
     """
 
     def __cinit__(self):
@@ -37,7 +37,7 @@ cdef class TokenTable:
     def build(Strings strings):
         """``(table, codes)``: the table of these strings, and the strings in codes.
 
-        ``codes`` has a zero behind each string; the token of code 0 is not applied to it.
+        In ``codes`` a zero follows each string. The token of code 0 is not applied.
         """
         cdef TokenTable table = TokenTable()
         cdef size_t size = <size_t>len(strings.data)
@@ -49,7 +49,7 @@ cdef class TokenTable:
             with nogil:
                 stream_place(&stream, size)
                 memcpy(stream.codes, source, size)
-                # From the separator before the first string on.
+                # Start at the separator before the first string.
                 count_pairs(stream.codes - 1, size + 1, 1, table.initial)
                 table.run(&stream)
                 memmove(stream.memory, stream.codes, stream.size)
@@ -58,14 +58,14 @@ cdef class TokenTable:
             Py_XDECREF(codes)
 
     cdef void run(self, Stream *stream) noexcept nogil:
-        """All steps, on the strings themselves."""
+        """Make all steps, on a stream of the strings themselves."""
         cdef Counts counts
         counts_from(&counts, self.initial)
         self.step_count = 0
         self.run_from(stream, &counts)
 
     cdef void run_from(self, Stream *stream, Counts *counts) noexcept nogil:
-        """The steps behind those that the table has, whose effect ``stream`` and ``counts`` show."""
+        """Make the remaining steps. ``stream`` and ``counts`` must reflect the steps that the table has."""
         cdef uint8_t codes[CODES]
         cdef int free_codes = self.free_codes(codes)
         cdef Step *step
@@ -86,7 +86,7 @@ cdef class TokenTable:
             counts_replace(counts, first, second, step.code, &step.stats)
 
     cdef void find_literals(self, uint8_t *is_literal) noexcept nogil:
-        """For each byte whether some string has it: it then has a neighbour behind it, a separator at least."""
+        """For each byte, whether some string has it. If so, a byte follows it, at least a separator."""
         cdef int first, second
         cdef const int32_t *row
         memset(is_literal, 0, CODES)
@@ -116,7 +116,7 @@ cdef class TokenTable:
 
     @property
     def pairs(self):
-        """The tokens in the order they were made, each ``(code, first, second)``."""
+        """The tokens in the order in which they were made, each ``(code, first, second)``."""
         pairs = [
             (self.steps[i].code, self.steps[i].first, self.steps[i].second) for i in range(self.step_count)
         ]
@@ -126,11 +126,11 @@ cdef class TokenTable:
 
     @property
     def zero_pair(self):
-        """The two codes that code 0 stands for, None where it is no token."""
+        """The two codes that code 0 stands for; None if it is no token."""
         return (self.zero_first, self.zero_second) if self.has_zero else None
 
     def dump(self):
-        """The table with its history, for load(): in the byte order of this machine, 256 KiB and 2 KiB a step."""
+        """The table with its history, for load(): 256 KiB and 2 KiB a step, in this machine's byte order."""
         cdef bytearray head = bytearray((self.step_count, self.has_zero, self.zero_first, self.zero_second))
         for i in range(self.step_count):
             head += bytes((self.steps[i].first, self.steps[i].second, self.steps[i].code))
@@ -144,7 +144,7 @@ cdef class TokenTable:
 
     @staticmethod
     def load(bytes data):
-        """What dump() wrote; ValueError for anything of another size. The contents are taken on trust."""
+        """Read what dump() wrote. Raises ValueError for a wrong size; the contents are not checked."""
         cdef TokenTable table = TokenTable()
         cdef const uint8_t *p = <const uint8_t *>PyBytes_AS_STRING(data)
         cdef size_t size = <size_t>len(data), i

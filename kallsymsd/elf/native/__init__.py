@@ -2,7 +2,7 @@
 """The loops over the symbols of ELF files; built like kallsymsd.core.native.
 
 symbols   Symbols: a symbol table as columns
-mksysmap  which symbols no map has
+mksysmap  which symbols mksysmap drops
 nmlines   the lines that nm prints
-inputs    the symbols of the linker's input files, and where names stand in a map
+inputs    the symbols of the linker's input files, and where names are in a map
 """

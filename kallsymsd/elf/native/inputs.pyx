@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Symbols of the linker's input files, and where their names stand in a map."""
+"""Symbols of the linker's input files, and where their names are in a map."""
 
 from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 from libc.stdlib cimport free, malloc
@@ -24,11 +24,11 @@ cdef inline uint32_t _class(const uint16_t *class_of, uint32_t section, uint8_t 
 
 
 def input_symbols(Symbols symbols, bytes section_classes):
-    """The defined symbols of one object file, in its order: Strings.
+    """The defined symbols of one object file, in its order, as Strings.
 
-    ``section_classes`` has a u16 for each section, that of section 0 is for absolute symbols. Each string is two
-    bytes for the class of the symbol (its section's class, binding, type; never zero) and its name. None for names
-    that take more room than the ends shared by a linker explain.
+    ``section_classes`` has a u16 for each section; the one for section 0 is for absolute symbols. Each string
+    is two bytes for the symbol's class (its section's class, binding and type; never zero), then its name.
+    Returns None if the names take more room than a linker's sharing of common endings explains.
     """
     cdef const char *text = <const char *>symbols.text
     cdef const uint16_t *class_of = <const uint16_t *>u8(section_classes)
@@ -70,7 +70,7 @@ def input_symbols(Symbols symbols, bytes section_classes):
 
 
 def of_class(Strings strings, bytes symbol_class, size_t most):
-    """Positions of up to ``most`` strings that begin with the two bytes ``symbol_class``, spread over all."""
+    """Positions of up to ``most`` strings that begin with the two bytes ``symbol_class``, evenly spread."""
     cdef const uint8_t *string = strings.byte
     cdef const uint32_t *start = strings.start
     cdef const uint8_t *wanted = u8(symbol_class)
@@ -104,9 +104,9 @@ cdef inline uint64_t _name_hash(const uint8_t *name, size_t length) noexcept nog
 
 
 def lines_of(bytes text, Strings names):
-    """Where in a map the names stand: u32 pairs, position of the name and offset of the line, ascending.
+    """Where the names are in a map: u32 pairs of the name's position and its line's offset, by offset.
 
-    The names are all different.
+    No two names are equal.
     """
     cdef const uint8_t *line = u8(text)
     cdef const uint8_t *begin = line

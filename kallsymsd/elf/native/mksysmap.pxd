@@ -12,7 +12,7 @@ cdef struct Rule:
 cdef struct Rules:
     Rule *rule
     size_t count
-    # First and last bytes of names that a rule may fit, and whether one may fit any name with a dot.
+    # First and last bytes of names that a rule may match, and whether a rule may match any name with a dot.
     uint8_t[256] first
     uint8_t[256] last
     bint inside
@@ -21,16 +21,16 @@ cdef struct Rules:
 cdef class DroppedSymbols:
     cdef readonly bytes types
     cdef readonly bytes names
-    cdef const char *letters     # those of types
+    cdef const char *letters     # the bytes of types
     cdef Rules rules
 
 
-# Whether one of the rules fits a name, which a zero follows; is_dropped() asks only if it may.
+# Whether one of the rules matches a name, which a zero follows. is_dropped() calls it only if one may.
 cdef bint any_fits(const Rules *rules, const uint8_t *name, size_t length) noexcept nogil
 
 
 cdef inline bint is_dropped(const Rules *rules, const uint8_t *name, size_t length) noexcept nogil:
-    """Whether a rule fits a name, which a zero follows."""
+    """Whether a rule matches a name, which a zero follows."""
     return (
         rules.first[name[0]]
         or (length and rules.last[name[length - 1]])

@@ -10,10 +10,10 @@ from kallsymsd.core.native.columns cimport allocate
 
 
 cdef class DroppedSymbols:
-    """Symbols that no map has: those with a letter in ``types``, and those whose name a rule of ``names`` fits.
+    """Symbols that get into no map: their letter is in ``types``, or a rule in ``names`` matches their name.
 
     types  letters
-    names  rules as SymbolFilter.rules has them, a zero behind each
+    names  rules of the form of SymbolFilter.rules, each followed by a zero
     """
 
     def __cinit__(self, bytes types, bytes names):
@@ -28,7 +28,7 @@ cdef class DroppedSymbols:
 
 
 cdef size_t _alnum(const uint8_t *name, size_t length) noexcept nogil:
-    """How many of the first bytes are ASCII letters or digits."""
+    """The number of ASCII letters and digits at the front."""
     cdef size_t i = 0
     while i < length and (
         (name[i] | 0x20 >= c'a' and name[i] | 0x20 <= c'z') or (name[i] >= c'0' and name[i] <= c'9')
@@ -38,17 +38,17 @@ cdef size_t _alnum(const uint8_t *name, size_t length) noexcept nogil:
 
 
 cdef bint _fits(const Rule *rule, const uint8_t *name, size_t length) noexcept nogil:
-    """Whether a rule fits a name, which a zero follows."""
+    """Whether a rule matches a name, which a zero follows."""
     cdef size_t at = rule.size
     if rule.way == c'*':
         return strstr(<const char *>name, rule.text) != NULL
     if rule.size > length:
         return False
     if rule.size == 0:
-        return length == 0  # "=" alone: a name of no letters
+        return length == 0  # "=" alone: the empty name
     if rule.way == c'$':
         return memcmp(name + length - rule.size, rule.text, rule.size) == 0
-    # One look at a byte is enough for most rules; the last one tells them best apart.
+    # One byte is enough to exclude most rules; the last byte distinguishes them best.
     if name[rule.size - 1] != <uint8_t>rule.text[rule.size - 1] or memcmp(name, rule.text, rule.size) != 0:
         return False
     if rule.way == c'^':
@@ -72,7 +72,7 @@ cdef bint any_fits(const Rules *rules, const uint8_t *name, size_t length) noexc
 
 
 cdef void _read_rules(Rules *rules, const char *text, const char *end) noexcept nogil:
-    """Rules as text, each followed by a zero; there is room for all of them."""
+    """Read rules as text, each followed by a zero. ``rules`` has room for all of them."""
     cdef Rule *rule = rules.rule
     memset(rules.first, 0, sizeof(rules.first))
     memset(rules.last, 0, sizeof(rules.last))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""ELF symbols -> the lines that "nm -n" prints, less those that mksysmap drops."""
+"""ELF symbols -> the lines that "nm -n" prints, except those that mksysmap drops."""
 
 from cpython.bytes cimport PyBytes_AS_STRING
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
@@ -16,33 +16,34 @@ from kallsymsd.elf.native.symbols cimport (
     STT_FILE, STT_FUNC, STT_GNU_IFUNC, STT_OBJECT, STT_SECTION, Symbols
 )
 
-# Whose letters and order: nm of binutils, llvm-nm, or the reader within scripts/kallsyms since v7.4.
+# Whose letters and order to use: binutils' nm, llvm-nm, or the ELF reader in scripts/kallsyms since v7.4.
 cdef enum:
     BINUTILS = 0
     LLVM = 1
     KALLSYMS = 2
 
-    SHARED_MOST = 8           # times that names may use the bytes of the string table, for each name 16 more
+    SHARED_MOST = 8           # how often names may use each byte of the string table, plus 16 bytes a name
     NAME_MOST = 0xffff        # bytes of a name
 
 cdef struct Lines:
     uint64_t *value
     uint8_t *letter
     uint64_t *symbol_size
-    uint32_t *start           # of the name
+    uint32_t *start           # where the name begins
     uint32_t *length
-    size_t count, size        # lines, and bytes of their names
+    size_t count, size        # number of lines, and bytes of their names
     size_t extended           # lines whose values were extended
-    size_t bad                # first symbol that no line can hold, or 0
+    size_t bad                # the first symbol that no line can hold, or 0
 
 
 cdef class NmForm:
     """How an nm lists the symbols of one file.
 
-    letters        of a local symbol in each section, by index
-    flavour        0 binutils, 1 LLVM, 2 the reader within scripts/kallsyms
-    clear_low_bit  of values of functions (1), of indirect ones too (2), or of none: it says of which instruction set
-    sign_extend    values of 32 bits to 64; those that are negative then have 16 digits
+    letters        for each section, the letter of a local symbol in it
+    flavour        0 binutils, 1 LLVM, 2 the ELF reader in scripts/kallsyms
+    clear_low_bit  clear the low bit, which names the instruction set, in values of functions (1), of indirect
+                   functions too (2), or of no symbols (0)
+    sign_extend    extend values from 32 to 64 bits; negative ones then have 16 digits
     width          digits of a value, 8 or 16
     """
 
@@ -69,14 +70,14 @@ cdef inline uint8_t _upper(uint8_t letter) noexcept nogil:
 
 
 cdef inline bint _llvm_common(uint8_t type, uint32_t section) noexcept nogil:
-    """What LLVM takes for a common symbol."""
+    """Whether LLVM takes this for a common symbol."""
     return section == SHN_COMMON or (type == STT_COMMON and section != SHN_UNDEF)
 
 
 cdef uint8_t _letter(NmForm form, uint8_t bind, uint8_t type, uint32_t section) noexcept nogil:
-    """The letter for a symbol, 0 for one that is not listed."""
+    """The letter of a symbol; 0 if nm does not list the symbol."""
     cdef bint weak = bind == STB_WEAK
-    # BFD takes STT_COMMON for a kind of object.
+    # BFD treats STT_COMMON as a kind of object.
     cdef bint is_object = type == STT_OBJECT or (type == STT_COMMON and form.flavour == BINUTILS)
     cdef uint8_t letter
     if type == STT_SECTION or type == STT_FILE:
@@ -111,14 +112,14 @@ cdef uint8_t _letter(NmForm form, uint8_t bind, uint8_t type, uint32_t section) 
 
 
 cdef inline bint _sized(int flavour, uint8_t type, uint32_t section) noexcept nogil:
-    """Whether nm prints the size for the value, which is an alignment."""
+    """Whether nm prints the size instead of the value, which is an alignment."""
     if flavour == LLVM:
         return _llvm_common(type, section)
     return flavour == BINUTILS and section == SHN_COMMON
 
 
 cdef inline bint _function(int flavour, int which, uint8_t type, uint32_t section) noexcept nogil:
-    """Whether the low bit of the value is no part of the address, where a machine has such functions."""
+    """Whether the low bit of the value is not part of the address, on a machine that has such functions."""
     if flavour == LLVM:
         return type == STT_FUNC and section != SHN_ABS
     return type == STT_FUNC or (type == STT_GNU_IFUNC and which == 2)
@@ -130,8 +131,8 @@ cdef inline bint _blank(int flavour, uint8_t letter) noexcept nogil:
 
 
 cdef void _select(Symbols symbols, NmForm form, DroppedSymbols dropped, Lines *lines) noexcept nogil:
-    """The lines that stay, in the order of the symbol table."""
-    # Names may share their bytes; without a limit the map could be the square of the file.
+    """Select the lines that stay, in the order of the symbol table."""
+    # Names may share bytes. Without a limit, the size of the map could be the square of that of the file.
     cdef size_t room = SHARED_MOST * (symbols.text_size + 16 * symbols.count)
     cdef size_t i, length, seen = 0, at = 0
     cdef uint8_t letter, type
@@ -176,7 +177,7 @@ cdef void _select(Symbols symbols, NmForm form, DroppedSymbols dropped, Lines *l
 
 
 cdef void _sort_same_name(Names *names, Lines *lines, Entry *entries, Entry *spare, size_t count) noexcept nogil:
-    """Sort the lines of symbols with the same name, which stand beside each other, by size."""
+    """Sort lines of symbols with the same name, which are neighbours, by size."""
     cdef size_t i, first = 0, end, a, b
     while first < count:
         a = entries[first].index
@@ -198,7 +199,7 @@ cdef void _sort_same_name(Names *names, Lines *lines, Entry *entries, Entry *spa
 cdef void _sort_same_value(
     Names *names, int flavour, Lines *lines, Entry *entries, Entry *spare, size_t count
 ) noexcept nogil:
-    """Sort lines with the same value."""
+    """Sort lines with the same value by name, for LLVM also by size."""
     if count > 1:
         sort_names(names, entries, spare, count)
         if flavour == LLVM:
@@ -206,10 +207,10 @@ cdef void _sort_same_value(
 
 
 cdef void _sort_lines(Symbols symbols, int flavour, Lines *lines, Entry *entries, Entry *spare) noexcept nogil:
-    """Put positions of lines into ``entries``: undefined symbols, then by value, by name, for LLVM by size.
+    """Put positions of lines into ``entries``: undefined symbols, then by value, name, and for LLVM size.
 
-    What is still equal stays as in the symbol table: the kernel's builds have a stable qsort(), and LLVM's
-    sort is stable for short runs only, but no linker makes such symbols.
+    Lines that are still equal stay in the order of the symbol table. The qsort() of kernel builds is stable.
+    LLVM's sort is stable for short runs only, but no linker makes such symbols.
     """
     cdef size_t i, at = 0, first = 0, end
     cdef size_t undefined = 0
@@ -227,7 +228,7 @@ cdef void _sort_lines(Symbols symbols, int flavour, Lines *lines, Entry *entries
             entries[end].index = <uint32_t>i
             end += 1
     stable_sort(entries + undefined, spare, lines.count - undefined)
-    # Names skips the type letter that stands before a name elsewhere.
+    # Names skips a type letter before each name, which these names do not have.
     names.string = symbols.text - 1
     names.end = symbols.text + symbols.text_size
     names.start = lines.start
@@ -269,9 +270,9 @@ cdef void _print(
 
 
 def nm_lines(Symbols symbols, NmForm form, DroppedSymbols dropped):
-    """The lines of "nm -n", without the ``dropped`` ones: (text, 0).
+    """``(text, 0)``: the lines of "nm -n", without the ``dropped`` ones.
 
-    If no map can hold them, (b"", position of the first symbol whose name has a blank or is too long).
+    If no map can hold them: ``(b"", position)`` of the first symbol whose name has a blank or is too long.
     """
     cdef Lines lines
     cdef Entry *entries = NULL

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Declares Symbols, and the numbers of elf.h that its columns have, for the other native modules."""
+"""Declares Symbols, and the numbers of elf.h that its columns contain, for the other native modules."""
 
 from cpython.buffer cimport Py_buffer
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
@@ -18,8 +18,8 @@ cdef enum:
     SHN_UNDEF = 0
 
 cdef enum:
-    # Reserved indices as Symbols.sections has them.
-    SHN_FIRST = 0xffffff00    # from here on no sections
+    # Reserved indices, with their values in Symbols.sections.
+    SHN_FIRST = 0xffffff00    # indices from here on stand for no section
     SHN_ABS = 0xfffffff1
     SHN_COMMON = 0xfffffff2
 
@@ -31,8 +31,8 @@ cdef class Symbols:
     cdef readonly bytes infos
     cdef readonly bytes sections
     cdef readonly object strings
-    cdef Py_buffer buffer        # of strings; its owner is NULL without
-    # The same columns.
+    cdef Py_buffer buffer        # the buffer of strings; its owner is NULL if there is none
+    # The same columns for native code.
     cdef const uint64_t *value
     cdef const uint64_t *size
     cdef const uint32_t *name

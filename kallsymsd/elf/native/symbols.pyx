@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""ELF symbol tables: entries -> columns, and symbols by name."""
+"""ELF symbol tables: decoding entries into columns, and finding symbols by name."""
 
 cimport cython
 from cpython.buffer cimport PyBUF_SIMPLE, PyBuffer_Release, PyObject_GetBuffer
@@ -14,7 +14,7 @@ from kallsymsd.core.errors import InputError
 
 cdef extern from *:
     """
-    /* Numbers of an ELF file; swapped where its byte order is not this machine's. */
+    /* Numbers of an ELF file; swapped if its byte order is not this machine's. */
     static inline uint16_t elf16(const uint8_t *at, int swapped)
     {
         uint16_t value;
@@ -47,12 +47,12 @@ cdef extern from *:
     bint THIS_IS_BIG_ENDIAN
 
 cdef enum:
-    SHN_LORESERVE = 0xff00    # in the file, section indices from here on are no sections
-    SHN_XINDEX = 0xffff       # the index stands in the section SHT_SYMTAB_SHNDX
-    BLOOM_BITS = 12           # of a hash, by which find() skips nearly all names
+    SHN_LORESERVE = 0xff00    # in the file, section indices from here on stand for no section
+    SHN_XINDEX = 0xffff       # the index is in the section SHT_SYMTAB_SHNDX
+    BLOOM_BITS = 12           # bits of a hash that lets find() skip nearly all names
 
 
-# No garbage collection: it would clear ``strings`` while their buffer is held. Nothing here can be part of a cycle.
+# No garbage collection: it would clear ``strings`` while their buffer is in use. No cycle contains Symbols.
 @cython.no_gc
 cdef class Symbols:
     """The entries of a symbol table as columns in this machine's byte order, the empty first one included.
@@ -60,9 +60,10 @@ cdef class Symbols:
     values, sizes  u64
     names          u32: where each name begins in ``strings``
     infos          u8: binding << 4 | type
-    sections       u32: index of the section, beyond 65,280 too; reserved ones (SHN_LORESERVE to SHN_HIRESERVE) are
-                   moved to the top of the 32 bits, so that they are no section of a file with more than 65,280
-    strings        memoryview: all names, a zero behind each; every entry of ``names`` is inside
+    sections       u32: index of the section, which may exceed 65,280; reserved indices (SHN_LORESERVE to
+                   SHN_HIRESERVE) are moved to the top of the 32 bits, so that they do not collide with the
+                   sections of a file with more than 65,280
+    strings        memoryview: all names, each followed by a zero; every entry of ``names`` points into it
     """
 
     def __dealloc__(self):
@@ -73,9 +74,9 @@ cdef class Symbols:
         """Decode the entries of a symbol table, whose length is a multiple of the entry size.
 
         table    contents of SHT_SYMTAB
-        large    contents of SHT_SYMTAB_SHNDX, empty without
+        large    contents of SHT_SYMTAB_SHNDX, empty if there is none
         strings  memoryview of the string table, which ends in a zero
-        wide     ELFCLASS64
+        wide     whether the file is ELFCLASS64
 
         Raises InputError for a damaged entry.
         """
@@ -95,7 +96,7 @@ cdef class Symbols:
         return symbols
 
     cdef void fill(self, Py_buffer *table, Py_buffer *large, bint wide, bint big_endian) except *:
-        """Make the columns, with the strings at hand."""
+        """Make the columns. The buffer of strings must be set."""
         cdef const uint8_t *data = <const uint8_t *>table.buf
         cdef const uint8_t *indices = <const uint8_t *>large.buf
         cdef size_t entry = 24 if wide else 16
@@ -140,7 +141,7 @@ cdef class Symbols:
                     break
                 data += entry
         if bad < count:
-            problem = b"name outside of the string table" if bad_name else b"no index of its section"
+            problem = b"name outside of the string table" if bad_name else b"no extended section index"
             raise InputError(b"damaged ELF file", detail=b"symbol %d: %b" % (bad, problem))
         self.value = value
         self.size = size
@@ -152,9 +153,9 @@ cdef class Symbols:
         self.count = count
 
     def find(self, list wanted):
-        """Positions of the defined symbols with the names ``wanted``, 0 for none.
+        """Positions of the defined symbols with the names ``wanted``; 0 for a name that is missing.
 
-        A symbol that is not local comes before a local one, then the first one.
+        A symbol that is not local takes precedence over local ones, then the first one.
         """
         cdef size_t several = <size_t>len(wanted), i, j
         cdef const char **text = NULL
@@ -184,7 +185,7 @@ cdef class Symbols:
 
 
 cdef inline uint32_t _bloom(const uint8_t *name) noexcept nogil:
-    """A hash of the first bytes of a name that ends in a zero."""
+    """A hash of the first bytes of a zero-terminated name."""
     cdef uint32_t hash = 0
     cdef int i
     for i in range(12):
