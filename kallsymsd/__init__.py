@@ -15,8 +15,8 @@ _WHERE = {
     "KernelSymbol": "kallsymsd.elf.tablereader",
     "Tables": "kallsymsd.core.tables",
     "Target": "kallsymsd.core.target",
-    "build": "kallsymsd.library",
-    "read": "kallsymsd.library",
+    "build": "kallsymsd.api",
+    "read": "kallsymsd.api",
 }
 
 

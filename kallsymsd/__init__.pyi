@@ -4,8 +4,8 @@ from kallsymsd.core.errors import KallsymsdError as KallsymsdError
 from kallsymsd.core.tables import Tables as Tables
 from kallsymsd.core.target import Target as Target
 from kallsymsd.elf.tablereader import KernelSymbol as KernelSymbol
-from kallsymsd.library import build as build
-from kallsymsd.library import read as read
+from kallsymsd.api import build as build
+from kallsymsd.api import read as read
 
 __all__ = ["InputError", "KallsymsdError", "KernelSymbol", "Tables", "Target", "build", "read"]
 __version__: str
