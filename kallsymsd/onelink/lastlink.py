@@ -66,7 +66,7 @@ def predict_link(tree: Path, dialect: Dialect) -> tuple[LinkInputs, Prediction |
 
     OSError or InputError for an input that cannot be read.
     """
-    known = _recall(tree)
+    known = recall(tree)
     coming = _read_inputs(tree, known)
     if known is None:
         return coming, UnpredictableError(_UNKNOWN)
@@ -82,7 +82,7 @@ def predicted_map(tree: Path, dialect: Dialect) -> bytes:
     UnpredictableError if it cannot be predicted, for example during that link; OSError or InputError for an
     input that cannot be read. Reads the inputs only if the last link is known.
     """
-    known = _recall(tree)
+    known = recall(tree)
     if known is None:
         raise UnpredictableError(_UNKNOWN)
     return _predict(known, _read_inputs(tree, known), dialect).text
@@ -117,7 +117,7 @@ def _read(path: Path, parts: Mapping[bytes, Strings], classes: Classes) -> tuple
         return inputs.read(ElfFile.read(data), classes), identity
 
 
-def _recall(tree: Path) -> tuple[LinkInputs, bytes] | None:
+def recall(tree: Path) -> tuple[LinkInputs, bytes] | None:
     """The inputs and the map of the last link; None if they are not known."""
     try:
         data = read_regular(str(tree / _INPUTS), _MOST, follow=False)

@@ -50,7 +50,11 @@ _FEWEST_CONNECTIONS = 8
 
 
 class Server:
-    """Serves one socket until told to stop."""
+    """Serves one socket until told to stop.
+
+    builds  takes requests to the engine, and knows the last ones
+    tally   counts what happens
+    """
 
     def __init__(
         self,
@@ -83,7 +87,7 @@ class Server:
         """
         self._instance = instance
         self._version = version
-        self._tally = tally
+        self.tally = tally
         self._configuration = configuration
         self._accepted: deque[Ticket] = deque()
         self._outcomes: deque[tuple[Ticket, Outcome]] = deque()
@@ -96,7 +100,7 @@ class Server:
         )
         self._waiting = Waiting(self._hub, tally)
         unused = Unused()
-        self._builds = Builds(make_engine, self._post, unused, clock=clock)
+        self.builds = Builds(make_engine, self._post, unused, clock=clock)
         self._workers = Workers(workers)
         self._lifetime = Lifetime(
             idle_limit=idle_limit, replaced=replaced, submit=self._workers.submit, wake=self._hub.wake
@@ -105,23 +109,23 @@ class Server:
             lambda precomputer: Watcher(precomputer.hear, precomputer.overflow, enabled=watch),
             unused,
             submit=lambda job: self._workers.submit(job, ahead=True),
-            serve=self._builds.serve,
+            serve=self.builds.serve,
             tally=tally,
             wake=self._hub.wake,
             most=min(MOST_TREES, descriptors // 16),
         )
         self._saving = Saving(
-            self._builds,
+            self.builds,
             tally,
             take_noted=take_noted,
             submit=self._workers.submit,
             wake=self._hub.wake,
         )
-        self._commands = Control(self._builds, tally, self._workers, status=self._status, stop=self._stop)
+        self._commands = Control(self.builds, tally, self._workers, status=self._status, stop=self._stop)
 
     def run(self) -> None:
         """Serve until :meth:`request_stop`; then answer pending requests within DRAIN_LIMIT, and return."""
-        self._workers.submit(self._builds.warm_up)
+        self._workers.submit(self.builds.warm_up)
         self._saving.begin()
         self._hub.wake()  # the first turn does not wait: clients may have connected already
         try:
@@ -138,7 +142,7 @@ class Server:
         # Last: before that, a worker would wait for the interpreter until this thread waits for clients.
         while self._accepted:
             ticket = self._accepted.popleft()
-            self._workers.submit(partial(self._builds.serve, ticket))
+            self._workers.submit(partial(self.builds.serve, ticket))
         self._hub.turn(until)
         if self._outcomes:
             self._hand_out()
@@ -172,7 +176,7 @@ class Server:
         refusal, kind = self._refusal(request)
         if refusal:
             ticket.close()
-            self._tally.failure(request)
+            self.tally.failure(request)
             self._hub.fail(connection, refusal, kind)
             return
         self._waiting.add(ticket, connection)
@@ -203,10 +207,10 @@ class Server:
             if connection is None:
                 continue  # the client hung up
             if connection.closing:  # the client broke the protocol meanwhile
-                self._tally.hangup(ticket.request)
+                self.tally.hangup(ticket.request)
                 continue
             connection.deadline = now + PEER_LIMIT
-            self._tally.outcome(ticket.request, outcome, now - ticket.began)
+            self.tally.outcome(ticket.request, outcome, now - ticket.began)
             if outcome.answer is None:
                 self._hub.fail(connection, outcome.failure)
                 continue
@@ -216,13 +220,13 @@ class Server:
 
     def _spare(self) -> None:
         """Descriptors or memory have run out."""
-        if self._builds.engine is not None:
-            self._builds.engine.spare()
+        if self.builds.engine is not None:
+            self.builds.engine.spare()
 
     def _gone(self, connection: Connection) -> None:
         """A connection ended."""
         if connection.ticket is not None:
-            self._tally.hangup(connection.ticket.request)
+            self.tally.hangup(connection.ticket.request)
             self._waiting.abandon(connection.ticket)
 
     # Status.
@@ -300,5 +304,5 @@ class Server:
 
     def _finish(self) -> None:
         self._saving.finish()
-        if self._builds.store is not None:
-            self._builds.store.close()
+        if self.builds.store is not None:
+            self.builds.store.close()

@@ -40,6 +40,8 @@ class Tally:
 
     Requests of ``verify`` and requests about an empty map do no build's work. They are counted separately,
     and in no other counter.
+
+    stock  the measured cost of a pass with the kernel's own tool; None if nobody measured it
     """
 
     def __init__(
@@ -59,7 +61,7 @@ class Tally:
         self._marks = Marks(kept.marks, kept.last_request) if kept is not None else Marks()
         self._zero = kept.zero if kept is not None else 0.0
         self._cold_each = kept.cold_each if kept is not None else 0.0
-        self._stock = stock
+        self.stock = stock
         self._save = save
         self._clock = clock
         self._saved = self._counters.changes
@@ -73,7 +75,7 @@ class Tally:
 
     def learn(self, stock: Stock) -> None:
         """The cost of a pass without kallsymsd was measured."""
-        self._stock = stock
+        self.stock = stock
 
     def failure(self, request: BuildRequest) -> None:
         """A request could not be served."""
@@ -136,7 +138,7 @@ class Tally:
     def _made(self, outcome: Outcome, seconds: float) -> None:
         """A client got tables: count how they were made, and what that saved."""
         add, how = self._counters.add, outcome.how
-        known = Costs(self._known_cold(), self._stock)
+        known = Costs(self._known_cold(), self.stock)
         add(_WAYS[how.made])
         add(Counter.SYMBOLS, how.symbols)
         add(Counter.SAVED_STOCK, costs.saved_stock(known, how.symbols, seconds))

@@ -89,7 +89,7 @@ def test_a_daemon_forgets(
                 peer.reply()
         assert main.main(["clear", *([str(tmp_path)] if named else [])]) == 0
         assert f": {'1 tree' if named else '2 trees'} in memory" in capsys.readouterr().out
-        engine = daemon.server._builds.engine
+        engine = daemon.server.builds.engine
         assert engine is not None
         assert len(engine.summaries()) == named
         wait_for(

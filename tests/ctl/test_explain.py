@@ -118,7 +118,7 @@ def test_the_first_symbols_that_differ_are_named_without_the_maps(
             lines = [f"{0x1000000 + 16 * number:016x} {name}\n" for number, name in each.items() if name]
             path.write_text("".join(lines))
             build(daemon, path, tmp_path)
-        engine = daemon.server._builds.engine
+        engine = daemon.server.builds.engine
         assert engine is not None
         engine.forget(None)
         gc.collect()
@@ -137,7 +137,7 @@ def test_bad_input_is_told_in_lines_that_fit(
     message = "relative symbol value 0xffffffff81000000 out of range in relative mode " * 2
     answer = Answer.of(BuildResult.bad_input(message.encode()))
     ticket = Ticket(request(tmp_path / "m.syms", tree=os.fsencode(tmp_path)), -1, 0.0)
-    daemon.server._builds.history.add(ticket, Outcome(answer, How()))
+    daemon.server.builds.history.add(ticket, Outcome(answer, How()))
     assert explain(tmp_path) == 0
     lines = capsys.readouterr().out.splitlines()
     assert sum("m.syms: bad input, the map is not valid" in line for line in lines) == 2
@@ -177,7 +177,7 @@ def test_so_are_those_that_the_daemon_has_counted_by_now(
     daemon: Daemon, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     status = tmp_path.stat()
-    daemon.server._builds.history.fall_back([Fallback("full", 0.1, 5, (status.st_dev, status.st_ino))])
+    daemon.server.builds.history.fall_back([Fallback("full", 0.1, 5, (status.st_dev, status.st_ino))])
     assert explain() == 0
     assert explain(tmp_path) == 0
     assert capsys.readouterr().out.count("did not accept the connection in time") == 2

@@ -87,7 +87,7 @@ def test_the_daemon_is_asked_where_one_runs(
         assert captured.err == ""
         stats = daemon.stats()
         assert (stats["requests"], stats["verify_requests"]) == (0, 2)
-        assert daemon.server._tally._stock is not None  # it was told the costs
+        assert daemon.server.tally.stock is not None  # it was told the costs
 
 
 def test_a_daemon_with_another_answer_is_found_out(

@@ -148,7 +148,7 @@ def test_equal_requests_under_way_share_one_computation(
         peer.build(path)
     assert core.started.acquire(timeout=PATIENCE)
     # All others have been read and found the first before it is let go on.
-    wait_for(lambda: sum(map(len, daemon.server._builds._running.values())) == 10)
+    wait_for(lambda: sum(map(len, daemon.server.builds._running.values())) == 10)
     core.release.set()
     replies = [peer.reply() for peer in peers]
     for peer in peers:
@@ -525,7 +525,7 @@ def test_counters_are_written_at_the_end_and_add_up(daemon: Daemon, a_map: MakeM
 
 
 def test_counters_are_written_now_and_then(daemon: Daemon, a_map: MakeMap) -> None:
-    daemon.server._tally._save_at = 0.0
+    daemon.server.tally._save_at = 0.0
     build(daemon, a_map(b"ffff T a"))
     wait_for(lambda: bool(daemon.saved))
     assert daemon.saved[0]["requests"] == 1

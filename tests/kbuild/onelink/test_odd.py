@@ -97,7 +97,7 @@ def test_how_a_link_went(tree: Path, outside: Path, kind: str) -> None:
 @pytest.mark.parametrize("name", [".tmp_vmlinux.inputs", ".tmp_vmlinux2.syms"])
 def test_what_is_known_of_the_last_link(tree: Path, outside: Path, kind: str, name: str) -> None:
     put(kind, tree / name, outside)
-    assert lastlink._recall(tree) is None
+    assert lastlink.recall(tree) is None
 
 
 @pytest.mark.parametrize("name", [".tmp_vmlinux.inputs.new", ".tmp_vmlinux2.syms.new"])
@@ -115,7 +115,7 @@ def test_what_is_noted_of_a_link_takes_the_place_of_anything(
 def learned(tree: Path) -> bool:
     lastlink.note(tree, _NOTHING)
     lastlink.learn(tree, b"0 T a\n")
-    return lastlink._recall(tree) is not None
+    return lastlink.recall(tree) is not None
 
 
 def test_a_copy_for_pahole(tree: Path, outside: Path, kind: str) -> None:

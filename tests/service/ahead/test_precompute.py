@@ -94,7 +94,7 @@ def test_a_request_joins_the_work_ahead(daemon: Daemon, a_map: Path, core: FakeC
     peers = [daemon.peer() for _ in range(2)]
     for peer in peers:
         peer.build(a_map)
-    wait_for(lambda: sum(map(len, daemon.server._builds._running.values())) == 3)
+    wait_for(lambda: sum(map(len, daemon.server.builds._running.values())) == 3)
     core.release.set()
     for peer in peers:
         reply, content = peer.reply()
@@ -115,7 +115,7 @@ def test_work_ahead_joins_a_request(daemon: Daemon, a_map: Path, core: FakeCore,
         assert core.started.acquire(timeout=PATIENCE)
         with a_map.open("ab"):
             pass
-        wait_for(lambda: sum(map(len, daemon.server._builds._running.values())) == 2)
+        wait_for(lambda: sum(map(len, daemon.server.builds._running.values())) == 2)
         core.release.set()
         reply, _ = peer.reply()
     assert (reply.how.made, reply.precomputed) == (COLD, False)
