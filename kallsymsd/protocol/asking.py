@@ -225,7 +225,7 @@ def connect(environment: dict[bytes, bytes]) -> tuple[_socket.socket, bytes, flo
             if len(path) > MAX_SOCKET_PATH:
                 text = f"{shown}: {len(path)} bytes, a socket's path has at most {MAX_SOCKET_PATH}"
                 raise UnansweredError(f"kallsymsd at {text}", "path")
-            if problem := _flaw(path.rpartition(b"/")[0]):
+            if problem := directory_flaw(path.rpartition(b"/")[0]):
                 why = why or f"{shown}: its directory {problem}"
                 continue
             try:
@@ -275,7 +275,7 @@ def _connect_within(sock: _socket.socket, path: bytes) -> float:
             return waited
 
 
-def _flaw(directory: bytes) -> str:
+def directory_flaw(directory: bytes) -> str:
     """Why another user may have created what is in a socket's directory; "" if that is impossible."""
     try:
         return flaw(directory)

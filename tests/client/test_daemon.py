@@ -235,7 +235,7 @@ def test_a_place_in_the_queue_that_gets_free_in_time_is_taken(
 
 
 def test_a_daemon_of_another_user_is_not_trusted(socket_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(asking, "_flaw", lambda _: "")
+    monkeypatch.setattr(asking, "directory_flaw", lambda _: "")
     monkeypatch.setattr(posix, "geteuid", lambda: 12345)
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(str(socket_path))
